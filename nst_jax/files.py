@@ -1,0 +1,69 @@
+"""Files that are there whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nst_jax.errors import InputError
+
+
+@contextmanager
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on a clean exit it is flushed to disk and renamed to `path`.
+
+    The temporary name keeps the ending of `path`, since writers choose the format by it. When the body raises, the
+    temporary file is removed and `path` is left as it was.
+    """
+    path = Path(path)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes 0600; a user expects what open() would have given
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename durable; file systems without directory handles are left to their own devices."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def check_writable(path: str | os.PathLike, argument: str = "--output") -> None:
+    """Raises InputError unless a file can be created at `path` (its folder exists and takes new files)."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{argument} {path}: is a directory; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{argument} {path}: the folder {path.parent} does not exist")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{argument} {path}: cannot write there ({error.strerror})") from None
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,248 @@
+"""The labelled contact sheet: the lanes' pictures in rows and columns, as in the paper's Fig 3."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from nst_jax.errors import InputError
+
+State = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One lane's place in the sheet and what is known of it so far.
+
+    Attributes:
+        name: the lane's name, as in `lanes/NAME.png`.
+        row, column: the headings it stands under.
+        image: [height, width, 3] float32, 0..1, sRGB; None while there is none.
+        settings: what to print beside the enlarged picture, in this order.
+        losses: equally long series of one lane's records: "evaluations", then "total", "content", "style" and one per
+            style layer. Values may be NaN or infinite.
+        state: how far the lane is.
+    """
+
+    name: str
+    row: str
+    column: str
+    image: np.ndarray | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    state: State = "waiting"
+
+
+_PAPER, _INK, _MISSING, _FAILED = (255, 255, 255), (26, 26, 26), (216, 216, 214), (232, 205, 200)
+_SMALLEST = 11  # pixels; below that Pillow's bundled font is no longer readable
+_COLUMN_LINES = 3  # lines a column's heading may take before it is set smaller
+
+
+def placed(
+    cells: Sequence[Cell], row_headings: Sequence[str], column_headings: Sequence[str]
+) -> dict[tuple[int, int], Cell]:
+    """The cells by (row, column) number.
+
+    Raises InputError when a heading is there twice, a cell names an unknown heading, or two cells share a place.
+    """
+    for kind, headings in (("row", row_headings), ("column", column_headings)):
+        if not headings or len(set(headings)) < len(headings):
+            raise InputError(f"{kind} headings {list(headings)}: there must be at least one, all different")
+    rows = {heading: number for number, heading in enumerate(row_headings)}
+    columns = {heading: number for number, heading in enumerate(column_headings)}
+    places: dict[tuple[int, int], Cell] = {}
+    for cell in cells:
+        if cell.row not in rows or cell.column not in columns:
+            raise InputError(f"lane {cell.name!r}: no row {cell.row!r} or no column {cell.column!r} in the sheet")
+        place = rows[cell.row], columns[cell.column]
+        if place in places:
+            raise InputError(f"lanes {places[place].name!r} and {cell.name!r} share row {cell.row!r}, {cell.column!r}")
+        places[place] = cell
+    return places
+
+
+def contact_sheet(
+    cells: Sequence[Cell], *, row_headings: Sequence[str], column_headings: Sequence[str], corner: str = ""
+) -> np.ndarray:
+    """Draws the pictures unscaled, each in the middle of its place, with headings that grow with the pictures.
+
+    Headings are wrapped, then set smaller, then cut short with an ellipsis; they never touch a picture. The bundled
+    font knows ASCII only: superscripts are drawn raised, Greek letters spelled out, other letters lose their accents.
+    A lane without a picture is a grey box with its state; a place without a lane stays blank. `corner` is the heading
+    over the row headings, e.g. "α/β".
+
+    Returns:
+        [sheet height, sheet width, 3] float32, 0..1, sRGB. Picture pixels are exactly those of the cells.
+
+    Raises:
+        InputError: as `placed`.
+    """
+    places = placed(cells, row_headings, column_headings)
+    sizes = [cell.image.shape[:2] for cell in cells if cell.image is not None] or [(192, 192)]
+    height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    gap = max(3, min(height, width) // 24)
+    rows, columns = [_legible(text) for text in row_headings], [_legible(text) for text in column_headings]
+    corner = _legible(corner)
+
+    size = max(_SMALLEST, round(min(height, width) / 9))
+    while size > _SMALLEST and not _fits(rows, columns, size, height, width):
+        size -= 1
+    # Below that size it is the sheet that gives way: places grow wider and higher than their pictures.
+    longest_word = max(_width(word, size) for text in columns for word in _words(text))
+    across = max(width, min(longest_word, 8 * size))
+    line = _line(size)
+    down = max(height, 2 * line)
+    side_lines = [_wrapped(text, _side_limit(size, width), size, down // line) for text in rows]
+    top_lines = [_wrapped(text, across, size, _COLUMN_LINES) for text in columns]
+    corner_lines = _wrapped(corner, _side_limit(size, width), size, _COLUMN_LINES)
+    side = max(_width(text, size) for lines in [*side_lines, corner_lines] for text in lines) + 2 * gap
+    top = line * max(len(lines) for lines in [*top_lines, corner_lines]) + 2 * gap
+
+    sheet_size = side + len(columns) * (across + gap), top + len(rows) * (down + gap)
+    canvas = Image.new("RGB", sheet_size, _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    _write(draw, corner_lines, gap, top - gap - line * len(corner_lines), size)
+    for number, lines in enumerate(side_lines):
+        _write(draw, lines, gap, top + number * (down + gap) + (down - line * len(lines)) // 2, size)
+    for number, lines in enumerate(top_lines):
+        middle = side + number * (across + gap) + across // 2
+        _write(draw, lines, middle, top - gap - line * len(lines), size, centred=True)
+
+    def corner_of(row: int, column: int, shape: tuple[int, ...]) -> tuple[int, int]:
+        return (
+            top + row * (down + gap) + (down - shape[0]) // 2,
+            side + column * (across + gap) + (across - shape[1]) // 2,
+        )
+
+    for place, cell in places.items():
+        if cell.image is None:
+            y, x = corner_of(*place, (height, width))
+            fill = _FAILED if cell.state == "failed" else _MISSING
+            draw.rectangle((x, y, x + width - 1, y + height - 1), fill)
+            if _width(cell.state, size) <= width and line <= height:
+                _write(draw, [cell.state], x + width // 2, y + (height - line) // 2, size, centred=True)
+
+    sheet = np.asarray(canvas, np.float32) / np.float32(255)
+    for place, cell in places.items():
+        if cell.image is not None:
+            y, x = corner_of(*place, cell.image.shape)
+            sheet[y : y + cell.image.shape[0], x : x + cell.image.shape[1]] = cell.image
+    return sheet
+
+
+# -- headings: text -> lines of legible characters -> ink
+
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_RAISED = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+)")
+_SPELLED = {
+    "α": "alpha",
+    "β": "beta",
+    "×": "x",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+}
+
+
+def _legible(text: str) -> str:
+    """`text` in the characters of the bundled font (printable ASCII) and superscripts, on one line."""
+
+    def legible(character: str) -> str:
+        if (character.isascii() and character.isprintable()) or _RAISED.fullmatch(character):
+            return character
+        if character.isspace():
+            return " "
+        plain = "".join(
+            filter(str.isprintable, unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode())
+        )
+        return _SPELLED.get(character) or plain or ("" if unicodedata.combining(character) else "?")
+
+    return " ".join("".join(map(legible, text)).split())
+
+
+@lru_cache(maxsize=64)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
+
+
+def _line(size: int) -> int:
+    return round(1.3 * size)
+
+
+def _runs(text: str, size: int) -> list[tuple[str, int, int]]:
+    """The parts of a line, each as (characters, font size, pixels above the baseline)."""
+    if size < 16:
+        text = text.replace(" ", "  ")  # the bundled font's spaces all but vanish at small sizes
+    return [
+        (part.translate(_SUPERSCRIPTS), round(0.72 * size), round(0.36 * size)) if number % 2 else (part, size, 0)
+        for number, part in enumerate(_RAISED.split(text))
+        if part
+    ]
+
+
+def _width(text: str, size: int) -> int:
+    return sum(round(_font(part_size).getlength(part)) for part, part_size, _ in _runs(text, size))
+
+
+def _words(text: str) -> list[str]:
+    """Where a line may be broken: after spaces and after the commas, semicolons and plus signs of a list."""
+    return re.findall(r"[^ ,;+]*(?:[,;+]+ *| +|$)", text)
+
+
+def _wrapped(text: str, limit: int, size: int, most: int) -> list[str]:
+    """`text` in at most `most` lines (and one at least) no wider than `limit`, cut short with "..." if need be."""
+    lines, rest = [""], _words(text)
+    while rest:
+        word = rest.pop(0)
+        if _width((lines[-1] + word).rstrip(), size) <= limit:
+            lines[-1] += word
+        elif lines[-1]:
+            lines.append("")
+            rest.insert(0, word)
+        else:  # a word wider than a line is broken anywhere
+            fitting = next((n for n in range(len(word) - 1, 1, -1) if _width(word[:n], size) <= limit), 1)
+            lines[-1] = word[:fitting]
+            rest.insert(0, word[fitting:])
+        if len(lines) > most:
+            last = lines[most - 1].rstrip()
+            while last and _width(last + "...", size) > limit:
+                last = last[:-1]
+            return [*(line.rstrip() for line in lines[: most - 1]), last + "..."]
+    return [line.rstrip() for line in lines]
+
+
+def _side_limit(size: int, width: int) -> int:
+    return max(width, 9 * size)
+
+
+def _fits(rows: list[str], columns: list[str], size: int, height: int, width: int) -> bool:
+    """Whether every heading has room at this size without breaking a word."""
+
+    def fits(text: str, limit: int, most: int) -> bool:
+        unbroken = max(_width(word.rstrip(), size) for word in _words(text)) <= limit
+        return unbroken and len(_wrapped(text, limit, size, most + 1)) <= most
+
+    most = max(1, height // _line(size))
+    return all(fits(text, width, _COLUMN_LINES) for text in columns) and all(
+        fits(text, _side_limit(size, width), most) for text in rows
+    )
+
+
+def _write(draw: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, size: int, *, centred: bool = False) -> None:
+    """Writes lines downwards from y; x is their left edge or their middle."""
+    for number, text in enumerate(lines):
+        left = x - _width(text, size) // 2 if centred else x
+        baseline = y + number * _line(size) + size
+        for part, part_size, raised in _runs(text, size):
+            draw.text((left, baseline - raised), part, fill=_INK, font=_font(part_size), anchor="ls")
+            left += round(_font(part_size).getlength(part))

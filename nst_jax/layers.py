@@ -1,0 +1,31 @@
+"""VGG-19's convolutions and pools by the paper's names, in order: the one table of layers and shapes.
+
+Simonyan & Zisserman, arXiv 1409.1556, table 1, column E, without the classifier, which the method does not use.
+"""
+
+_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
+
+
+def _layers() -> tuple[str, ...]:
+    names: list[str] = []
+    for block, (convolutions, _) in enumerate(_BLOCKS, start=1):
+        names += [f"conv{block}_{number}" for number in range(1, convolutions + 1)]
+        names.append(f"pool{block}")
+    return tuple(names)
+
+
+def _convolutions() -> dict[str, tuple[int, int]]:
+    channels = {}
+    incoming = 3
+    for block, (convolutions, outgoing) in enumerate(_BLOCKS, start=1):
+        for number in range(1, convolutions + 1):
+            channels[f"conv{block}_{number}"] = (incoming, outgoing)
+            incoming = outgoing
+    return channels
+
+
+LAYERS: tuple[str, ...] = _layers()
+"""The 21 layers, conv1_1, conv1_2, pool1, ... conv5_4, pool5, in the order they are applied."""
+
+CONVOLUTIONS: dict[str, tuple[int, int]] = _convolutions()
+"""The 16 convolutions, in order: name -> (input channels, output channels). All are 3x3 with stride 1 and a bias."""

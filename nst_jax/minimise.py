@@ -1,0 +1,162 @@
+"""The loop: chunks of steps under jit, one evaluation of loss and gradient a step, records to a callback."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nst_jax.errors import InputError
+from nst_jax.first_order import FirstOrder
+from nst_jax.lbfgs import LBFGS, RUNNING
+from nst_jax.objective import Terms
+from nst_jax.spectrum import FrequencyShaping
+
+Array = jax.Array
+LONGEST_CHUNK = 64
+DEFAULT_OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))
+SECONDS_PER_CHUNK = 1.0  # how often the callback hears of a slow objective
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an optimiser: pure functions over a state that has `image`, `status` and `accepted`."""
+
+    def init(self, images: Array) -> Any: ...
+    def ask(self, state: Any) -> Array: ...
+    def tell(self, state: Any, values: Array, gradients: Array) -> Any: ...
+
+
+class Record(NamedTuple):
+    """One step: one evaluation of every lane."""
+
+    evaluations: int
+    """How many each lane has had, this one included."""
+    terms: Terms
+    """Of each lane's accepted image, [lanes] NumPy float32. A trial that a line search rejects does not show."""
+    gradient_norm: np.ndarray
+    """Euclidean, of the accepted image, [lanes]."""
+    seconds: float
+    """Since `minimise` was called."""
+
+
+class Progress(NamedTuple):
+    """What the callback gets after every chunk of steps."""
+
+    records: list[Record]
+    """One for each step since the last call."""
+    images: Array
+    """[lanes, height, width, 3], those of the latest record."""
+    status: np.ndarray
+    """[lanes] int32: lbfgs.RUNNING, CONVERGED or NOT_FINITE."""
+
+
+class Result(NamedTuple):
+    """What is left at the end."""
+
+    images: Array
+    """[lanes, height, width, 3] float32, not clipped to 0..1."""
+    terms: Terms
+    """Of those images, [lanes] NumPy float32 each."""
+    evaluations: int
+    status: np.ndarray
+    """[lanes] int32: lbfgs.RUNNING, CONVERGED or NOT_FINITE; a lane that is not finite keeps its last good image."""
+
+
+def minimise(
+    objective: Callable[[Array], Terms],
+    images: Array,
+    *,
+    optimizer: Optimizer | optax.GradientTransformation = DEFAULT_OPTIMIZER,
+    steps: int = 300,
+    callback: Callable[[Progress], bool | None] | None = None,
+    every: int | None = None,
+) -> Result:
+    """Minimises each lane's total loss over its image.
+
+    Args:
+      objective: from images [lanes, height, width, 3] to `Terms`, and a pytree (such as `objective.Objective`), since
+        it is an argument of a jit-compiled function.
+      images: the start, [lanes, height, width, 3] float32.
+      optimizer: `LBFGS(...)`, or any Optax transformation such as `optax.adam(0.02)`.
+      steps: evaluations of loss and gradient for each lane, at least one.
+      callback: hears of the progress about once a second, in chunks of steps whose length does not change the
+        outcome; when it returns True, the loop stops there.
+      every: the callback is also called after every so many evaluations exactly, for saving pictures.
+
+    Raises:
+      InputError: `steps` or `every` below one.
+    """
+    for name, value in (("steps", steps), ("every", every)):
+        if value is not None and value < 1:
+            raise InputError(f"{name}: {value} is not allowed; must be at least 1")
+    if isinstance(optimizer, optax.GradientTransformation):
+        optimizer = FirstOrder(optimizer)
+    started = time.perf_counter()
+    images = jnp.array(images)  # a copy: what is donated must not be the caller's
+    carry = _Carry(optimizer.init(images), *_blank(objective, images))
+    done, chunk, status = 0, 1, np.full(images.shape[0], RUNNING)
+    while done < steps and np.any(status == RUNNING):
+        count = min(chunk, steps - done, LONGEST_CHUNK)
+        if every:
+            count = min(count, every - done % every)
+        before = time.perf_counter()
+        carry, rows = _run(objective, carry, count, optimizer=optimizer)
+        rows = jax.device_get(rows)
+        after = time.perf_counter()
+        pace = (after - before) / count
+        status = np.asarray(carry.optimizer.status)
+        if callback:
+            seconds = [before - started + pace * (i + 1) for i in range(count)]
+            records = [
+                Record(done + i + 1, *jax.tree.map(lambda row, i=i: row[i], rows), seconds[i]) for i in range(count)
+            ]
+            if callback(Progress(records, carry.optimizer.image, status)):
+                done += count
+                break
+        # The first chunk's time is mostly compilation and tells nothing about the pace.
+        chunk = max(1, min(2 * count, math.ceil(SECONDS_PER_CHUNK / pace))) if done else 2
+        done += count
+    return Result(carry.optimizer.image, jax.device_get(carry.terms), done, status)
+
+
+class _Carry(NamedTuple):
+    optimizer: Any
+    terms: Terms
+    gradient_norm: Array
+
+
+def _blank(objective: Callable[[Array], Terms], images: Array) -> tuple[Terms, Array]:
+    shapes = jax.eval_shape(objective, images)
+    terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
+    return terms, jnp.full(images.shape[0], jnp.nan, images.dtype)
+
+
+@partial(jax.jit, static_argnames=("optimizer",), donate_argnames=("carry",))
+def _run(
+    objective: Callable[[Array], Terms], carry: _Carry, count: int, *, optimizer: Optimizer
+) -> tuple[_Carry, tuple[Terms, Array]]:
+    """`count` steps, at most LONGEST_CHUNK, without compiling for each count; also a row per step, [chunk, lanes]."""
+
+    def evaluate(trial: Array) -> tuple[Array, Terms]:
+        terms = objective(trial)
+        return jnp.sum(terms.total), terms  # lanes do not meet, so the sum's gradient is each lane's own
+
+    def body(i: Array, loop: tuple[_Carry, tuple[Terms, Array]]) -> tuple[_Carry, tuple[Terms, Array]]:
+        carry, rows = loop
+        gradient, terms = jax.grad(evaluate, has_aux=True)(optimizer.ask(carry.optimizer))
+        state = optimizer.tell(carry.optimizer, terms.total, gradient)
+        norm = jnp.sqrt(jnp.sum(jnp.square(gradient), tuple(range(1, gradient.ndim))))
+        kept = (carry.terms, carry.gradient_norm)
+        latest = jax.tree.map(lambda new, old: jnp.where(state.accepted, new, old), (terms, norm), kept)
+        rows = jax.tree.map(lambda row, value: row.at[i].set(value), rows, latest)
+        return _Carry(state, *latest), rows
+
+    rows = jax.tree.map(
+        lambda value: jnp.zeros((LONGEST_CHUNK, *value.shape), value.dtype), (carry.terms, carry.gradient_norm)
+    )
+    return jax.lax.fori_loop(0, count, body, (carry, rows))

@@ -1,0 +1,176 @@
+"""Equation 7 and its parts, per lane: what is minimised."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nst_jax import losses
+from nst_jax.errors import InputError
+from nst_jax.vgg import check_layers, represent
+
+Array = jax.Array
+CONTENT_LAYER = "conv4_2"
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+
+
+class Targets(NamedTuple):
+    """What the images are compared with, computed once. The leading axis is one per lane, or 1 when lanes share it."""
+
+    content: dict[str, Array]
+    """P of equation 1: {layer: [lanes or 1, height', width', N]}."""
+    style: dict[str, Array]
+    """A / M_a of equation 4: {layer: [lanes or 1, N, N]}."""
+
+
+class Weighting(NamedTuple):
+    """The traced weights of equations 5 and 7; each is a [lanes] (or [1]) float32 array."""
+
+    alpha: Array
+    beta: Array
+    content_layers: dict[str, Array]
+    style_layers: dict[str, Array]
+    tv: Array
+
+
+class Terms(NamedTuple):
+    """The loss and its parts, each [lanes] float32, in the paper's units."""
+
+    total: Array
+    """Equation 7, plus the weighted total variation."""
+    content: Array
+    """Equation 1, summed over content layers with their weights."""
+    style: Array
+    """Equation 5."""
+    style_layers: dict[str, Array]
+    """Equation 4 of each style layer, without its weight."""
+    tv: Array
+    """Total variation, without its weight."""
+
+
+@flax.struct.dataclass
+class Objective:
+    """A pure function from images to `Terms`; a pytree, so that it passes through jit as an argument."""
+
+    params: Any
+    targets: Targets
+    weighting: Weighting
+    pool: str = flax.struct.field(pytree_node=False, default="avg")
+    precision: str = flax.struct.field(pytree_node=False, default="float32")
+
+    def __call__(self, images: Array) -> Terms:
+        """Equation 7 and its parts.
+
+        Args:
+          images: [lanes, height, width, 3] float32 RGB, 0..1 (values outside are not clipped).
+
+        Returns:
+          `Terms` of [lanes] each.
+        """
+        targets, weighting = self.targets, self.weighting
+        layers = {*targets.content, *targets.style}
+        activations = represent(self.params, images, layers, pool=self.pool, precision=self.precision)
+        content = {layer: losses.content_loss(activations[layer], target) for layer, target in targets.content.items()}
+        style = {
+            layer: losses.style_layer_loss(losses.style_representation(activations[layer], self.precision), target)
+            for layer, target in targets.style.items()
+        }
+        lanes = jnp.zeros(images.shape[0], images.dtype)
+        content_total = lanes + losses.weighted_sum(content, weighting.content_layers)
+        style_total = lanes + losses.weighted_sum(style, weighting.style_layers)
+        tv = losses.total_variation(images)
+        total = weighting.alpha * content_total + weighting.beta * style_total + weighting.tv * tv
+        return Terms(total, content_total, style_total, style, tv)
+
+
+def content_targets(
+    params: Any, images: Array, layers: Iterable[str] = (CONTENT_LAYER,), *, pool: str = "avg", precision="float32"
+) -> dict[str, Array]:
+    """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the sizes must be the optimised image's."""
+    return represent(params, images, layers, pool=pool, precision=precision)
+
+
+def style_targets(
+    params: Any, images: Array, layers: Iterable[str] = STYLE_LAYERS, *, pool: str = "avg", precision: str = "float32"
+) -> dict[str, Array]:
+    """A / M_a of equation 4 for style pictures [lanes or 1, height, width, 3] of any size."""
+    activations = represent(params, images, layers, pool=pool, precision=precision)
+    return {layer: losses.style_representation(x, precision) for layer, x in activations.items()}
+
+
+def blend(targets: Iterable[dict[str, Array]], weights: Iterable[float]) -> dict[str, Array]:
+    """One style target for several style pictures: their weighted mean.
+
+    For weights v_k that add up to one, Σ v_k |G - A_k|² and |G - Σ v_k A_k|² differ by a constant only, so that both
+    have the same gradient.
+
+    Args:
+      targets: one `style_targets` for each style picture, of the same layers.
+      weights: one for each; finite, not negative, not all zero. They are divided by their sum.
+
+    Raises:
+      InputError: as said.
+    """
+    targets, shares = list(targets), np.asarray(list(weights), np.float64)
+    if len(shares) != len(targets):
+        raise InputError(f"--style-blend: {len(shares)} weights for {len(targets)} style pictures; give one for each")
+    check_weights("--style-blend", shares)
+    shares = shares / shares.sum()
+    return jax.tree.map(lambda *parts: sum(v * part for v, part in zip(shares, parts, strict=True)), *targets)
+
+
+def weighting(
+    alpha: float | Iterable[float] = 1e-3,
+    beta: float | Iterable[float] = 1.0,
+    *,
+    content_layers: Iterable[str] | Mapping[str, Any] = (CONTENT_LAYER,),
+    style_layers: Iterable[str] | Mapping[str, Any] = STYLE_LAYERS,
+    tv: float | Iterable[float] = 0.0,
+) -> Weighting:
+    """The weights of equations 5 and 7 for any number of lanes.
+
+    Args:
+      alpha, beta, tv: a number for all lanes or one for each lane; finite and not negative. In a lane, α and β must
+        not both be zero.
+      content_layers, style_layers: layer names, each of which gets one over their number (equation 5's w_l), or
+        {layer: weight}, the weight a number for all lanes or one for each. A zero leaves the layer out of a lane.
+        A lane with a positive α needs a positive content layer weight, one with a positive β a style layer weight.
+
+    Raises:
+      InputError: a weight that is negative, infinite or NaN, weights that are all zero, an unknown layer.
+    """
+    alpha, beta, tv = (np.atleast_1d(np.asarray(value, np.float32)) for value in (alpha, beta, tv))
+    for name, value in (("alpha", alpha), ("beta", beta), ("tv", tv)):
+        check_weights(name, value, all_zero=True)
+    content = _layer_weights("content layer weights", content_layers)
+    style = _layer_weights("style layer weights", style_layers)
+    if np.any((alpha == 0) & (beta == 0)):
+        raise InputError("alpha and beta: both are zero; at least one must be positive")
+    for name, factor, layers in (("content", alpha, content), ("style", beta, style)):
+        if np.any((factor > 0) & (sum(layers.values(), np.zeros(1)) == 0)):
+            raise InputError(f"{name} layer weights: all are zero; at least one must be positive")
+    return jax.tree.map(jnp.asarray, Weighting(alpha, beta, content, style, tv))
+
+
+def _layer_weights(argument: str, layers: Iterable[str] | Mapping[str, Any]) -> dict[str, np.ndarray]:
+    if not isinstance(layers, Mapping):
+        names = tuple(layers)
+        layers = dict.fromkeys(names, 1.0 / max(1, len(names)))
+    if not layers:
+        return {}
+    weights = {name: np.atleast_1d(np.asarray(layers[name], np.float32)) for name in check_layers(layers, argument)}
+    for layer, values in weights.items():
+        check_weights(f"{argument}, {layer}", values, all_zero=True)
+    return weights
+
+
+def check_weights(argument: str, values: np.ndarray, *, all_zero: bool = False) -> None:
+    """Raises InputError unless all values are finite and not negative and, without `all_zero`, one is positive."""
+    if not np.all(np.isfinite(values)) or np.any(values < 0):
+        wrong = values[~(np.isfinite(values) & (values >= 0))][0]
+        raise InputError(f"{argument}: {wrong:g} is not allowed; must be a finite number, zero or more")
+    if not all_zero and not np.any(values > 0):
+        raise InputError(f"{argument}: all are zero; at least one must be positive")

@@ -1,0 +1,23 @@
+"""Where the optimisation starts from."""
+
+import jax
+import jax.numpy as jnp
+
+MEAN = (123.68, 116.779, 103.939)  # of ImageNet's pixels, RGB, 8-bit levels: black noise of the network's input
+
+
+def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> jax.Array:
+    """Gaussian white noise around the mean colour of natural images.
+
+    The default deviation is small on purpose: eq 7 hardly sees the highest frequencies, so that the pixel grain of
+    strong noise would still be there at the end.
+
+    Args:
+      seed: of JAX's threefry generator; the same seed gives the same bytes.
+      deviation: standard deviation in 8-bit levels.
+
+    Returns:
+      [height, width, 3] float32 RGB; not clipped to 0..1.
+    """
+    noise = jax.random.normal(jax.random.key(seed), (height, width, 3), jnp.float32)
+    return (jnp.asarray(MEAN) + deviation * noise) / 255.0

@@ -1,0 +1,116 @@
+"""VGG-19's sixteen convolutions and five pools (Simonyan & Zisserman, arXiv 1409.1556, column E) as a Linen module."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nst_jax.conv import conv3x3
+from nst_jax.errors import InputError
+from nst_jax.layers import CONVOLUTIONS, LAYERS
+
+Array = jax.Array
+POOLS = ("avg", "max")
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+
+
+class VGG19(nn.Module):
+    """The network up to the deepest of `layers`; returns the activations of `layers` by the paper's names.
+
+    The collection "params" holds a kernel [3, 3, in, out] (HWIO, RGB) and a bias [out] per convolution, the collection
+    "preprocessing" the `mean` and `scale` [3] that belong to them.
+
+    Attributes:
+      layers: names out of `nst_jax.layers.LAYERS`.
+      pool: "avg", as in the paper, or "max", as the network was trained.
+      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+    """
+
+    layers: tuple[str, ...]
+    pool: str = "avg"
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, images: Array) -> dict[str, Array]:
+        """Maps [batch, height, width, 3] float32 RGB, 0..1, to {layer: [batch, height', width', channels]}.
+
+        A convolution's activation is taken after its ReLU.
+        """
+        mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value
+        scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value
+        x = (255.0 * images - mean) * scale  # zero padding comes after the subtraction, as in training
+        activations = {}
+        for name in LAYERS[: 1 + max(LAYERS.index(layer) for layer in self.layers)]:
+            x = pool2x2(x, self.pool) if name.startswith("pool") else _Convolution(self.precision, name=name)(x)
+            if name in self.layers:
+                activations[name] = x
+        return activations
+
+
+class _Convolution(nn.Module):
+    precision: str
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        channels = CONVOLUTIONS[self.name or ""]
+        kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
+        bias = self.param("bias", nn.initializers.zeros, (channels[1],))
+        return nn.relu(conv3x3(x, kernel, bias, self.precision))
+
+
+def pool2x2(x: Array, kind: str) -> Array:
+    """The average ("avg") or maximum ("max") over windows of 2x2; an odd last row or column is dropped.
+
+    Written as a reshape, whose gradient is a broadcast; XLA's windowed reductions have slow gradients on CPU.
+
+    Args:
+      x: [batch, height, width, channels].
+
+    Returns:
+      [batch, height // 2, width // 2, channels].
+    """
+    batch, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2, :].reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
+
+
+def represent(
+    params: Any, images: Array, layers: Iterable[str], *, pool: str = "avg", precision: str = "float32"
+) -> dict[str, Array]:
+    """The activations F of the layers named, for one image or any number of them.
+
+    Args:
+      params: parameters as `nst_jax.weights.load` gives them.
+      images: [..., height, width, 3] float32 RGB, 0..1; both sides at least 32.
+      layers: names such as "conv4_2" or "pool1".
+      pool: "avg" or "max".
+      precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
+
+    Returns:
+      {layer: [..., height', width', channels] float32}, in the network's order. Convolutions after their ReLU.
+
+    Raises:
+      InputError: an unknown layer, pool or precision, no layer at all, or an image of another shape.
+    """
+    layers = check_layers(layers)
+    for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
+    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < 32:
+        raise InputError(f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least 32")
+    batch = images.reshape(-1, *images.shape[-3:])
+    activations = VGG19(layers, pool, precision).apply(params, batch)
+    assert isinstance(activations, dict)
+    return {name: x.reshape(*images.shape[:-3], *x.shape[1:]) for name, x in activations.items()}
+
+
+def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:
+    """The layers named, as a tuple in the network's order; raises InputError for unknown ones and for none."""
+    layers = tuple(layers)
+    unknown = [layer for layer in layers if layer not in LAYERS]
+    if unknown or not layers:
+        found = f"unknown layer {', '.join(map(repr, unknown))}" if unknown else "no layer named"
+        raise InputError(f"{argument}: {found}; known are {', '.join(LAYERS)}")
+    return tuple(sorted(set(layers), key=LAYERS.index))

@@ -29,8 +29,8 @@ class FirstOrder:
     """An optimiser that takes one gradient for one step.
 
     Attributes:
-      transformation: any Optax gradient transformation. It sees each lane on its own, so that one which takes norms
-        over all variables (clipping, say) does not mix the lanes.
+      transformation: any Optax gradient transformation that needs no more than the loss and its gradient. It sees each
+        lane on its own, so that one which takes norms over all variables (clipping, say) does not mix the lanes.
     """
 
     transformation: optax.GradientTransformation
@@ -56,9 +56,10 @@ class FirstOrder:
 
     def _tell(self, state: State, value: Array, gradient: Array) -> State:
         accepted = jnp.isfinite(value) & jnp.isfinite(jnp.vdot(gradient, gradient)) & (state.status == RUNNING)
-        updates, optimizer = self.transformation.update(gradient, state.optimizer, state.trial)
+        transformation = optax.with_extra_args_support(self.transformation)  # some ask for the loss itself
+        updates, optimizer = transformation.update(gradient, state.optimizer, state.trial, value=value)
         image = jnp.where(accepted, state.trial, state.image)
-        moved = optax.apply_updates(state.trial, updates)
+        moved: Any = optax.apply_updates(state.trial, updates)
         return State(
             image=image,
             trial=jnp.where(accepted, moved, image),

@@ -179,9 +179,9 @@ class LBFGS:
     def _inverse_hessian_times(self, history: History, gradient: Array) -> Array:
         """H g by the compact form of the inverse (Byrd, Nocedal & Schnabel, Math. Programming 63, 1994, eq 2.6).
 
-        It reads the history twice, as the two-loop recursion does, but in four matrix products over all pairs instead of a
-        chain of `4 history` vector operations. With pairs scaled to s·y = 1 its matrix D is the identity. Empty slots count
-        for nothing.
+        It reads the history twice, as the two-loop recursion does, but in four matrix products over all pairs instead
+        of a chain of `4 history` vector operations. With pairs scaled to s·y = 1 its matrix D is the identity. Empty
+        slots count for nothing.
         """
         order = jnp.argsort(-history.age)  # oldest first, empty slots last
         valid = history.age[order] >= 0

@@ -50,7 +50,8 @@ class Progress(NamedTuple):
     records: list[Record]
     """One for each step since the last call."""
     images: Array
-    """[lanes, height, width, 3], those of the latest record."""
+    """[lanes, height, width, 3], those of the latest record. The next chunk takes over their memory: whoever keeps them
+    beyond the callback keeps `np.asarray(images)`."""
     status: np.ndarray
     """[lanes] int32: lbfgs.RUNNING, CONVERGED or NOT_FINITE."""
 
@@ -97,23 +98,27 @@ def minimise(
     if isinstance(optimizer, optax.GradientTransformation):
         optimizer = FirstOrder(optimizer)
     started = time.perf_counter()
-    images = jnp.array(images)  # a copy: what is donated must not be the caller's
-    carry = _Carry(optimizer.init(images), *_blank(objective, images))
+    images = jnp.asarray(images)
+    objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
+    # Copies, since the carry is donated: no buffer may be in it twice, and none may be the caller's.
+    carry = jax.tree.map(jnp.copy, _Carry(optimizer.init(images), *_blank(objective, images)))
     done, chunk, status = 0, 1, np.full(images.shape[0], RUNNING)
     while done < steps and np.any(status == RUNNING):
         count = min(chunk, steps - done, LONGEST_CHUNK)
         if every:
             count = min(count, every - done % every)
         before = time.perf_counter()
-        carry, rows = _run(objective, carry, count, optimizer=optimizer)
-        rows = jax.device_get(rows)
+        carry, rows, taken = _run(objective, carry, count, optimizer=optimizer)
+        rows, count = jax.device_get(rows), int(taken)
         after = time.perf_counter()
         pace = (after - before) / count
         status = np.asarray(carry.optimizer.status)
         if callback:
             seconds = [before - started + pace * (i + 1) for i in range(count)]
+            terms, norms = rows
             records = [
-                Record(done + i + 1, *jax.tree.map(lambda row, i=i: row[i], rows), seconds[i]) for i in range(count)
+                Record(done + i + 1, jax.tree.map(lambda row, i=i: row[i], terms), norms[i], seconds[i])
+                for i in range(count)
             ]
             if callback(Progress(records, carry.optimizer.image, status)):
                 done += count
@@ -132,31 +137,38 @@ class _Carry(NamedTuple):
 
 def _blank(objective: Callable[[Array], Terms], images: Array) -> tuple[Terms, Array]:
     shapes = jax.eval_shape(objective, images)
-    terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
+    terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
     return terms, jnp.full(images.shape[0], jnp.nan, images.dtype)
 
 
 @partial(jax.jit, static_argnames=("optimizer",), donate_argnames=("carry",))
 def _run(
     objective: Callable[[Array], Terms], carry: _Carry, count: int, *, optimizer: Optimizer
-) -> tuple[_Carry, tuple[Terms, Array]]:
-    """`count` steps, at most LONGEST_CHUNK, without compiling for each count; also a row per step, [chunk, lanes]."""
+) -> tuple[_Carry, tuple[Terms, Array], Array]:
+    """`count` steps, at most LONGEST_CHUNK, without compiling for each count; fewer when no lane runs any more.
+
+    Also a row per step, [chunk, lanes], and how many steps were taken.
+    """
 
     def evaluate(trial: Array) -> tuple[Array, Terms]:
         terms = objective(trial)
         return jnp.sum(terms.total), terms  # lanes do not meet, so the sum's gradient is each lane's own
 
-    def body(i: Array, loop: tuple[_Carry, tuple[Terms, Array]]) -> tuple[_Carry, tuple[Terms, Array]]:
-        carry, rows = loop
+    def unfinished(loop: tuple[_Carry, tuple[Terms, Array], Array]) -> Array:
+        carry, _, i = loop
+        return (i < count) & jnp.any(carry.optimizer.status == RUNNING)
+
+    def body(loop: tuple[_Carry, tuple[Terms, Array], Array]) -> tuple[_Carry, tuple[Terms, Array], Array]:
+        carry, rows, i = loop
         gradient, terms = jax.grad(evaluate, has_aux=True)(optimizer.ask(carry.optimizer))
         state = optimizer.tell(carry.optimizer, terms.total, gradient)
         norm = jnp.sqrt(jnp.sum(jnp.square(gradient), tuple(range(1, gradient.ndim))))
         kept = (carry.terms, carry.gradient_norm)
         latest = jax.tree.map(lambda new, old: jnp.where(state.accepted, new, old), (terms, norm), kept)
         rows = jax.tree.map(lambda row, value: row.at[i].set(value), rows, latest)
-        return _Carry(state, *latest), rows
+        return _Carry(state, *latest), rows, i + 1
 
     rows = jax.tree.map(
         lambda value: jnp.zeros((LONGEST_CHUNK, *value.shape), value.dtype), (carry.terms, carry.gradient_norm)
     )
-    return jax.lax.fori_loop(0, count, body, (carry, rows))
+    return jax.lax.while_loop(unfinished, body, (carry, rows, jnp.zeros((), jnp.int32)))

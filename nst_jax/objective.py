@@ -1,6 +1,7 @@
 """Equation 7 and its parts, per lane: what is minimised."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -86,15 +87,27 @@ class Objective:
         return Terms(total, content_total, style_total, style, tv)
 
 
+@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
 def content_targets(
-    params: Any, images: Array, layers: Iterable[str] = (CONTENT_LAYER,), *, pool: str = "avg", precision="float32"
+    params: Any,
+    images: Array,
+    layers: tuple[str, ...] = (CONTENT_LAYER,),
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
 ) -> dict[str, Array]:
-    """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the sizes must be the optimised image's."""
+    """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the size must be the optimised image's."""
     return represent(params, images, layers, pool=pool, precision=precision)
 
 
+@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
 def style_targets(
-    params: Any, images: Array, layers: Iterable[str] = STYLE_LAYERS, *, pool: str = "avg", precision: str = "float32"
+    params: Any,
+    images: Array,
+    layers: tuple[str, ...] = STYLE_LAYERS,
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
 ) -> dict[str, Array]:
     """A / M_a of equation 4 for style pictures [lanes or 1, height, width, 3] of any size."""
     activations = represent(params, images, layers, pool=pool, precision=precision)
@@ -119,7 +132,10 @@ def blend(targets: Iterable[dict[str, Array]], weights: Iterable[float]) -> dict
         raise InputError(f"--style-blend: {len(shares)} weights for {len(targets)} style pictures; give one for each")
     check_weights("--style-blend", shares)
     shares = shares / shares.sum()
-    return jax.tree.map(lambda *parts: sum(v * part for v, part in zip(shares, parts, strict=True)), *targets)
+    return {
+        layer: sum((v * target[layer] for v, target in zip(shares, targets, strict=True)), start=jnp.zeros(()))
+        for layer in targets[0]
+    }
 
 
 def weighting(
@@ -147,17 +163,22 @@ def weighting(
         check_weights(name, value, all_zero=True)
     content = _layer_weights("content layer weights", content_layers)
     style = _layer_weights("style layer weights", style_layers)
+    lanes = {len(value) for value in (alpha, beta, tv, *content.values(), *style.values())} - {1}
+    if len(lanes) > 1:
+        numbers = " and ".join(map(str, sorted(lanes)))
+        raise InputError(f"alpha, beta, tv and layer weights: for {numbers} lanes; must be one each for as many lanes")
     if np.any((alpha == 0) & (beta == 0)):
         raise InputError("alpha and beta: both are zero; at least one must be positive")
     for name, factor, layers in (("content", alpha, content), ("style", beta, style)):
         if np.any((factor > 0) & (sum(layers.values(), np.zeros(1)) == 0)):
             raise InputError(f"{name} layer weights: all are zero; at least one must be positive")
-    return jax.tree.map(jnp.asarray, Weighting(alpha, beta, content, style, tv))
+    as_arrays = {name: jax.tree.map(jnp.asarray, layers) for name, layers in (("content", content), ("style", style))}
+    return Weighting(jnp.asarray(alpha), jnp.asarray(beta), as_arrays["content"], as_arrays["style"], jnp.asarray(tv))
 
 
 def _layer_weights(argument: str, layers: Iterable[str] | Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not isinstance(layers, Mapping):
-        names = tuple(layers)
+        names = tuple(dict.fromkeys(layers))
         layers = dict.fromkeys(names, 1.0 / max(1, len(names)))
     if not layers:
         return {}

@@ -29,5 +29,6 @@ class FrequencyShaping:
         frequency = jnp.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
         lowest = 1.0 / max(height, width)  # the mean counts as the lowest frequency, not as zero
         gain = jnp.maximum(frequency, lowest) ** -self.power
-        spectrum = jnp.fft.rfft2(gradient, axes=(0, 1)) * gain[..., None].astype(gradient.dtype)
-        return jnp.fft.irfft2(spectrum, s=(height, width), axes=(0, 1)).astype(gradient.dtype)
+        spectrum = jnp.fft.rfft2(gradient, axes=(0, 1))
+        shaped = spectrum * gain[..., None].astype(spectrum.dtype)
+        return jnp.fft.irfft2(shaped, s=(height, width), axes=(0, 1)).astype(gradient.dtype)

@@ -1,0 +1,269 @@
+"""What the command line's subcommands do: files and settings in, files and figures out."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nst_jax import __version__, files, images, objective, start, weights
+from nst_jax.errors import InputError
+from nst_jax.lbfgs import CONVERGED, LBFGS, NOT_FINITE
+from nst_jax.minimise import DEFAULT_OPTIMIZER, Optimizer, Progress, Result, minimise
+from nst_jax.objective import Objective, Targets
+from nst_jax.progress import Reporter, interruptible
+from nst_jax.settings import Settings
+
+INTERRUPTED = 130  # the shell's code for a program that Ctrl-C ended
+
+
+def stylize(
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, save_every: int | None, quiet: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """One picture; returns the exit code."""
+    if save_every is not None and save_every < 1:
+        raise InputError(f"--save-every: {save_every} is not allowed; must be at least 1")
+    images.check_output(output)
+    _refuse_inputs(output, [content, *style])
+    photo = _read(content, settings, settings.size)
+    paintings = _read_styles(style, settings, settings.size)
+    begin = _start_image(photo, settings)
+    params = weights.load(settings.weights)
+    goal = Objective(
+        params,
+        Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings)),
+        _weighting(settings),
+        settings.pool,
+        settings.precision,
+    )
+    text = {"nst_jax": json.dumps(_provenance(content, style, settings), ensure_ascii=False)}
+
+    def save(path: Path, image: Any) -> None:
+        images.write_image(path, np.asarray(image), text)
+
+    def save_progress(progress: Progress) -> None:
+        done = progress.records[-1].evaluations
+        if save_every and done % save_every == 0 and done < settings.steps:
+            digits = len(str(settings.steps))
+            save(output.with_stem(f"{output.stem}_{done:0{digits}}"), progress.images[0])
+
+    result, seconds, interrupted = _run(goal, begin[None], settings, output.name, save_every, quiet, save_progress)
+    save(output, result.images[0])
+    status = int(result.status[0])
+    if as_json:
+        report = _losses(result.terms, settings, photo.shape[:2])
+        print(
+            json.dumps(
+                {"output": str(output), "evaluations": result.evaluations, "seconds": round(seconds, 3)} | report
+            )
+        )
+    elif not quiet:
+        height, width = photo.shape[:2]
+        print(
+            f"{output}: {width}x{height}, loss {result.terms.total[0]:.6g} after {result.evaluations} evaluations, "
+            f"{seconds:.1f} s" + (" (converged)" if status == CONVERGED else "")
+        )
+    if interrupted:
+        print(f"nst-jax: interrupted; {output} is the picture so far", file=sys.stderr)
+        return INTERRUPTED
+    return _check_finite(result, [str(output)])
+
+
+def reconstruct(
+    kind: str, image: Path, output: Path, layers: tuple[str, ...], settings: Settings, *, force: bool, quiet: bool
+) -> int:
+    """Figure 1's reconstructions: a picture's content from single layers, or its style from cumulative subsets."""
+    layers = objective.check_layers(layers, "--layers")
+    picture = _read(image, settings, settings.size)
+    _make_folder(output, force)
+    params = weights.load(settings.weights)
+    lanes = len(layers)
+    if kind == "content":
+        rows = np.eye(lanes, dtype=np.float32)
+        targets = Targets(objective.content_targets(params, picture[None], layers, pool=settings.pool), {})
+        weighting = objective.weighting(
+            1.0, 0.0, content_layers=dict(zip(layers, rows.T, strict=True)), style_layers={}
+        )
+        names = [f"content_{layer}" for layer in layers]
+    else:
+        rows = np.tril(np.ones((lanes, lanes), np.float32)) / np.arange(1, lanes + 1, dtype=np.float32)[:, None]
+        targets = Targets({}, objective.style_targets(params, picture[None], layers, pool=settings.pool))
+        weighting = objective.weighting(
+            0.0, 1.0, content_layers={}, style_layers=dict(zip(layers, rows.T, strict=True))
+        )
+        names = [f"style_to_{layer}" for layer in layers]
+    goal = Objective(params, targets, weighting, settings.pool, settings.precision)
+    begin = jnp.broadcast_to(_start_image(picture, settings), (lanes, *picture.shape))
+    result, _, interrupted = _run(goal, begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)
+    for name, lane, row in zip(names, result.images, rows, strict=True):
+        about = _provenance(image, [], settings) | {
+            "reconstruct": kind,
+            "layers": dict(zip(layers, row.tolist(), strict=True)),
+        }
+        images.write_image(output / f"{name}.png", np.asarray(lane), {"nst_jax": json.dumps(about, ensure_ascii=False)})
+        if not quiet:
+            print(output / f"{name}.png")
+    return INTERRUPTED if interrupted else _check_finite(result, names)
+
+
+def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings) -> int:
+    """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
+    picture = _read(image, settings, None)
+    height, width = picture.shape[:2]
+    photo = _read(content, settings, None)
+    expected = images.fit(photo, max(height, width)).shape[:2]
+    if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
+        raise InputError(
+            f"--content {content}: {photo.shape[1]}x{photo.shape[0]} has another aspect than {image}, {width}x{height}"
+        )
+    photo = images.resize(photo, height, width)
+    paintings = _read_styles(style, settings, max(height, width))
+    params = weights.load(settings.weights)
+    targets = Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings))
+    goal = Objective(params, targets, _weighting(settings), settings.pool, settings.precision)
+    terms = jax.device_get(jax.jit(lambda goal, picture: goal(picture))(goal, picture[None]))
+    print(json.dumps(_losses(terms, settings, (height, width))))
+    return 0
+
+
+def features(image: Path, output: Path, settings: Settings) -> int:
+    """Writes a picture's style representation, a Gram matrix per position for each style layer, as .npz."""
+    if output.suffix != ".npz":
+        raise InputError(f"--output {output}: unknown ending; must be .npz")
+    files.check_writable(output)
+    picture = _read(image, settings, settings.size)
+    params = weights.load(settings.weights)
+    grams = objective.style_targets(
+        params, picture[None], settings.style_layers, pool=settings.pool, precision=settings.precision
+    )
+    arrays: dict[str, Any] = {layer: np.asarray(gram[0]) for layer, gram in grams.items()}
+    with files.atomic(output) as temporary:
+        np.savez(temporary, **arrays)
+    return 0
+
+
+def _read(path: Path, settings: Settings, size: int | None) -> np.ndarray:
+    return images.read_image(path, size=size, max_pixels=settings.max_pixels)
+
+
+def _read_styles(paths: Sequence[Path], settings: Settings, size: int) -> list[np.ndarray]:
+    if settings.style_blend and len(settings.style_blend) != len(paths):
+        raise InputError(
+            f"--style-blend: {len(settings.style_blend)} given for {len(paths)} style pictures; give one for each"
+        )
+    return [_read(path, settings, settings.style_size or size) for path in paths]
+
+
+def _start_image(photo: np.ndarray, settings: Settings) -> np.ndarray | jax.Array:
+    height, width = photo.shape[:2]
+    if settings.init == "noise":
+        return start.white_noise(settings.seed, height, width, settings.noise)
+    if settings.init == "content":
+        return photo
+    return images.resize(_read(Path(settings.init), settings, None), height, width)
+
+
+def _content_target(params: Any, photo: np.ndarray, settings: Settings) -> dict[str, jax.Array]:
+    return objective.content_targets(
+        params, photo[None], (settings.content_layer,), pool=settings.pool, precision=settings.precision
+    )
+
+
+def _style_target(params: Any, paintings: list[np.ndarray], settings: Settings) -> dict[str, jax.Array]:
+    targets = [
+        objective.style_targets(
+            params, painting[None], settings.style_layers, pool=settings.pool, precision=settings.precision
+        )
+        for painting in paintings
+    ]
+    return objective.blend(targets, settings.style_blend or [1.0] * len(targets))
+
+
+def _weighting(settings: Settings) -> objective.Weighting:
+    alpha, beta = settings.alpha_beta
+    return objective.weighting(
+        alpha,
+        beta,
+        content_layers=(settings.content_layer,),
+        style_layers=settings.layer_weights,
+        tv=settings.tv,
+    )
+
+
+def _optimizer(settings: Settings) -> Optimizer | optax.GradientTransformation:
+    if settings.optimizer == "adam":
+        return optax.adam(settings.learning_rate)
+    return LBFGS(history=settings.history, precondition=DEFAULT_OPTIMIZER.precondition)
+
+
+def _run(
+    goal: Objective, begin: Any, settings: Settings, title: str, every: int | None, quiet: bool, callback: Any
+) -> tuple[Result, float, bool]:
+    """Minimises; the result, the seconds it took, and whether Ctrl-C ended it."""
+    started = time.perf_counter()
+    with interruptible() as interrupt, Reporter(title, settings.steps, quiet) as report:
+
+        def each(progress: Progress) -> bool:
+            report(progress)
+            callback(progress)
+            return interrupt.requested
+
+        result = minimise(goal, begin, optimizer=_optimizer(settings), steps=settings.steps, callback=each, every=every)
+    return result, time.perf_counter() - started, interrupt.requested
+
+
+def _check_finite(result: Result, names: list[str]) -> int:
+    lost = [name for name, status in zip(names, result.status, strict=True) if status == NOT_FINITE]
+    if lost:
+        print(f"nst-jax: {', '.join(lost)}: the loss is not finite; kept the last good picture", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def _losses(terms: objective.Terms, settings: Settings, size: Sequence[int]) -> dict[str, Any]:
+    alpha, beta = settings.alpha_beta
+    report: dict[str, Any] = {
+        "total": float(terms.total[0]),
+        "content": float(terms.content[0]),
+        "style": float(terms.style[0]),
+        "style_layers": {layer: float(value[0]) for layer, value in terms.style_layers.items()},
+        "alpha": alpha,
+        "beta": beta,
+        "size": list(size),
+    }
+    return report | ({"tv": float(terms.tv[0])} if settings.tv else {})
+
+
+def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, Any]:
+    """How a picture was made: enough to make it again, nothing that differs from run to run."""
+    inputs = [content, *style] + ([] if settings.init in ("noise", "content") else [Path(settings.init)])
+    return {
+        "version": __version__,
+        "inputs": {path.name: files.sha256(path) for path in inputs},
+        "weights_sha256": weights.verify(settings.weights).sha256,
+        "settings": vars(settings),
+    }
+
+
+def _refuse_inputs(output: Path, inputs: Sequence[Path]) -> None:
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise InputError(f"--output {output}: is an input picture; name another file")
+
+
+def _make_folder(folder: Path, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output {folder}: is a file; name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(f"--output {folder}: is not empty; --force writes into it all the same")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {folder}: cannot be made ({error.strerror})") from None
+    files.check_writable(folder / "picture.png")

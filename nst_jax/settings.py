@@ -1,0 +1,133 @@
+"""The settings of a run: one frozen dataclass with all defaults. The command line is generated from it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from nst_jax.errors import InputError
+from nst_jax.layers import LAYERS
+
+
+def layers(text: str) -> tuple[str, ...]:
+    """Reads "conv1_1,conv2_1" as layer names."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Reads "0.2,0.8" as numbers."""
+    return tuple(float(part) for part in text.split(","))
+
+
+_ANY = (0.0, math.inf)  # finite, zero or more
+
+
+def _option(
+    default: Any, group: str, parse: Callable[[str], Any], help: str, *, range=None, choices=None, metavar=None
+) -> Any:
+    about = {"group": group, "parse": parse, "help": help, "range": range, "choices": choices, "metavar": metavar}
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is minimised, from where, and how. The defaults are the paper's where the paper says.
+
+    Raises InputError, naming the option, for any value that is not allowed.
+    """
+
+    ratio: float | None = _option(None, "loss", float, "α/β of equation 7 (default: 1e-3)", range=_ANY)
+    alpha: float | None = _option(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
+    beta: float | None = _option(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
+    content_layer: str = _option("conv4_2", "loss", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
+    style_layers: tuple[str, ...] = _option(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+        "style",
+        layers,
+        "layers of equation 5",
+        choices=LAYERS,
+        metavar="LAYERS",
+    )
+    style_weights: tuple[float, ...] | None = _option(
+        None,
+        "loss",
+        numbers,
+        "w_l of equation 5, one for each style layer (default: one over their number)",
+        range=_ANY,
+    )
+    style_blend: tuple[float, ...] | None = _option(
+        None, "loss", numbers, "shares of several style pictures, one for each (default: equal)", range=_ANY
+    )
+    tv: float = _option(0.0, "loss", float, "weight of total variation, which is not in the paper", range=_ANY)
+    weights: str = _option("vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file")
+    pool: str = _option("avg", "network", str, "average pooling, as in the paper, or maximum", choices=("avg", "max"))
+    precision: str = _option(
+        "float32",
+        "network",
+        str,
+        "how products are rounded on TPU and GPU",
+        choices=("float32", "tensorfloat32", "bfloat16"),
+    )
+    size: int = _option(512, "size", int, "longest side of the picture in pixels", range=(32, 16_384))
+    style_size: int | None = _option(
+        None,
+        "style-size",
+        int,
+        "longest side of the style picture in pixels (default: as the picture)",
+        range=(32, 16_384),
+    )
+    max_pixels: int = _option(
+        100_000_000, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
+    )
+    init: str = _option(
+        "noise", "start", str, "start from white noise, from the content picture, or from a picture file",
+        metavar="noise|content|FILE",
+    )  # fmt: skip
+    noise: float = _option(
+        1.0, "noise", float, "standard deviation of the white noise, in levels of 255", range=(0, 10_000)
+    )
+    seed: int = _option(0, "noise", int, "of the white noise", range=(0, 2**32 - 1))
+    optimizer: str = _option("lbfgs", "search", str, "L-BFGS, or Adam", choices=("lbfgs", "adam"))
+    steps: int = _option(300, "search", int, "evaluations of loss and gradient", range=(1, 1_000_000))
+    history: int = _option(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))
+    learning_rate: float = _option(0.02, "search", float, "of Adam, where black to white is 1", range=(1e-9, 1e3))
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            _check("--" + item.name.replace("_", "-"), value, item.metadata["range"], item.metadata["choices"])
+        if self.ratio is not None and (self.alpha is not None or self.beta is not None):
+            raise InputError("--ratio: not allowed together with --alpha or --beta; give one or the other")
+        if not any(self.alpha_beta):
+            raise InputError("--alpha and --beta: both are zero; at least one must be positive")
+        for option, shares in (("--style-weights", self.style_weights), ("--style-blend", self.style_blend)):
+            if shares is not None and not any(shares):
+                raise InputError(f"{option}: all are zero; at least one must be positive")
+        if not self.style_layers or len(set(self.style_layers)) < len(self.style_layers):
+            problem = "a layer is named twice" if self.style_layers else "no layer is named"
+            raise InputError(f"--style-layers: {problem}; known are {', '.join(LAYERS)}")
+        if self.style_weights is not None and len(self.style_weights) != len(self.style_layers):
+            counts = f"{len(self.style_weights)} given for {len(self.style_layers)} style layers"
+            raise InputError(f"--style-weights: {counts}; give one for each")
+
+    @property
+    def alpha_beta(self) -> tuple[float, float]:
+        """α and β: those given, or a ratio as α with β = 1; eq 7 times a constant has the same minima."""
+        if self.alpha is None and self.beta is None:
+            return (1e-3 if self.ratio is None else self.ratio), 1.0
+        return (1.0 if self.alpha is None else self.alpha), (1.0 if self.beta is None else self.beta)
+
+    @property
+    def layer_weights(self) -> dict[str, float]:
+        """w_l of equation 5."""
+        values = self.style_weights or [1 / len(self.style_layers)] * len(self.style_layers)
+        return dict(zip(self.style_layers, values, strict=True))
+
+
+def _check(option: str, values: Any, allowed: tuple[float, float] | None, choices: tuple[str, ...] | None) -> None:
+    for value in values if isinstance(values, tuple) else (values,):
+        if choices and value not in choices:
+            raise InputError(f"{option}: {value!r} is unknown; known are {', '.join(choices)}")
+        if allowed and value is not None and not (allowed[0] <= value <= allowed[1] and math.isfinite(value)):
+            interval = f"from {allowed[0]} to {allowed[1]}" if math.isfinite(allowed[1]) else "finite, zero or more"
+            raise InputError(f"{option}: {value} is not allowed; must be {interval}")

@@ -1,0 +1,253 @@
+"""VGG-19's parameters: loading, checking, saving, and the files that are known by name.
+
+A weights file is HDF5. For each of the 16 convolutions it holds `conv1_1/bias`, float32 [out], and `conv1_1/kernel`,
+[3, 3, in, out] (HWIO, RGB input order), either float32 or uint8 indices into `conv1_1/kernel_table`, float32 [256].
+Attributes tell the preprocessing (`mean`, `scale`, `channel_order`), the origin, the licence and the source's sha256.
+A `SHA256SUMS` file beside it, as the program sha256sum writes it, is its manifest.
+"""
+
+import os
+import sys
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from nst_jax import files, hdf5
+from nst_jax.errors import InputError
+from nst_jax.layers import CONVOLUTIONS
+from nst_jax.parameters import Params, check_parameters, raise_problems, shape_problems
+
+FORMAT = "nst_jax VGG-19 weights 1"
+MANIFEST = "SHA256SUMS"
+OXFORD = {
+    "origin": "VGG-19 of K. Simonyan and A. Zisserman, Visual Geometry Group, University of Oxford: "
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556",
+    "licence": "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), K. Simonyan and A. Zisserman",
+}
+"""The attributes of the original weights."""
+
+SHIPPED = "vgg19"
+FULL = "vgg19-full"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a sound weights file is."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    in_manifest: bool  # the sha256 agrees with the manifest beside the file; False: no manifest speaks of it
+    layers: int
+    storage: str  # "8-bit" or "float32"
+    attributes: dict[
+        str, str
+    ]  # origin, licence, source, source_sha256, channel_order and others, as far as they are given
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A weights file that `load` knows by name; `present` says whether it is there, `verify` whether it is sound."""
+
+    name: str
+    path: Path
+    present: bool
+    description: str
+
+
+def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
+    """The parameters: {"params": {layer: {"kernel": float32 [3, 3, in, out], "bias": float32 [out]}},
+    "preprocessing": {"mean": float32 [3], "scale": float32 [3]}}, as NumPy arrays.
+
+    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights
+    file. Raises InputError when it is absent, corrupt, incomplete, of wrong shapes, or not what its manifest says.
+    """
+    path = _find(name_or_path)
+    _check_manifest(path, _digest(path), required=_is_name(name_or_path))
+    with hdf5.opened(path) as file:
+        return _read(file)
+
+
+def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
+    """Reads a weights file whole and says what it is; raises InputError where `load` would."""
+    path = _find(name_or_path)
+    digest = _digest(path)
+    in_manifest = _check_manifest(path, digest, required=_is_name(name_or_path))
+    with hdf5.opened(path) as file:
+        params = _read(file)
+        tables = sum(name.endswith("/kernel_table") for name in hdf5.datasets(file))
+        attributes = hdf5.text_attributes(file)
+    preprocessing = params["preprocessing"]
+    return Verified(
+        path=path,
+        bytes=path.stat().st_size,
+        sha256=digest,
+        in_manifest=in_manifest,
+        layers=len(params["params"]),
+        storage="8-bit" if tables else "float32",
+        attributes=attributes,
+        mean=tuple(preprocessing["mean"].tolist()),
+        scale=tuple(preprocessing["scale"].tolist()),
+    )
+
+
+def save(
+    path: str | os.PathLike,
+    params: Params,
+    *,
+    attributes: Mapping[str, str],
+    tables: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Writes a weights file, whole or not at all; the same parameters always give the same bytes.
+
+    attributes: text about them: origin, licence, source, source_sha256 and the like.
+    tables: layer -> float32 [256], strictly ascending, to store each kernel as 8-bit indices. Nothing is rounded:
+    ValueError is raised unless each kernel's values all come from its table. None stores float32.
+    """
+    check_parameters(params)
+    with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
+        file.attrs["format"] = np.bytes_(FORMAT)
+        file.attrs["channel_order"] = np.bytes_("RGB")
+        file.attrs["preprocessing"] = np.bytes_("(255 * RGB image in 0..1 - mean) * scale, then zero padding")
+        for name, text in attributes.items():
+            file.attrs[name] = np.bytes_(text.encode())
+        for name in ("mean", "scale"):
+            file.attrs[name] = np.asarray(params["preprocessing"][name], np.float32)
+        for layer in CONVOLUTIONS:
+            kernel, bias = (np.asarray(params["params"][layer][name], np.float32) for name in ("kernel", "bias"))
+            if tables is None:
+                file.create_dataset(f"{layer}/kernel", data=kernel)
+            else:
+                table = np.asarray(tables[layer], np.float32)
+                indices = np.searchsorted(table, kernel).clip(0, 255).astype(np.uint8)
+                if table.shape != (256,) or not np.array_equal(table[indices], kernel):
+                    raise ValueError(f"{layer}: the kernel has values that its 256-entry table has not")
+                file.create_dataset(
+                    f"{layer}/kernel", data=indices, chunks=indices.shape, compression="gzip", compression_opts=9
+                )
+                file.create_dataset(f"{layer}/kernel_table", data=table)
+            file.create_dataset(f"{layer}/bias", data=bias)
+        file.attrs["crc32"] = np.uint32(_crc32(params))
+
+
+def available() -> list[Named]:
+    """The weights known by name, the shipped ones first, whether or not they are there."""
+    known = (
+        (SHIPPED, "original Oxford weights, 8-bit, shipped"),
+        (FULL, "original Oxford weights, float32, from `nst-jax weights fetch`"),
+    )
+    return [Named(name, _path_of(name), _path_of(name).is_file(), description) for name, description in known]
+
+
+def cache_directory() -> Path:
+    """The user's folder for fetched weights (it may not exist yet): NST_JAX_CACHE, or the platform's custom."""
+    if chosen := os.environ.get("NST_JAX_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        parent = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        parent = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return parent / "nst_jax"
+
+
+def record(path: Path) -> None:
+    """Writes `path`'s sha256 into the manifest beside it."""
+    manifest = path.parent / MANIFEST
+    sums = {**_manifest(manifest), path.name: files.sha256(path)}
+    with files.atomic(manifest) as temporary:
+        temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), "utf-8")
+
+
+def _read(file: h5py.File) -> Params:
+    path = file.filename
+    attributes = hdf5.text_attributes(file)
+    if attributes.get("format") != FORMAT or attributes.get("channel_order") != "RGB":
+        raise InputError(f"{path}: not a weights file of nst_jax; make one with `nst-jax weights convert`")
+    found = hdf5.datasets(file)
+    tables = [f"{layer}/kernel_table" for layer in CONVOLUTIONS]
+    raise_problems(path, shape_problems({name: dataset.shape for name, dataset in found.items()}, optional=tables))
+    layers = {}
+    for layer, (incoming, outgoing) in CONVOLUTIONS.items():
+        kernel, shape = found[f"{layer}/kernel"], (3, 3, incoming, outgoing)
+        if f"{layer}/kernel_table" in found:
+            table = hdf5.read(found[f"{layer}/kernel_table"], (256,), np.float32)
+            values = table[hdf5.read(kernel, shape, np.uint8)]
+        else:
+            values = hdf5.read(kernel, shape, np.float32)
+        layers[layer] = {"kernel": values, "bias": hdf5.read(found[f"{layer}/bias"], (outgoing,), np.float32)}
+    preprocessing = {name: hdf5.attribute(file, name, (3,), np.float32) for name in ("mean", "scale")}
+    params = {"params": layers, "preprocessing": preprocessing}
+    check_parameters(params, path)
+    if hdf5.attribute(file, "crc32", (), np.uint32) != _crc32(params):
+        raise InputError(f"{path}: damaged, its values do not add up to its crc32; make it again")
+    return params
+
+
+def _crc32(params: Params) -> int:
+    """A checksum over every value, so that a file no manifest speaks of still cannot be damaged unnoticed."""
+    arrays = [params["preprocessing"]["mean"], params["preprocessing"]["scale"]]
+    arrays += [params["params"][layer][name] for layer in CONVOLUTIONS for name in ("kernel", "bias")]
+    crc = 0
+    for array in arrays:
+        crc = zlib.crc32(np.ascontiguousarray(array, "<f4").data, crc)
+    return crc
+
+
+def _data_folder() -> Path:
+    """Where the shipped files are: inside an installed package, or beside the package in a source checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent / "weights"
+
+
+def _path_of(name: str) -> Path:
+    return (_data_folder() if name == SHIPPED else cache_directory()) / f"{name}.h5"
+
+
+def _is_name(name_or_path: str | os.PathLike) -> bool:
+    return name_or_path in (SHIPPED, FULL)
+
+
+def _find(name_or_path: str | os.PathLike) -> Path:
+    path = _path_of(str(name_or_path)) if _is_name(name_or_path) else Path(name_or_path)
+    if path.is_file():
+        return path
+    if name_or_path == FULL:
+        raise InputError(f"weights {FULL}: not fetched yet ({path}); run `nst-jax weights fetch`")
+    if name_or_path == SHIPPED:
+        raise InputError(f"weights {SHIPPED}: {path} is not there; the installation is damaged, install nst_jax again")
+    raise InputError(f"weights {path}: no such file; give {SHIPPED}, {FULL} or a weights file")
+
+
+def _digest(path: Path) -> str:
+    try:
+        return files.sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _manifest(manifest: Path) -> dict[str, str]:
+    """File name -> sha256 from a file as sha256sum writes it; no file, no names."""
+    if not manifest.is_file():
+        return {}
+    lines = (line.split(maxsplit=1) for line in manifest.read_text("utf-8", "replace").splitlines())
+    return {fields[1].lstrip("*"): fields[0] for fields in lines if len(fields) == 2}
+
+
+def _check_manifest(path: Path, digest: str, required: bool) -> bool:
+    """Whether the manifest beside the file speaks of it; raises InputError when it says another sha256."""
+    manifest = path.parent / MANIFEST
+    expected = _manifest(manifest).get(path.name)
+    if expected is None and required:
+        raise InputError(f"{path}: not in its manifest {manifest}; fetch or install it again")
+    if expected not in (None, digest):
+        raise InputError(f"{path}: sha256 is {digest}, but its manifest {manifest.name} says {expected}; it is damaged")
+    return expected is not None

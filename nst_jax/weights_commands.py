@@ -1,0 +1,83 @@
+"""What `nst-jax weights ...` does."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from nst_jax import files, weights
+from nst_jax.errors import InputError
+from nst_jax.settings import Settings
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+
+
+def show_all() -> int:
+    """`weights list`."""
+    for named in weights.available():
+        print(f"{named.name:12} {'there ' if named.present else 'absent'} {named.description} ({named.path})")
+    return 0
+
+
+def verify(names: list[str]) -> int:
+    """`weights verify`: of those named, or of all that are there."""
+    for name in names or [named.name for named in weights.available() if named.present]:
+        sound = weights.verify(name)
+        manifest = "as its manifest says" if sound.in_manifest else "in no manifest"
+        print(
+            f"{name}: sound; {sound.layers} layers, {sound.storage}, {sound.bytes:,} bytes; "
+            f"sha256 {sound.sha256} ({manifest}); origin: {sound.attributes.get('origin', 'unknown')}"
+        )
+    return 0
+
+
+def convert(source: Path, output: Path, preprocessing: str) -> int:
+    """`weights convert`."""
+    from nst_jax import convert as converter  # noqa: PLC0415 (not needed by the others)
+
+    converter.convert(source, output, preprocessing=preprocessing)  # type: ignore[arg-type]
+    return 0
+
+
+def fetch(quiet: bool) -> int:
+    """`weights fetch`."""
+    from nst_jax import fetch as fetcher  # noqa: PLC0415
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), disable=quiet,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("vgg19", total=fetcher.KERAS_BYTES)
+        path = fetcher.fetch(lambda progress: bar.update(task, completed=progress.done))
+    print(path)
+    return 0
+
+
+def normalise(folder: Path, output: Path, settings: Settings, quiet: bool) -> int:
+    """`weights normalise`."""
+    from nst_jax import images  # noqa: PLC0415
+    from nst_jax import normalise as normaliser  # noqa: PLC0415
+
+    if not folder.is_dir():
+        raise InputError(f"FOLDER {folder}: is not a folder; name one with pictures in it")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not paths:
+        raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(PICTURES)})")
+    files.check_writable(output)
+    params = weights.load(settings.weights)
+
+    def pictures() -> Iterator:
+        for number, path in enumerate(paths, 1):
+            if not quiet:
+                print(f"{number}/{len(paths)} {path.name}", file=sys.stderr)
+            yield images.read_image(path, size=settings.size, max_pixels=settings.max_pixels)
+
+    means = normaliser.mean_activations(params, pictures())
+    attributes = weights.verify(settings.weights).attributes
+    kept = {name: attributes[name] for name in ("origin", "licence", "source", "source_sha256") if name in attributes}
+    made = f"each filter's mean activation over {len(paths)} pictures of {settings.size} px, average pooling, is one"
+    weights.save(output, normaliser.normalised(params, means), attributes={**kept, "normalised": made})
+    return 0

@@ -1,0 +1,88 @@
+"""The network and equations 1 to 7 in NumPy float64, written from the papers and not from `nst_jax`.
+
+A layer's activation is [N, height, width], and the matrix F of the paper its reshape to N rows and M columns.
+"""
+
+import numpy as np
+
+NETWORK = """conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 conv3_4 pool3
+conv4_1 conv4_2 conv4_3 conv4_4 pool4 conv5_1 conv5_2 conv5_3 conv5_4 pool5""".split()
+
+
+def convolve(x, kernel, bias):
+    """[in, height, width] and HWIO [3, 3, in, out] -> [out, height, width]: cross-correlation, zeros around."""
+    _, height, width = x.shape
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    result = np.zeros((kernel.shape[3], height * width))
+    for row in range(3):
+        for column in range(3):
+            window = padded[:, row : row + height, column : column + width]
+            result += kernel[row, column].T @ window.reshape(len(x), -1)
+    return result.reshape(-1, height, width) + bias[:, None, None]
+
+
+def pool(x, kind):
+    """2x2 windows with stride two; what does not fill a window is left out."""
+    height, width = x.shape[1] // 2, x.shape[2] // 2
+    result = np.zeros((len(x), height, width))
+    for row in range(height):
+        for column in range(width):
+            window = x[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+            result[:, row, column] = window.mean((1, 2)) if kind == "avg" else window.max((1, 2))
+    return result
+
+
+def activations(params, image, layers, kind="avg"):
+    """{layer: [N, height, width]} of one image [height, width, 3], 0..1."""
+    mean, scale = (np.asarray(params["preprocessing"][name], np.float64) for name in ("mean", "scale"))
+    x = np.moveaxis((255 * np.asarray(image, np.float64) - mean) * scale, 2, 0)
+    found = {}
+    for name in NETWORK:
+        if name.startswith("pool"):
+            x = pool(x, kind)
+        else:
+            weights = params["params"][name]
+            x = convolve(x, np.asarray(weights["kernel"], np.float64), np.asarray(weights["bias"], np.float64))
+            x = np.maximum(x, 0)
+        if name in layers:
+            found[name] = x
+        if len(found) == len(layers):
+            return found
+    raise KeyError(layers)
+
+
+def matrix(activation):
+    """F, N rows and M columns."""
+    return activation.reshape(len(activation), -1)
+
+
+def content_loss(f, p):
+    """Equation 1, of matrices."""
+    return 0.5 * sum((f[i, j] - p[i, j]) ** 2 for i in range(f.shape[0]) for j in range(f.shape[1]))
+
+
+def content_gradient(f, p):
+    """Equation 2."""
+    return np.where(f > 0, f - p, 0)
+
+
+def style_loss(f, a):
+    """Equations 3 and 4, of matrices of any numbers of columns: each Gram matrix over its own number of positions.
+
+    With equal numbers that is (G - A)² / (4 N² M²).
+    """
+    filters, positions = f.shape
+    gram, target = f @ f.T, a @ a.T * (positions / a.shape[1])
+    return ((gram - target) ** 2).sum() / (4 * filters**2 * positions**2)
+
+
+def style_gradient(f, a):
+    """Equation 6, for style activations of as many positions."""
+    filters, positions = f.shape
+    return np.where(f > 0, (f.T @ (f @ f.T - a @ a.T)).T / (filters**2 * positions**2), 0)
+
+
+def total_variation(image):
+    """Squared differences of neighbours, in 8-bit levels."""
+    levels = 255 * np.asarray(image, np.float64)
+    return ((levels[1:] - levels[:-1]) ** 2).sum() + ((levels[:, 1:] - levels[:, :-1]) ** 2).sum()

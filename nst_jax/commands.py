@@ -1,6 +1,7 @@
 """What the command line's subcommands do: files and settings in, files and figures out."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -13,14 +14,13 @@ import numpy as np
 import optax
 
 from nst_jax import __version__, files, images, objective, start, weights
-from nst_jax.errors import InputError
+from nst_jax.errors import INTERRUPTED, InputError
+from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import CONVERGED, LBFGS, NOT_FINITE
 from nst_jax.minimise import DEFAULT_OPTIMIZER, Optimizer, Progress, Result, minimise
 from nst_jax.objective import Objective, Targets
 from nst_jax.progress import Reporter, interruptible
 from nst_jax.settings import Settings
-
-INTERRUPTED = 130  # the shell's code for a program that Ctrl-C ended
 
 
 def stylize(
@@ -31,7 +31,10 @@ def stylize(
     if save_every is not None and save_every < 1:
         raise InputError(f"--save-every: {save_every} is not allowed; must be at least 1")
     images.check_output(output)
+    if save_every:
+        images.check_output(_numbered(output, settings.steps, settings.steps))
     _refuse_inputs(output, [content, *style])
+    weighting = _weighting(settings)
     photo = _read(content, settings, settings.size)
     paintings = _read_styles(style, settings, settings.size)
     begin = _start_image(photo, settings)
@@ -39,7 +42,7 @@ def stylize(
     goal = Objective(
         params,
         Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings)),
-        _weighting(settings),
+        weighting,
         settings.pool,
         settings.precision,
     )
@@ -51,8 +54,7 @@ def stylize(
     def save_progress(progress: Progress) -> None:
         done = progress.records[-1].evaluations
         if save_every and done % save_every == 0 and done < settings.steps:
-            digits = len(str(settings.steps))
-            save(output.with_stem(f"{output.stem}_{done:0{digits}}"), progress.images[0])
+            save(_numbered(output, done, settings.steps), progress.images[0])
 
     result, seconds, interrupted = _run(goal, begin[None], settings, output.name, save_every, quiet, save_progress)
     save(output, result.images[0])
@@ -82,19 +84,21 @@ def reconstruct(
     """Figure 1's reconstructions: a picture's content from single layers, or its style from cumulative subsets."""
     layers = objective.check_layers(layers, "--layers")
     picture = _read(image, settings, settings.size)
-    _make_folder(output, force)
     params = weights.load(settings.weights)
+    _make_folder(output, force)
+    made_from = _provenance(image, [], settings)
+    precise = {"pool": settings.pool, "precision": settings.precision}
     lanes = len(layers)
     if kind == "content":
         rows = np.eye(lanes, dtype=np.float32)
-        targets = Targets(objective.content_targets(params, picture[None], layers, pool=settings.pool), {})
+        targets = Targets(objective.content_targets(params, picture[None], layers, **precise), {})
         weighting = objective.weighting(
             1.0, 0.0, content_layers=dict(zip(layers, rows.T, strict=True)), style_layers={}
         )
         names = [f"content_{layer}" for layer in layers]
     else:
         rows = np.tril(np.ones((lanes, lanes), np.float32)) / np.arange(1, lanes + 1, dtype=np.float32)[:, None]
-        targets = Targets({}, objective.style_targets(params, picture[None], layers, pool=settings.pool))
+        targets = Targets({}, objective.style_targets(params, picture[None], layers, **precise))
         weighting = objective.weighting(
             0.0, 1.0, content_layers={}, style_layers=dict(zip(layers, rows.T, strict=True))
         )
@@ -103,10 +107,7 @@ def reconstruct(
     begin = jnp.broadcast_to(_start_image(picture, settings), (lanes, *picture.shape))
     result, _, interrupted = _run(goal, begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)
     for name, lane, row in zip(names, result.images, rows, strict=True):
-        about = _provenance(image, [], settings) | {
-            "reconstruct": kind,
-            "layers": dict(zip(layers, row.tolist(), strict=True)),
-        }
+        about = made_from | {"reconstruct": kind, "layers": dict(zip(layers, row.tolist(), strict=True))}
         images.write_image(output / f"{name}.png", np.asarray(lane), {"nst_jax": json.dumps(about, ensure_ascii=False)})
         if not quiet:
             print(output / f"{name}.png")
@@ -115,6 +116,7 @@ def reconstruct(
 
 def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
+    weighting = _weighting(settings)
     picture = _read(image, settings, None)
     height, width = picture.shape[:2]
     photo = _read(content, settings, None)
@@ -127,7 +129,7 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     paintings = _read_styles(style, settings, max(height, width))
     params = weights.load(settings.weights)
     targets = Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings))
-    goal = Objective(params, targets, _weighting(settings), settings.pool, settings.precision)
+    goal = Objective(params, targets, weighting, settings.pool, settings.precision)
     terms = jax.device_get(jax.jit(lambda goal, picture: goal(picture))(goal, picture[None]))
     print(json.dumps(_losses(terms, settings, (height, width))))
     return 0
@@ -167,6 +169,8 @@ def _start_image(photo: np.ndarray, settings: Settings) -> np.ndarray | jax.Arra
         return start.white_noise(settings.seed, height, width, settings.noise)
     if settings.init == "content":
         return photo
+    if not Path(settings.init).exists():
+        raise InputError(f"--init {settings.init}: no such file; must be noise, content or a picture file")
     return images.resize(_read(Path(settings.init), settings, None), height, width)
 
 
@@ -197,9 +201,10 @@ def _weighting(settings: Settings) -> objective.Weighting:
     )
 
 
-def _optimizer(settings: Settings) -> Optimizer | optax.GradientTransformation:
+def optimizer_of(settings: Settings) -> Optimizer:
+    """The optimiser that the settings ask for."""
     if settings.optimizer == "adam":
-        return optax.adam(settings.learning_rate)
+        return FirstOrder(optax.adam(settings.learning_rate))
     return LBFGS(history=settings.history, precondition=DEFAULT_OPTIMIZER.precondition)
 
 
@@ -215,7 +220,9 @@ def _run(
             callback(progress)
             return interrupt.requested
 
-        result = minimise(goal, begin, optimizer=_optimizer(settings), steps=settings.steps, callback=each, every=every)
+        result = minimise(
+            goal, begin, optimizer=optimizer_of(settings), steps=settings.steps, callback=each, every=every
+        )
     return result, time.perf_counter() - started, interrupt.requested
 
 
@@ -229,26 +236,40 @@ def _check_finite(result: Result, names: list[str]) -> int:
 def _losses(terms: objective.Terms, settings: Settings, size: Sequence[int]) -> dict[str, Any]:
     alpha, beta = settings.alpha_beta
     report: dict[str, Any] = {
-        "total": float(terms.total[0]),
-        "content": float(terms.content[0]),
-        "style": float(terms.style[0]),
-        "style_layers": {layer: float(value[0]) for layer, value in terms.style_layers.items()},
+        "total": _number(terms.total),
+        "content": _number(terms.content),
+        "style": _number(terms.style),
+        "style_layers": {layer: _number(value) for layer, value in terms.style_layers.items()},
         "alpha": alpha,
         "beta": beta,
         "size": list(size),
     }
-    return report | ({"tv": float(terms.tv[0])} if settings.tv else {})
+    return report | ({"tv": _number(terms.tv)} if settings.tv else {})
+
+
+def _number(lanes: Any) -> float | None:
+    """Of the only lane; None when it is not finite, since JSON has no other word for that."""
+    value = float(lanes[0])
+    return value if math.isfinite(value) else None
 
 
 def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, Any]:
     """How a picture was made: enough to make it again, nothing that differs from run to run."""
-    inputs = [content, *style] + ([] if settings.init in ("noise", "content") else [Path(settings.init)])
+    begin = [] if settings.init in ("noise", "content") else [Path(settings.init)]
+    inputs = {"content": [content], "style": style, "init": begin}
     return {
         "version": __version__,
-        "inputs": {path.name: files.sha256(path) for path in inputs},
+        "inputs": {
+            role: [{"file": path.name, "sha256": files.sha256(path)} for path in paths]
+            for role, paths in inputs.items()
+        },
         "weights_sha256": weights.verify(settings.weights).sha256,
         "settings": vars(settings),
     }
+
+
+def _numbered(output: Path, done: int, steps: int) -> Path:
+    return output.with_stem(f"{output.stem}_{done:0{len(str(steps))}}")
 
 
 def _refuse_inputs(output: Path, inputs: Sequence[Path]) -> None:

@@ -1,4 +1,6 @@
-"""The one exception for what a user can put right."""
+"""The one exception for what a user can put right, and the exit codes."""
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130  # 130: the shell's code for a program that Ctrl-C ended
 
 
 class InputError(ValueError):

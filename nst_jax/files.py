@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nst_jax.errors import InputError
@@ -18,7 +18,8 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     temporary file is removed and `path` is left as it was.
     """
     path = Path(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    # Only the start of a long name, since the whole must not grow beyond what a file system takes.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem[:20]}.", suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -52,11 +53,13 @@ def _sync_folder(folder: Path) -> None:
 def check_writable(path: str | os.PathLike, argument: str = "--output") -> None:
     """Raises InputError unless a file can be created at `path` (its folder exists and takes new files)."""
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{argument} {path}: is a directory; name a file")
-    if not path.parent.is_dir():
-        raise InputError(f"{argument} {path}: the folder {path.parent} does not exist")
     try:
+        if path.is_dir():
+            raise InputError(f"{argument} {path}: is a directory; name a file")
+        if not path.parent.is_dir():
+            raise InputError(f"{argument} {path}: there is no folder {path.parent}")
+        with suppress(FileNotFoundError):
+            path.stat()  # fails for a name that is too long
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

@@ -81,10 +81,12 @@ def tell(search: Search, value: Array, slope: Array) -> tuple[Search, Verdict]:
 
     sufficient = trial.value <= origin.value + DECREASE * trial.step * origin.slope
     flat = jnp.abs(trial.slope) <= -CURVATURE * origin.slope
-    # Near a minimum the decrease drowns in rounding; Hager & Zhang's approximate Wolfe condition (SIAM J. Optim. 16,
-    # 2005, eq 4.1) then decides by slopes alone.
+    # Near a minimum the decrease to be expected, of half the tangent's, drowns in rounding; Hager & Zhang's approximate
+    # Wolfe condition (SIAM J. Optim. 16, 2005, eq 4.1) then decides by slopes alone.
     rounding = 10 * jnp.finfo(value.dtype).eps * jnp.abs(origin.value)
-    nearly = (trial.value <= origin.value + rounding) & (trial.slope <= (2 * DECREASE - 1) * origin.slope) & flat
+    drowned = -0.5 * trial.step * origin.slope <= rounding
+    gentle = flat & (trial.slope <= (2 * DECREASE - 1) * origin.slope)
+    nearly = drowned & gentle & (trial.value <= origin.value + rounding)
     accepted = finite & ((sufficient & flat) | nearly | search.last_resort)
 
     # Algorithm 3.6's update: a trial that is too high closes the bracket from its side; a better one becomes `low`,

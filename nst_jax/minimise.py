@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -19,6 +18,7 @@ from nst_jax.spectrum import FrequencyShaping
 
 Array = jax.Array
 LONGEST_CHUNK = 64
+NOT_TAKEN = -1
 DEFAULT_OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))
 SECONDS_PER_CHUNK = 1.0  # how often the callback hears of a slow objective
 
@@ -101,24 +101,24 @@ def minimise(
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
     # Copies, since the carry is donated: no buffer may be in it twice, and none may be the caller's.
-    carry = jax.tree.map(jnp.copy, _Carry(optimizer.init(images), *_blank(objective, images)))
+    carry = jax.tree.map(jnp.copy, begin(objective, images, optimizer))
     done, chunk, status = 0, 1, np.full(images.shape[0], RUNNING)
     while done < steps and np.any(status == RUNNING):
         count = min(chunk, steps - done, LONGEST_CHUNK)
         if every:
             count = min(count, every - done % every)
         before = time.perf_counter()
-        carry, rows, taken = _run(objective, carry, count, optimizer=optimizer)
-        rows, count = jax.device_get(rows), int(taken)
+        carry, rows = _run(objective, carry, count, optimizer=optimizer)
+        rows = jax.device_get(rows)
+        count = int(np.sum(rows.status[:, 0] != NOT_TAKEN))
         after = time.perf_counter()
         pace = (after - before) / count
         status = np.asarray(carry.optimizer.status)
         if callback:
             seconds = [before - started + pace * (i + 1) for i in range(count)]
-            terms, norms = rows
             records = [
-                Record(done + i + 1, jax.tree.map(lambda row, i=i: row[i], terms), norms[i], seconds[i])
-                for i in range(count)
+                Record(done + i + 1, jax.tree.map(lambda row, i=i: row[i], rows.terms), rows.gradient_norm[i], second)
+                for i, second in enumerate(seconds)
             ]
             if callback(Progress(records, carry.optimizer.image, status)):
                 done += count
@@ -129,46 +129,73 @@ def minimise(
     return Result(carry.optimizer.image, jax.device_get(carry.terms), done, status)
 
 
-class _Carry(NamedTuple):
+class Carry(NamedTuple):
+    """What goes from step to step; every array has a leading lane axis."""
+
     optimizer: Any
     terms: Terms
+    """Of the accepted images."""
     gradient_norm: Array
 
 
-def _blank(objective: Callable[[Array], Terms], images: Array) -> tuple[Terms, Array]:
+class Rows(NamedTuple):
+    """What `advance` tells of its steps, [LONGEST_CHUNK, lanes] each."""
+
+    terms: Terms
+    """Of the images accepted after each step."""
+    gradient_norm: Array
+    status: Array
+    """After each step; NOT_TAKEN in rows of steps that were not taken."""
+    accepted: Array
+    """Whether the step's evaluation moved the image."""
+
+
+def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
+    """The carry before any step; its terms and gradient norm are NaN."""
     shapes = jax.eval_shape(objective, images)
     terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
-    return terms, jnp.full(images.shape[0], jnp.nan, images.dtype)
+    return Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
 
 
-@partial(jax.jit, static_argnames=("optimizer",), donate_argnames=("carry",))
-def _run(
-    objective: Callable[[Array], Terms], carry: _Carry, count: int, *, optimizer: Optimizer
-) -> tuple[_Carry, tuple[Terms, Array], Array]:
-    """`count` steps, at most LONGEST_CHUNK, without compiling for each count; fewer when no lane runs any more.
+def advance(
+    objective: Callable[[Array], Terms], carry: Carry, count: Array | int, optimizer: Optimizer
+) -> tuple[Carry, Rows]:
+    """Takes `count` steps, or fewer when no lane runs any longer.
 
-    Also a row per step, [chunk, lanes], and how many steps were taken.
+    Args:
+      count: at most LONGEST_CHUNK; traced, so that no count needs a program of its own.
     """
 
     def evaluate(trial: Array) -> tuple[Array, Terms]:
         terms = objective(trial)
         return jnp.sum(terms.total), terms  # lanes do not meet, so the sum's gradient is each lane's own
 
-    def unfinished(loop: tuple[_Carry, tuple[Terms, Array], Array]) -> Array:
+    def unfinished(loop: tuple[Carry, Rows, Array]) -> Array:
         carry, _, i = loop
         return (i < count) & jnp.any(carry.optimizer.status == RUNNING)
 
-    def body(loop: tuple[_Carry, tuple[Terms, Array], Array]) -> tuple[_Carry, tuple[Terms, Array], Array]:
+    def body(loop: tuple[Carry, Rows, Array]) -> tuple[Carry, Rows, Array]:
         carry, rows, i = loop
         gradient, terms = jax.grad(evaluate, has_aux=True)(optimizer.ask(carry.optimizer))
         state = optimizer.tell(carry.optimizer, terms.total, gradient)
         norm = jnp.sqrt(jnp.sum(jnp.square(gradient), tuple(range(1, gradient.ndim))))
         kept = (carry.terms, carry.gradient_norm)
         latest = jax.tree.map(lambda new, old: jnp.where(state.accepted, new, old), (terms, norm), kept)
-        rows = jax.tree.map(lambda row, value: row.at[i].set(value), rows, latest)
-        return _Carry(state, *latest), rows, i + 1
+        rows = jax.tree.map(
+            lambda row, value: row.at[i].set(value), rows, Rows(latest[0], latest[1], state.status, state.accepted)
+        )
+        return Carry(state, latest[0], latest[1]), rows, i + 1
 
-    rows = jax.tree.map(
-        lambda value: jnp.zeros((LONGEST_CHUNK, *value.shape), value.dtype), (carry.terms, carry.gradient_norm)
+    def blank(value: Array, fill: float) -> Array:
+        return jnp.full((LONGEST_CHUNK, *value.shape), fill, value.dtype)
+
+    terms = jax.tree.map(lambda value: blank(value, jnp.nan), carry.terms)
+    state = carry.optimizer
+    rows = Rows(
+        terms, blank(carry.gradient_norm, jnp.nan), blank(state.status, NOT_TAKEN), blank(state.accepted, False)
     )
-    return jax.lax.while_loop(unfinished, body, (carry, rows, jnp.zeros((), jnp.int32)))
+    carry, rows, _ = jax.lax.while_loop(unfinished, body, (carry, rows, jnp.zeros((), jnp.int32)))
+    return carry, rows
+
+
+_run = jax.jit(advance, static_argnames=("optimizer",), donate_argnames=("carry",))

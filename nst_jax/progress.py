@@ -5,40 +5,44 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from nst_jax.minimise import Progress
+from nst_jax.sweep import Sweep
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
-class Reporter:
-    """A callback for `minimise` that shows loss, speed and time left on standard error."""
+class _Display:
+    """A bar or lines on standard error, of work that is counted in evaluations."""
 
-    def __init__(self, title: str, steps: int, quiet: bool) -> None:
-        self._title, self._steps, self._quiet = title, steps, quiet
+    def __init__(self, title: str, total: int, done: int, quiet: bool) -> None:
+        self._title, self._total, self._done, self._quiet = title, total, done, quiet
         self._bar: Bar | None = None
         self._task = None
         self._started: tuple[int, float] | None = None  # evaluations and time when compilation was over
         self._line_at = -np.inf
 
-    def __enter__(self) -> "Reporter":
+    def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
             self._bar = Bar(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[loss]}"),
+                TextColumn("{task.fields[about]}"),
                 TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[left]}"),
                 console=Console(stderr=True),
             )
             self._bar.start()
-            self._task = self._bar.add_task(self._title, total=self._steps, loss="compiling")
+            self._task = self._bar.add_task(
+                self._title, total=self._total, completed=self._done, about="compiling", left=""
+            )
         elif not self._quiet:
             self._line("compiling")
         return self
@@ -47,24 +51,62 @@ class Reporter:
         if self._bar:
             self._bar.stop()
 
-    def __call__(self, progress: Progress) -> None:
-        """Shows the latest of `progress.records`."""
-        record = progress.records[-1]
+    def show(self, done: int, about: str) -> None:
+        """Says that `done` evaluations are over."""
         now = time.perf_counter()
         if self._started is None:
-            self._started = record.evaluations, now
-        done, since = record.evaluations - self._started[0], now - self._started[1]
-        pace = f", {since / done:.2f} s/step" if done else ""
-        loss = f"loss {np.mean(record.terms.total):.4g}"
+            self._started = done, now
+        since = now - self._started[1]
+        pace = since / (done - self._started[0]) if done > self._started[0] else 0.0
+        if pace:
+            about += f", {pace:.2f} s/evaluation"
+        left = f"{_clock(pace * (self._total - done))} left" if pace else ""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=record.evaluations, loss=loss + pace)
-        elif not self._quiet and (now - self._line_at >= SECONDS_BETWEEN_LINES or record.evaluations == self._steps):
-            left = f", {since / done * (self._steps - record.evaluations):.0f} s left" if done else ""
-            self._line(f"{record.evaluations}/{self._steps}, {loss}{pace}{left}")
+            self._bar.update(self._task, completed=done, about=about, left=left)
+        elif not self._quiet and (now - self._line_at >= SECONDS_BETWEEN_LINES or done >= self._total):
+            self._line(f"{done}/{self._total}, {about}" + (f", {left}" if left else ""))
             self._line_at = now
 
     def _line(self, text: str) -> None:
         print(f"{self._title}: {text}", file=sys.stderr, flush=True)
+
+
+class Reporter(_Display):
+    """A callback for `minimise`."""
+
+    def __init__(self, title: str, steps: int, quiet: bool) -> None:
+        super().__init__(title, steps, 0, quiet)
+
+    def __call__(self, progress: Progress) -> None:
+        """Shows the latest of `progress.records`."""
+        record = progress.records[-1]
+        self.show(record.evaluations, f"loss {np.mean(record.terms.total):.4g}")
+
+
+class SweepReporter(_Display):
+    """Shows how far a sweep is; call it after each `advance`."""
+
+    def __init__(self, title: str, sweep: Sweep, quiet: bool) -> None:
+        self._sweep = sweep
+        super().__init__(title, len(sweep.lanes) * sweep.steps, self._evaluations(), quiet)
+
+    def __call__(self) -> None:
+        """Shows the sweep's present state."""
+        lanes = len(self._sweep.lanes)
+        losses = [records[-1].total for n in self._sweep.slots if n is not None and (records := self._sweep.records[n])]
+        loss = f", loss {np.mean(losses):.4g}" if losses else ""
+        self.show(self._evaluations(), f"{len(self._sweep.status)}/{lanes} lanes done{loss}")
+
+    def _evaluations(self) -> int:
+        """Those used, and those that lanes which are done no longer need."""
+        sweep = self._sweep
+        return sum(sweep.steps if n in sweep.status else len(records) for n, records in sweep.records.items())
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 class Interrupt:

@@ -1,6 +1,5 @@
 """The settings of a run: one frozen dataclass with all defaults. The command line is generated from it."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -19,7 +18,8 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
-_ANY = (0.0, math.inf)  # finite, zero or more
+_ANY = (0, 1e30)  # what a float32 can hold, with room for losses
+_SIDE = (32, 16_383)  # pixels; the most that a WebP can have, so that no format refuses a picture at the end
 
 
 def _option(
@@ -39,7 +39,7 @@ class Settings:
     ratio: float | None = _option(None, "loss", float, "α/β of equation 7 (default: 1e-3)", range=_ANY)
     alpha: float | None = _option(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
     beta: float | None = _option(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
-    content_layer: str = _option("conv4_2", "loss", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
+    content_layer: str = _option("conv4_2", "sweep", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
     style_layers: tuple[str, ...] = _option(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         "style",
@@ -58,8 +58,10 @@ class Settings:
     style_blend: tuple[float, ...] | None = _option(
         None, "loss", numbers, "shares of several style pictures, one for each (default: equal)", range=_ANY
     )
-    tv: float = _option(0.0, "loss", float, "weight of total variation, which is not in the paper", range=_ANY)
-    weights: str = _option("vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file")
+    tv: float = _option(0.0, "sweep", float, "weight of total variation, which is not in the paper", range=_ANY)
+    weights: str = _option(
+        "vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file", metavar="NAME|FILE"
+    )
     pool: str = _option("avg", "network", str, "average pooling, as in the paper, or maximum", choices=("avg", "max"))
     precision: str = _option(
         "float32",
@@ -68,13 +70,13 @@ class Settings:
         "how products are rounded on TPU and GPU",
         choices=("float32", "tensorfloat32", "bfloat16"),
     )
-    size: int = _option(512, "size", int, "longest side of the picture in pixels", range=(32, 16_384))
+    size: int = _option(512, "size", int, "longest side of the picture in pixels", range=_SIDE)
     style_size: int | None = _option(
         None,
         "style-size",
         int,
         "longest side of the style picture in pixels (default: as the picture)",
-        range=(32, 16_384),
+        range=_SIDE,
     )
     max_pixels: int = _option(
         100_000_000, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
@@ -86,7 +88,7 @@ class Settings:
     noise: float = _option(
         1.0, "noise", float, "standard deviation of the white noise, in levels of 255", range=(0, 10_000)
     )
-    seed: int = _option(0, "noise", int, "of the white noise", range=(0, 2**32 - 1))
+    seed: int = _option(0, "seed", int, "of the white noise", range=(0, 2**32 - 1))
     optimizer: str = _option("lbfgs", "search", str, "L-BFGS, or Adam", choices=("lbfgs", "adam"))
     steps: int = _option(300, "search", int, "evaluations of loss and gradient", range=(1, 1_000_000))
     history: int = _option(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))
@@ -128,6 +130,33 @@ def _check(option: str, values: Any, allowed: tuple[float, float] | None, choice
     for value in values if isinstance(values, tuple) else (values,):
         if choices and value not in choices:
             raise InputError(f"{option}: {value!r} is unknown; known are {', '.join(choices)}")
-        if allowed and value is not None and not (allowed[0] <= value <= allowed[1] and math.isfinite(value)):
-            interval = f"from {allowed[0]} to {allowed[1]}" if math.isfinite(allowed[1]) else "finite, zero or more"
-            raise InputError(f"{option}: {value} is not allowed; must be {interval}")
+        if allowed and value is not None and not (allowed[0] <= value <= allowed[1]):
+            raise InputError(f"{option}: {value} is not allowed; must be from {allowed[0]} to {allowed[1]}")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a sweep is run, apart from what it computes. Raises InputError for values that are not allowed."""
+
+    batch: int | None = None
+    """Lanes at once, over all devices; None for what fits and is fast."""
+    memory: int | None = None
+    """Bytes to use on a device; None for most of what is free."""
+    tolerance: float = 0.0
+    """See `sweep.Sweep`."""
+    share: tuple[int, int] = (0, 1)
+    """This process's share of the lanes, from 0, and the number of shares."""
+    distributed: bool = False
+    """Whether to take `share` from jax.distributed."""
+    checkpoint_every: float = 60.0
+    """Seconds."""
+    dry_run: bool = False
+    force: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        _check("--batch", self.batch, (1, 100_000), None)
+        _check("--tolerance", self.tolerance, (0, 1), None)
+        _check("--checkpoint-every", self.checkpoint_every, (0, 1e6), None)
+        if self.force and (self.distributed or self.share[1] > 1):
+            raise InputError("--force: not allowed with several shares; remove the folder first")

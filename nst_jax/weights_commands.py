@@ -37,6 +37,7 @@ def convert(source: Path, output: Path, preprocessing: str) -> int:
     """`weights convert`."""
     from nst_jax import convert as converter  # noqa: PLC0415 (not needed by the others)
 
+    _check_output(output)
     converter.convert(source, output, preprocessing=preprocessing)  # type: ignore[arg-type]
     return 0
 
@@ -63,21 +64,29 @@ def normalise(folder: Path, output: Path, settings: Settings, quiet: bool) -> in
 
     if not folder.is_dir():
         raise InputError(f"FOLDER {folder}: is not a folder; name one with pictures in it")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in PICTURES)
     if not paths:
         raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(PICTURES)})")
-    files.check_writable(output)
+    _check_output(output)
     params = weights.load(settings.weights)
 
-    def pictures() -> Iterator:
+    def pictures(progress: bool) -> Iterator:
         for number, path in enumerate(paths, 1):
-            if not quiet:
+            if progress:
                 print(f"{number}/{len(paths)} {path.name}", file=sys.stderr)
             yield images.read_image(path, size=settings.size, max_pixels=settings.max_pixels)
 
-    means = normaliser.mean_activations(params, pictures())
+    for _ in pictures(progress=False):
+        pass  # a bad one is refused before any computing; together they may be too large to keep
+    means = normaliser.mean_activations(params, pictures(progress=not quiet))
     attributes = weights.verify(settings.weights).attributes
     kept = {name: attributes[name] for name in ("origin", "licence", "source", "source_sha256") if name in attributes}
     made = f"each filter's mean activation over {len(paths)} pictures of {settings.size} px, average pooling, is one"
     weights.save(output, normaliser.normalised(params, means), attributes={**kept, "normalised": made})
     return 0
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix != ".h5":
+        raise InputError(f"--output {output}: unknown ending; must be .h5")
+    files.check_writable(output)

@@ -1,0 +1,233 @@
+"""The run folder: settings, lanes' pictures, losses, checkpoint, contact sheet and page, each whole or not there.
+
+Several processes may share a folder, each with its own share of the lanes, lock and checkpoint. The losses, the sheet
+and the page are made from what all shares have saved, by whoever saved last.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_jax import checkpoint, files, images
+from nst_jax.contact_sheet import Cell, contact_sheet
+from nst_jax.errors import InputError
+from nst_jax.lanes import Lane, Table, from_json, power
+from nst_jax.lbfgs import NOT_FINITE
+from nst_jax.report import page
+from nst_jax.sweep import Record, Sweep
+
+FORMAT = "nst_jax run 1"
+_MADE = ("run.json", "losses.csv", "grid.png", "index.html")
+REFRESH_SECONDS = 15
+
+
+class RunFolder:
+    """A sweep's folder, for one of the processes that work on it.
+
+    Attributes:
+      path: the folder.
+      share: which of the shares of lanes this process has, from 0.
+    """
+
+    def __init__(self, path: Path, share: int = 0) -> None:
+        self.path, self.share = path, share
+        self._lanes = path / "lanes"
+        self._checkpoint = path / "checkpoint"
+
+    @contextmanager
+    def opened(self, *, force: bool = False, joining: bool = False) -> Iterator[None]:
+        """Makes the folder and holds this share of it, for a new run, until the end of the context or of the process.
+
+        Args:
+          force: removes an earlier run that is in the folder.
+          joining: the folder may already hold a run, which other shares of it began.
+
+        Raises:
+          InputError: the folder holds something and neither is given, another process holds it, or it cannot be made.
+        """
+        try:
+            occupied = self.path.exists() and any(self.path.iterdir())
+            if occupied and not force and not (joining and (self.path / "run.json").is_file()):
+                raise InputError(
+                    f"--output {self.path}: is not empty; go on with `nst-jax resume {self.path}`, name another "
+                    "folder, or overwrite it with --force"
+                )
+            self._lanes.mkdir(parents=True, exist_ok=True)
+            self._checkpoint.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--output {self.path}: cannot be written ({error.strerror})") from None
+        with self.locked():
+            if force:
+                self._clear()
+            yield
+
+    def create(self, run: Mapping[str, Any]) -> None:
+        """Writes run.json."""
+        with files.atomic(self.path / "run.json") as temporary:
+            temporary.write_text(json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+    def _clear(self) -> None:
+        """Removes an earlier run, and nothing that is not a run's."""
+        for name in _MADE:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self._lanes, self._checkpoint):
+            for path in folder.iterdir():
+                if not path.name.startswith("lock-"):
+                    path.unlink()
+
+    def run(self) -> dict[str, Any]:
+        """What run.json holds; raises InputError when it is missing or damaged."""
+        path = self.path / "run.json"
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            if data["format"] != FORMAT:
+                raise ValueError(f"format {data['format']!r} is unknown")
+            from_json(data["table"])
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: not a run folder; it has no run.json") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: damaged ({' '.join(str(error).split())})") from None
+        return data
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds this share of the folder; raises InputError when another process does. Ends with the process."""
+        if not self._checkpoint.is_dir():
+            raise InputError(f"{self.path}: not a run folder; it has no checkpoint")
+        with _lock(self._checkpoint / f"lock-{self.share}", wait=False):
+            yield
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run.json."""
+        return (self.path / "run.json").is_file()
+
+    def restore(self, sweep: Sweep) -> None:
+        """Puts the checkpoint, if there is one, into a sweep that has not begun; lanes without a picture run again."""
+        path = self._state(self.share)
+        if not path.is_file():
+            return
+        checkpoint.restore(path, sweep)
+        for number in [n for n in sweep.status if not (self._lanes / f"{sweep.lanes[n].name}.png").is_file()]:
+            del sweep.status[number]
+            sweep.records[number] = []
+            sweep.waiting.append(number)
+
+    def save(self, sweep: Sweep) -> None:
+        """Writes the pictures of the lanes that run, and the checkpoint."""
+        for lane, image in sweep.images().items():
+            self.write_picture(sweep.lanes[lane], image)
+        checkpoint.save(self._state(self.share), sweep)
+
+    def write_picture(self, lane: Lane, image: np.ndarray) -> None:
+        """Writes `lanes/NAME.png`, the lane's settings inside."""
+        about = {"lane": _described(lane), "run": "see run.json"}
+        images.write_image(self._lanes / f"{lane.name}.png", image, {"nst_jax": json.dumps(about, ensure_ascii=False)})
+
+    def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
+        """Makes losses.csv, grid.png and index.html anew from what is saved."""
+        with _lock(self._checkpoint / "lock-report", wait=True):
+            shares = self.run()["plan"]["shares"]
+            cells, rows = [], []
+            saved = {
+                share: checkpoint.read(self._state(share)) for share in range(shares) if self._state(share).is_file()
+            }
+            for number, lane in enumerate(table.lanes):
+                share, own = number % shares, number // shares
+                records: list[Record] = saved[share].records.get(own, []) if share in saved else []
+                state = "waiting"
+                if share in saved and own in saved[share].status:
+                    state = "failed" if saved[share].status[own] == NOT_FINITE else "done"
+                elif share in saved and own in saved[share].running:
+                    state = "running"
+                rows += [
+                    [lane.name, r.step, r.evaluations, r.total, r.content, r.style, *r.style_layers, r.seconds]
+                    for r in records
+                ]
+                path = self._lanes / f"{lane.name}.png"
+                cells.append(
+                    Cell(
+                        lane.name,
+                        lane.row,
+                        lane.column,
+                        images.read_image(path) if records and path.is_file() else None,
+                        _described(lane),
+                        _curves(records, style_layers),
+                        state,
+                    )
+                )
+            header = ["lane", "step", "evaluations", "total", "content", "style", *style_layers, "seconds"]
+            with files.atomic(self.path / "losses.csv") as temporary, temporary.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([header, *rows])
+            headings: dict[str, Any] = {
+                "row_headings": table.row_headings,
+                "column_headings": table.column_headings,
+                "corner": table.corner,
+            }
+            images.write_image(self.path / "grid.png", contact_sheet(cells, **headings))
+            over = all(cell.state in ("done", "failed") for cell in cells)
+            html = page(self.path.name, cells, **headings, refresh_seconds=None if over else REFRESH_SECONDS)
+            with files.atomic(self.path / "index.html") as temporary:
+                temporary.write_text(html, "utf-8")
+
+    def _state(self, share: int) -> Path:
+        return self._checkpoint / f"state-{share}.npz"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Where two run.json differ, e.g. "settings.size (256, not 512)"."""
+    found = []
+    for key in sorted({*before, *now}):
+        a, b = before.get(key), now.get(key)
+        if a == b:
+            continue
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += [f"{key}.{inner}" for inner in differences(a, b)]
+        elif key in ("lanes", "row_headings", "column_headings"):
+            found.append(key)
+        else:
+            found.append(f"{key} ({a}, not {b})")
+    return found
+
+
+def _described(lane: Lane) -> dict[str, str]:
+    """A lane's settings, to be read by people."""
+    return {
+        "content": os.path.basename(lane.content),
+        "style": os.path.basename(lane.style) or "none",
+        "α/β": power(lane.alpha / lane.beta) if lane.beta else "content only",
+        "α": f"{lane.alpha:g}",
+        "β": f"{lane.beta:g}",
+        "content layer": ", ".join(layer for layer, weight in lane.content_layers if weight) or "none",
+        "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
+        "seed": str(lane.seed),
+    }
+
+
+def _curves(records: list[Record], style_layers: tuple[str, ...]) -> dict[str, list[float]]:
+    curves: dict[str, list[float]] = {
+        name: [float(getattr(record, name)) for record in records]
+        for name in ("evaluations", "total", "content", "style")
+    }
+    return curves | {layer: [r.style_layers[n] for r in records] for n, layer in enumerate(style_layers)}
+
+
+@contextmanager
+def _lock(path: Path, *, wait: bool) -> Iterator[None]:
+    try:
+        import fcntl  # noqa: PLC0415 (not on Windows, where runs go unlocked)
+    except ImportError:
+        yield
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InputError(f"{path.parent.parent}: another process is working on it") from None
+        yield

@@ -1,0 +1,239 @@
+"""What `nst-jax sweep`, `figure` and `resume` do."""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from nst_jax import __version__, figures, files, images, lanes, plan, weights
+from nst_jax.commands import optimizer_of
+from nst_jax.errors import FAILED, INTERRUPTED, InputError
+from nst_jax.lanes import Axes, Lane, Table
+from nst_jax.lbfgs import NOT_FINITE
+from nst_jax.problem import Problem
+from nst_jax.progress import SweepReporter, interruptible
+from nst_jax.runs import FORMAT, RunFolder, differences
+from nst_jax.settings import RunOptions, Settings
+from nst_jax.sweep import Sweep
+
+
+def sweep(
+    content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *, axes: Axes,
+    more_content: Sequence[Path], table: Path | None, source: Path | None, options: RunOptions,
+) -> int:  # fmt: skip
+    """Runs a table of lanes into a run folder, or only tells of it (`--dry-run`)."""
+    if source:
+        return _again(source, output, options)
+    if content is None or not style:
+        raise InputError("CONTENT and STYLE: both are needed, unless --from names a run.json")
+    if table:
+        made = lanes.read_table(table, content, style[0], settings)
+    else:
+        made = lanes.table([content, *more_content], style, axes, settings)
+    return _start(made, settings, output, options)
+
+
+def figure(
+    number: int, content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *,
+    ratios: Sequence[float], options: RunOptions,
+) -> int:  # fmt: skip
+    """One of the paper's figures as a sweep."""
+    photograph = content or figures.PHOTOGRAPH
+    if number == 1:
+        made = figures.figure1(photograph, (style or figures.PAINTINGS)[0], settings)
+    elif number == 2:
+        made = figures.figure2(photograph, style or figures.PAINTINGS, ratios, settings)
+    else:
+        made = figures.figure3(photograph, (style or figures.PAINTINGS[-1:])[0], settings)
+    return _start(made, settings, output, options)
+
+
+def resume(folder: Path, options: RunOptions) -> int:
+    """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
+    share, shares = _share(options)
+    run = RunFolder(folder, share)
+    before = run.run()
+    if shares != before["plan"]["shares"]:
+        raise InputError(f"--share: {folder} was begun with {before['plan']['shares']} shares, not {shares}")
+    table, settings = lanes.from_json(before["table"]), _settings_of(before)
+    now = _describe(table, settings, before["tolerance"]) | {
+        "plan": before["plan"] | {"devices": len(jax.local_devices())}
+    }
+    changed = differences(before, now)
+    if refused := [change for change in changed if not change.startswith(_ELSEWHERE)]:
+        raise InputError(f"{folder}: cannot be resumed, changed since: {', '.join(refused)}")
+    if changed and not options.quiet:
+        print(f"nst-jax: note: {folder}: begun elsewhere, {', '.join(changed)}; bytes may differ", file=sys.stderr)
+    with run.locked():
+        own = _own(table, share, shares)
+        make = _maker(own, settings, before["tolerance"])
+        current = make(before["plan"]["batch"])
+        run.restore(current)
+        return _go_on(run, table, current, options)
+
+
+_ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
+
+
+def _again(source: Path, output: Path | None, options: RunOptions) -> int:
+    before = RunFolder(source.parent if source.name == "run.json" else source).run()
+    table, settings = lanes.from_json(before["table"]), _settings_of(before)
+    now = _describe(table, settings, before["tolerance"])
+    if changed := [change for change in differences(before, now) if change.startswith(("inputs", "weights"))]:
+        raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
+    kept = replace(options, tolerance=before["tolerance"], batch=before["plan"]["batch"])
+    return _start(table, settings, output, kept)
+
+
+def _start(table: Table, settings: Settings, output: Path | None, options: RunOptions) -> int:
+    share, shares = _share(options)
+    own = _own(table, share, shares)
+    if options.dry_run:
+        return _tell(table, own, settings, options)
+    if output is None:
+        raise InputError("--output: needed, unless --dry-run is given")
+    described = _describe(table, settings, options.tolerance)
+    run = RunFolder(output, share)
+    with run.opened(force=options.force, joining=shares > 1):
+        make = _maker(own, settings, options.tolerance)
+        if run.begun:
+            before = run.run()
+            if differing := differences(before, described | {"plan": before["plan"]}):
+                raise InputError(f"--output {output}: another run's folder; it differs in {', '.join(differing)}")
+            current = make(before["plan"]["batch"])
+            run.restore(current)
+        else:
+            chosen, current = plan.choose(make, len(own), batch=options.batch, memory=options.memory)
+            run.create(described | {"plan": {"batch": chosen.batch, "devices": chosen.devices, "shares": shares}})
+        return _go_on(run, table, current, options)
+
+
+def _go_on(run: RunFolder, table: Table, current: Sweep, options: RunOptions) -> int:
+    style_layers = current.problem.style_layers
+    saved = time.monotonic()
+    with interruptible() as interrupt, SweepReporter(run.path.name, current, options.quiet) as report:
+        run.report(table, style_layers)
+        while not current.finished and not interrupt.requested:
+            progress = current.advance()
+            report()
+            for finished in progress.finished:
+                run.write_picture(current.lanes[finished.lane], finished.image)
+            if progress.finished or interrupt.requested or time.monotonic() - saved >= options.checkpoint_every:
+                run.save(current)
+                run.report(table, style_layers)
+                saved = time.monotonic()
+    if interrupt.requested and not current.finished:
+        print(f"nst-jax: interrupted; go on with `nst-jax resume {run.path}`", file=sys.stderr)
+        return INTERRUPTED
+    if not options.quiet:
+        print(f"{run.path / 'index.html'}: {len(current.lanes)} lanes, {current.seconds:.0f} s")
+    lost = [current.lanes[lane].name for lane, status in current.status.items() if status == NOT_FINITE]
+    if lost:
+        print(f"nst-jax: {', '.join(lost)}: the loss is not finite; kept the last good picture", file=sys.stderr)
+    return FAILED if lost else 0
+
+
+def _tell(table: Table, own: Sequence[Lane], settings: Settings, options: RunOptions) -> int:
+    """Prints the lanes, the batches, and what one batch needs, which is measured on its first steps."""
+    for lane in table.lanes:
+        layers = ",".join(layer for layer, weight in lane.style_layers if weight)
+        print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
+    chosen, current = plan.choose(_maker(own, settings, 0.0), len(own), batch=options.batch, memory=options.memory)
+    current.advance()
+    started, steps = time.perf_counter(), len(current.records[0])
+    while time.perf_counter() - started < 2.0 and not current.finished:
+        current.advance()
+    pace = (time.perf_counter() - started) / max(1, len(current.records[0]) - steps)
+    rounds = -(-len(own) // chosen.batch)
+    print(
+        f"{len(own)} lanes in {rounds} batches of {chosen.batch} on {chosen.devices} devices; "
+        f"{chosen.bytes / 1e9:.2f} GB for a batch on each; about {pace * rounds * settings.steps:.0f} s "
+        f"({settings.steps} evaluations of {pace:.2f} s a batch)"
+    )
+    return 0
+
+
+def _share(options: RunOptions) -> tuple[int, int]:
+    """This process's share and the number of shares; initialises jax.distributed when asked to."""
+    if not options.distributed:
+        return options.share
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
+    if address:  # otherwise JAX knows from the cluster: Slurm, TPU pod, MPI, Kubernetes
+        try:
+            count, own = (int(os.environ[name]) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
+        except (KeyError, ValueError):
+            raise InputError(
+                "--distributed: JAX_COORDINATOR_ADDRESS needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+            ) from None
+        jax.distributed.initialize(address, count, own)
+    else:
+        try:
+            jax.distributed.initialize()
+        except ValueError:
+            raise InputError("--distributed: no cluster found; set JAX_COORDINATOR_ADDRESS or use --share") from None
+    return jax.process_index(), jax.process_count()
+
+
+def _own(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
+    own = table.lanes[share::shares]
+    if not own:
+        raise InputError(f"--share: {shares} shares of {len(table.lanes)} lanes leave none for share {share}")
+    return own
+
+
+def _maker(own: Sequence[Lane], settings: Settings, tolerance: float) -> Callable[[int], Sweep]:
+    """Reads pictures and parameters; from a number of slots to a sweep that has not begun."""
+
+    def read(path: str, size: int | None) -> np.ndarray:
+        return images.read_image(path, size=size, max_pixels=settings.max_pixels)
+
+    contents = {lane.content: read(lane.content, settings.size) for lane in own}
+    styles = {lane.style: read(lane.style, settings.style_size or settings.size) for lane in own if lane.style}
+    init = settings.init if settings.init in ("noise", "content") else read(settings.init, None)
+    problem = Problem(
+        weights.load(settings.weights), contents, styles, own,
+        pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,
+    )  # fmt: skip
+    optimizer = optimizer_of(settings)
+    return lambda batch: Sweep(
+        problem, own, steps=settings.steps, batch=batch, optimizer=optimizer, tolerance=tolerance
+    )
+
+
+def _describe(table: Table, settings: Settings, tolerance: float) -> dict[str, Any]:
+    """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine."""
+    paths = {path for lane in table.lanes for path in (lane.content, lane.style) if path}
+    if settings.init not in ("noise", "content"):
+        paths.add(settings.init)
+    for path in paths:
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such file")
+    described = {
+        "format": FORMAT,
+        "version": __version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "device": jax.local_devices()[0].device_kind,
+        "settings": vars(settings),
+        "tolerance": tolerance,
+        "weights": {"name": settings.weights, "sha256": weights.verify(settings.weights).sha256},
+        "inputs": {path: files.sha256(path) for path in sorted(paths)},
+        "table": lanes.as_json(table),
+    }
+    return json.loads(json.dumps(described))  # tuples become lists, as they do in the file
+
+
+def _settings_of(run: dict[str, Any]) -> Settings:
+    try:
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in run["settings"].items()}
+        return Settings(**given)
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"run.json: settings of another version ({error})") from None

@@ -130,7 +130,7 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     params = weights.load(settings.weights)
     targets = Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings))
     goal = Objective(params, targets, weighting, settings.pool, settings.precision)
-    terms = jax.device_get(jax.jit(lambda goal, picture: goal(picture))(goal, picture[None]))
+    terms = jax.device_get(jax.jit(Objective.__call__)(goal, picture[None]))
     print(json.dumps(_losses(terms, settings, (height, width))))
     return 0
 

@@ -68,7 +68,7 @@ class Axes:
     seeds: tuple[int, ...] = ()
 
 
-def table(contents: Sequence[Path], styles: Sequence[Path], axes: Axes, settings: Settings) -> Table:
+def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Axes, settings: Settings) -> Table:
     """The product of all axes.
 
     The columns of the sheet are α/β where that varies, otherwise the last axis that does; the rows are the rest.
@@ -86,8 +86,8 @@ def table(contents: Sequence[Path], styles: Sequence[Path], axes: Axes, settings
     subsets = [(_layers_heading(names), {"style_layers": names}) for names in axes.layer_sets]
     subsets = subsets or [(f"{letter} {ROWS[letter][-1]}", {"style_layers": ROWS[letter]}) for letter in axes.rows]
     dimensions = {
-        "content": [(path.stem, {"content": str(path)}) for path in contents],
-        "style": [(path.stem, {"style": str(path)}) for path in styles],
+        "content": [(Path(path).stem, {"content": str(path)}) for path in contents],
+        "style": [(Path(path).stem, {"style": str(path)}) for path in styles],
         "style_layers": subsets,
         "w": [(",".join(f"{w:g}" for w in ws), {"style_weights": ws}) for ws in axes.weight_sets],
         "seed": [(f"seed {seed}", {"seed": seed}) for seed in axes.seeds],

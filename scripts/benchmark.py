@@ -1,0 +1,198 @@
+"""Measures this machine: `python scripts/benchmark.py evaluation|lanes|start|lockstep [-o results.json]`.
+
+evaluation: seconds for an evaluation of equation 7 and its gradient inside the optimiser's loop, and peak memory, by
+    size. Each figure is from a process of its own.
+lanes: evaluations of lanes per second by lanes a batch, and the program's memory.
+start: seconds from the start of the process to the first evaluation's record, without and with a cache of compiled
+    programs.
+lockstep: evaluations that the lanes of a figure 3 used, and what a line search in lockstep would have used.
+
+Medians of several runs with their range; the runs alternate, since machines are noisy.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
+CONTENT, STYLE = SAMPLES / "schwerin_palace.jpg", SAMPLES / "van_gogh_street_in_auvers.jpg"
+
+
+def main() -> int:
+    """Runs one benchmark, prints a table, and writes JSON when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=("evaluation", "lanes", "start", "lockstep"))
+    parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--sizes", default="128,256,512")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.child:
+        print(json.dumps(_child(chosen.name, *json.loads(chosen.child))))
+        return 0
+    sizes = [int(size) for size in chosen.sizes.split(",")]
+    rows = {"evaluation": _evaluation, "lanes": _lanes, "start": _start, "lockstep": _lockstep}[chosen.name](
+        sizes, chosen.runs
+    )
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    for row in rows:
+        print("  ".join(f"{key} {value}" for key, value in row.items()))
+    if chosen.output:
+        chosen.output.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+
+
+def _run_child(name: str, *arguments: object, **environment: str) -> dict:
+    command = [sys.executable, __file__, name, "--child", json.dumps(arguments)]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def _evaluation(sizes: list[int], runs: int) -> list[dict]:
+    results: dict[int, list[dict]] = {size: [] for size in sizes}
+    for _ in range(runs):
+        for size in sizes:
+            results[size].append(_run_child("evaluation", size, 1))
+    return [
+        {
+            "size": f"{size}x{size}",
+            "s/evaluation": _spread([run["pace"] for run in results[size]]),
+            "peak MB": round(max(run["peak_mb"] for run in results[size])),
+            "compile s": _spread([run["compile"] for run in results[size]]),
+        }
+        for size in sizes
+    ]
+
+
+def _lanes(sizes: list[int], runs: int) -> list[dict]:
+    rows = []
+    for size in sizes:
+        results: dict[int, list[dict]] = {lanes: [] for lanes in (1, 2, 4, 8)}
+        for _ in range(runs):
+            for lanes, found in results.items():
+                found.append(_run_child("lanes", size, lanes))
+        rows += [
+            {
+                "size": f"{size}x{size}",
+                "lanes": lanes,
+                "lane evaluations/s": _spread([lanes / run["pace"] for run in found]),
+                "program MB": round(found[0]["program_mb"]),
+                "peak MB": round(max(run["peak_mb"] for run in found)),
+            }
+            for lanes, found in results.items()
+        ]
+    return rows
+
+
+def _start(sizes: list[int], runs: int) -> list[dict]:
+    rows = []
+    for size in sizes:
+        cold, warm = [], []
+        for _ in range(runs):
+            with tempfile.TemporaryDirectory() as cache:
+                environment = {
+                    "JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                }  # fmt: skip
+                for times in (cold, warm):
+                    before = time.time()
+                    times.append(_run_child("start", size, **environment)["first"] - before)
+        rows.append({"size": f"{size}x{size}", "cold s": _spread(cold), "warm s": _spread(warm)})
+    return rows
+
+
+def _lockstep(sizes: list[int], _runs: int) -> list[dict]:
+    return [_run_child("lockstep", size) for size in sizes]
+
+
+def _child(name: str, size: int, lanes: int = 1) -> dict:
+    import jax  # noqa: PLC0415 (only in the measured process)
+    import jax.numpy as jnp  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    from nst_jax import images, minimise, objective, start, weights  # noqa: PLC0415
+
+    if name == "lockstep":
+        return _count_lockstep(size)
+    photo = images.resize(images.read_image(CONTENT), size, size)
+    painting = images.resize(images.read_image(STYLE), size, size)
+    params = jax.device_put(weights.load())
+    targets = objective.Targets(
+        objective.content_targets(params, photo[None]), objective.style_targets(params, painting[None])
+    )
+    goal = objective.Objective(params, targets, objective.weighting(np.full(lanes, 1e-3)))
+    begin = jnp.stack([start.white_noise(seed, size, size) for seed in range(lanes)])
+    first: list[float] = []
+
+    def note(_progress: object) -> bool:
+        first.append(time.time())
+        return name == "start"
+
+    before = time.perf_counter()
+    minimise.minimise(goal, begin, steps=1, callback=note)
+    compiled = time.perf_counter() - before
+    if name == "start":
+        return {"first": first[0]}
+    steps = max(3, min(minimise.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
+    carry = jax.tree.map(jnp.copy, minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER))
+    carry, _ = minimise._run(goal, carry, 1, optimizer=minimise.DEFAULT_OPTIMIZER)
+    jax.block_until_ready(carry)
+    before = time.perf_counter()
+    carry, _ = minimise._run(goal, carry, steps, optimizer=minimise.DEFAULT_OPTIMIZER)
+    jax.block_until_ready(carry)
+    pace = (time.perf_counter() - before) / steps
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found = {"pace": pace, "compile": compiled, "peak_mb": peak}
+    if name == "lanes":
+        program = minimise._run.lower(goal, carry, 1, optimizer=minimise.DEFAULT_OPTIMIZER).compile()
+        analysis = program.memory_analysis()
+        assert analysis is not None
+        found["program_mb"] = analysis.temp_size_in_bytes / 1e6
+    return found
+
+
+def _count_lockstep(size: int) -> dict:
+    """Of figure 3's lanes, how long each step's line search took, in evaluations."""
+    from nst_jax import figures, images, weights  # noqa: PLC0415
+    from nst_jax.minimise import DEFAULT_OPTIMIZER  # noqa: PLC0415
+    from nst_jax.problem import Problem  # noqa: PLC0415
+    from nst_jax.settings import Settings  # noqa: PLC0415
+    from nst_jax.sweep import Sweep  # noqa: PLC0415
+
+    lanes = figures.figure3(CONTENT, STYLE, Settings(size=size)).lanes
+    photo, painting = (images.read_image(path, size=size) for path in (CONTENT, STYLE))
+    problem = Problem(weights.load(), {str(CONTENT): photo}, {str(STYLE): painting}, lanes)
+    sweep = Sweep(problem, lanes, steps=100, batch=4, optimizer=DEFAULT_OPTIMIZER)
+    while not sweep.finished:
+        sweep.advance()
+    searches = []
+    for records in sweep.records.values():
+        moved = [b.evaluations for a, b in itertools.pairwise(records) if b.step > a.step]
+        searches.append([b - a for a, b in itertools.pairwise([records[0].evaluations, *moved])])
+    steps = min(len(own) for own in searches)
+    own = [sum(search[:steps]) for search in searches]
+    together = sum(max(search[n] for search in searches) for n in range(steps))
+    return {
+        "size": size,
+        "lanes": len(lanes),
+        "steps": steps,
+        "evaluations a lane": f"{statistics.mean(own):.1f} [{min(own)}, {max(own)}]",
+        "in lockstep": together,
+        "ratio": round(together / statistics.mean(own), 2),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

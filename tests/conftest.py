@@ -24,10 +24,11 @@ def params():
 
 @pytest.fixture(scope="session")
 def picture():
-    """picture("photograph", 64): a sample with that longest side, [height, width, 3] float32."""
+    """picture("photograph", 32, 48): a sample of that height and width, [height, width, 3] float32."""
     files = {"photograph": "schwerin_palace.jpg", "painting": "van_gogh_street_in_auvers.jpg"}
+    whole = {name: images.read_image(SAMPLES / file) for name, file in files.items()}
 
-    def read(name: str, size: int) -> np.ndarray:
-        return images.read_image(SAMPLES / files[name], size=size)
+    def resized(name: str, height: int, width: int) -> np.ndarray:
+        return images.resize(whole[name], height, width)
 
-    return read
+    return resized

@@ -5,8 +5,13 @@ A layer's activation is [N, height, width], and the matrix F of the paper its re
 
 import numpy as np
 
-NETWORK = """conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 conv3_4 pool3
-conv4_1 conv4_2 conv4_3 conv4_4 pool4 conv5_1 conv5_2 conv5_3 conv5_4 pool5""".split()
+NETWORK = [
+    *("conv1_1", "conv1_2", "pool1"),
+    *("conv2_1", "conv2_2", "pool2"),
+    *("conv3_1", "conv3_2", "conv3_3", "conv3_4", "pool3"),
+    *("conv4_1", "conv4_2", "conv4_3", "conv4_4", "pool4"),
+    *("conv5_1", "conv5_2", "conv5_3", "conv5_4", "pool5"),
+]
 
 
 def convolve(x, kernel, bias):

@@ -75,7 +75,9 @@ def test_kernel_and_bias_are_frozen_and_no_gradient_of_theirs_is_computed():
     _, of_kernel, of_bias = gradients(x, kernel, bias)
     assert not np.any(of_kernel)
     assert not np.any(of_bias)
-    assert str(jax.make_jaxpr(gradients)(x, kernel, bias)).count("conv_general_dilated[") == 2  # forward, input gradient
+    assert (
+        str(jax.make_jaxpr(gradients)(x, kernel, bias)).count("conv_general_dilated[") == 2
+    )  # forward, input gradient
 
 
 @pytest.mark.parametrize("precision", ["float32", "tensorfloat32", "bfloat16"])

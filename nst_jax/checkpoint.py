@@ -1,7 +1,9 @@
 """A sweep's state as arrays in one .npz file: all that the optimiser needs to go on to the same bytes."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,8 @@ from nst_jax.sweep import Record, Sweep
 class Saved(NamedTuple):
     """What of a saved state is told without the optimiser."""
 
+    run: dict[str, Any]
+    """What `save` was given."""
     records: dict[int, list[Record]]
     """By lane number."""
     status: dict[int, int]
@@ -22,12 +26,14 @@ class Saved(NamedTuple):
     running: set[int]
 
 
-def save(path: Path, sweep: Sweep) -> None:
-    """Writes the state, whole or not at all."""
+def save(path: Path, sweep: Sweep, run: Mapping[str, Any]) -> None:
+    """Writes the state, whole or not at all, and what the run is, of what JSON knows."""
     lanes = [lane for lane, records in sweep.records.items() if records]
     arrays: dict[str, np.ndarray] = {
+        "run": np.frombuffer(json.dumps(run).encode(), np.uint8),
         "slots": np.array([-1 if lane is None else lane for lane in sweep.slots]),
         "waiting": np.array(sweep.waiting, np.int64),
+        "clock": np.array(sweep.clock),
         "seconds": np.array(sweep.seconds),
         "done": np.array(list(sweep.status.items()), np.int64).reshape(-1, 2),
         "lengths": np.array([[lane, len(sweep.records[lane])] for lane in lanes], np.int64).reshape(-1, 2),
@@ -45,7 +51,7 @@ def read(path: Path) -> Saved:
     """The records and states of lanes; raises InputError when the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return _saved({name: arrays[name] for name in ("slots", "done", "lengths", "records")})
+            return _saved({name: arrays[name] for name in ("run", "slots", "done", "lengths", "records")})
     except Exception as error:  # a damaged archive ends in many kinds of error
         raise InputError(f"{path}: damaged checkpoint ({' '.join(str(error).split())})") from None
 
@@ -58,8 +64,11 @@ def restore(path: Path, sweep: Sweep) -> None:
         saved = _saved(arrays)
         sweep.slots = [None if lane < 0 else int(lane) for lane in arrays["slots"]]
         sweep.waiting = arrays["waiting"].tolist()
-        sweep.seconds = float(arrays["seconds"])
+        sweep.clock, sweep.seconds = int(arrays["clock"]), float(arrays["seconds"])
         sweep.status = saved.status
+        placed = [*(lane for lane in sweep.slots if lane is not None), *sweep.waiting, *saved.status]
+        if sorted(placed) != list(sweep.records) or not saved.records.keys() <= sweep.records.keys():
+            raise ValueError("not every lane is in it once")
         sweep.records.update(saved.records)
         if saved.running:
             template = sweep.template()
@@ -88,4 +97,5 @@ def _saved(arrays: dict[str, np.ndarray]) -> Saved:
         ]
         position += length
     running = {int(lane) for lane in arrays["slots"] if lane >= 0}
-    return Saved(records, {int(lane): int(status) for lane, status in arrays["done"]}, running)
+    run = json.loads(arrays["run"].tobytes())
+    return Saved(run, records, {int(lane): int(status) for lane, status in arrays["done"]}, running)

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from nst_jax.errors import InputError
-from nst_jax.lanes import ROWS, Axes, Lane, Table, power, table
+from nst_jax.lanes import ROWS, Axes, Lane, Table, power, slug, table
 from nst_jax.settings import Settings
 
 SAMPLES = Path(str(files("nst_jax") / "samples"))
@@ -38,8 +38,12 @@ def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float]
     """One photograph in the styles of several paintings, each with a ratio of its own.
 
     Raises:
-      InputError: not as many ratios as paintings, or none given for a number of paintings that has no default.
+      InputError: not as many ratios as paintings, none given for a number of paintings that has no default, or more
+        paintings than letters.
     """
+    letters = "BCDEFGHIJKLMNOPQRSTUVWXYZ"  # A is the photograph
+    if len(paintings) > len(letters):
+        raise InputError(f"--style: {len(paintings)} paintings; at most {len(letters)} are allowed")
     chosen = ratios or RATIOS_OF_FIGURE_2.get(len(paintings)) or ()
     if len(chosen) != len(paintings):
         raise InputError(f"--ratio: {len(chosen)} given for {len(paintings)} paintings; give one for each")
@@ -48,9 +52,9 @@ def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float]
         for painting, ratio in zip(paintings, chosen, strict=True)
     ]
     headings = [f"{letter} {painting.stem}, {power(ratio)}" for letter, painting, ratio in zip(
-        "BCDEFGHIJKLMNOPQRSTUVWXYZ", paintings, chosen, strict=False)]  # fmt: skip
+        letters, paintings, chosen, strict=False)]  # fmt: skip
     lanes = [
-        replace(lane, name=f"{heading[0]}_{painting.stem}", row="picture", column=heading)
+        replace(lane, name=f"{heading[0]}_{slug(painting.stem)}", row="picture", column=heading)
         for lane, heading, painting in zip(made, headings, paintings, strict=True)
     ]
     return Table(tuple(lanes), ("picture",), tuple(headings), "style, α/β")

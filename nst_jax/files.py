@@ -2,12 +2,16 @@
 
 import hashlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nst_jax.errors import InputError
+
+_STEM = 20  # characters of a file's name that go into a temporary one's
+_LEFTOVER = re.compile(r"\.(.*)\.[a-z0-9_]{8}\.\w+")  # what `atomic` calls its temporary files
 
 
 @contextmanager
@@ -15,11 +19,12 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on a clean exit it is flushed to disk and renamed to `path`.
 
     The temporary name keeps the ending of `path`, since writers choose the format by it. When the body raises, the
-    temporary file is removed and `path` is left as it was.
+    temporary file is removed and `path` is left as it was. An OSError without a file's name, such as that of a full
+    disk, is given the name of `path`.
     """
     path = Path(path)
     # Only the start of a long name, since the whole must not grow beyond what a file system takes.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem[:20]}.", suffix=path.suffix, dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem[:_STEM]}.", suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -31,9 +36,30 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)
         raise
+
+
+def is_leftover(path: Path, stems: Collection[str]) -> bool:
+    """Whether `path` is a temporary file of `atomic(folder / (stem + ending))`, for any of the stems."""
+    match = _LEFTOVER.fullmatch(path.name)
+    return match is not None and match[1] in {stem[:_STEM] for stem in stems}
+
+
+def remove_leftovers(folder: Path, stems: Collection[str], unless: Collection[str] = ()) -> None:
+    """Removes temporary files that killed processes left.
+
+    Args:
+      stems: of the files that were to be written. Nobody may be writing them now.
+      unless: stems of files that somebody may be writing; what could be theirs stays.
+    """
+    ours = {stem[:_STEM] for stem in stems} - {stem[:_STEM] for stem in unless}
+    for path in folder.iterdir():
+        if is_leftover(path, ours):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """The table of lanes: what each lane of a sweep minimises, its name, and its place on the contact sheet."""
 
 import csv
+import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError
+from nst_jax.layers import LAYERS
 from nst_jax.settings import Settings, layers, numbers
 
 ROWS: dict[str, tuple[str, ...]] = {}
@@ -19,9 +22,11 @@ for _letter, _layer in zip("ABCDE", ("conv1_1", "conv2_1", "conv3_1", "conv4_1",
     ROWS[_letter] = (*(next(reversed(ROWS.values())) if ROWS else ()), _layer)
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_PLAIN = {raised: plain for plain, raised in _SUPERSCRIPTS.items()}
 _COLUMNS = ("name", "row", "column", "content", "style", "ratio", "alpha", "beta", "content_layer", "style_layers",
             "style_weights", "seed")  # fmt: skip
 _MOST_LANES = 100_000
+_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
     for letter in axes.rows:
         if letter not in ROWS:
             raise InputError(f"--rows: {letter!r} is unknown; known are {', '.join(ROWS)}")
-    subsets = [(_layers_heading(names), {"style_layers": names}) for names in axes.layer_sets]
+    subsets = [("+".join(names), {"style_layers": names}) for names in axes.layer_sets]
     subsets = subsets or [(f"{letter} {ROWS[letter][-1]}", {"style_layers": ROWS[letter]}) for letter in axes.rows]
     dimensions = {
         "content": [(Path(path).stem, {"content": str(path)}) for path in contents],
@@ -104,18 +109,16 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
     count = math.prod(len(values) for values in axes_values)
     if count > _MOST_LANES:
         raise InputError(f"the sweep has {count:,} lanes; at most {_MOST_LANES:,} are allowed")
-    lanes, rows, columns = [], [], []
+    lanes = []
     for number, combination in enumerate(product(*axes_values)):
         headings = dict(zip(dimensions, (heading for heading, _ in combination), strict=True))
         chosen = {key: value for _, values in combination for key, value in values.items()}
         column = headings.pop(across) or "picture"
         row = ", ".join(headings[name] for name in headings if name in varying) or "picture"
         parts = [row, column] if len(varying) > 1 else [column]
-        name = "_".join([f"{number:0{len(str(count - 1))}}", *map(_slug, parts)])
+        name = "_".join([f"{number:0{len(str(count - 1))}}", *map(slug, parts)])
         lanes.append(_lane(settings, chosen, name, row, column))
-        rows.append(row)
-        columns.append(column)
-    return Table(tuple(lanes), tuple(dict.fromkeys(rows)), tuple(dict.fromkeys(columns)), across)
+    return _sheet(lanes, across)
 
 
 def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Table:
@@ -125,27 +128,32 @@ def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Ta
     style_weights (comma-separated), seed. What a line leaves out or empty is as `content`, `style` and `settings` say.
 
     Raises:
-      InputError: the file cannot be read, is empty, has an unknown column, or a value that is not allowed.
+      InputError: the file cannot be read, is empty, has an unknown column or a value that is not allowed, or two lanes
+        have one name or one place on the sheet.
     """
     lanes = []
-    for number, entry in enumerate(_entries(path)):
+    entries = _entries(path)
+    for number, entry in enumerate(entries):
         unknown = [key for key in entry if key not in _COLUMNS]
         if unknown:
-            raise InputError(f"{path}: unknown column {unknown[0]!r}; known are {', '.join(_COLUMNS)}")
+            extra = (
+                f"unknown column {unknown[0]!r}" if unknown[0] is not None else f"lane {number + 1} has too many values"
+            )
+            raise InputError(f"{path}: {extra}; known columns are {', '.join(_COLUMNS)}")
         try:
             chosen = {key: _value(key, value) for key, value in entry.items() if value not in (None, "")}
-            name = _slug(chosen.pop("name", f"{number:03}"))
+            name = slug(chosen.pop("name", f"{number:0{len(str(len(entries) - 1))}}"))
             column = chosen.pop("column", name)
             row = chosen.pop("row", "lanes")
             lanes.append(_lane(settings, {"content": str(content), "style": str(style)} | chosen, name, row, column))
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}, lane {number + 1}: {error}") from None
-    if len({lane.name for lane in lanes}) < len(lanes):
-        raise InputError(f"{path}: two lanes have one name")
     if not 0 < len(lanes) <= _MOST_LANES:
         raise InputError(f"{path}: {len(lanes):,} lanes; must be from 1 to {_MOST_LANES:,}")
-    rows, columns = (tuple(dict.fromkeys(getattr(lane, place) for lane in lanes)) for place in ("row", "column"))
-    return Table(tuple(lanes), rows, columns, "")
+    names = Counter(lane.name.lower() for lane in lanes)  # not every file system tells a from A
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise InputError(f"{path}: two lanes are named {twice[0]!r}, as part of a file name")
+    return _sheet(lanes, "")
 
 
 def as_json(table: Table) -> dict[str, Any]:
@@ -167,24 +175,45 @@ def from_json(data: Mapping[str, Any]) -> Table:
     lanes = [
         replace(
             Lane(**entry),
+            alpha=float(entry["alpha"]),
+            beta=float(entry["beta"]),
+            seed=int(entry["seed"]),
             content_layers=weights(entry["content_layers"]),
             style_layers=weights(entry["style_layers"]),
         )
         for entry in data["lanes"]
     ]
     for lane in lanes:
-        if lane.name != _slug(lane.name):  # it becomes a file name
+        if not _NAME.fullmatch(lane.name):  # it becomes a file name
             raise ValueError(f"lane name {lane.name!r} is not allowed")
+        if unknown := [layer for layer, _ in lane.content_layers + lane.style_layers if layer not in LAYERS]:
+            raise ValueError(f"layer {unknown[0]!r} is unknown")
     return Table(tuple(lanes), tuple(data["row_headings"]), tuple(data["column_headings"]), str(data["corner"]))
 
 
 def power(value: float) -> str:
     """1e-05 as "10⁻⁵", 0.0002 as "2e-4", 0.5 as "0.5"."""
-    if value > 0 and (value >= 1000 or value < 0.01):
-        mantissa, exponent = f"{value:e}".split("e")
+    if 0 < value < math.inf and (value >= 1000 or value < 0.01):
+        mantissa, exponent = f"{value:.5e}".split("e")
         digits = f"{float(mantissa):g}"
         return f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if digits == "1" else f"{digits}e{int(exponent)}"
     return f"{value:g}"
+
+
+def slug(text: str) -> str:
+    """The text as part of a file name: safe on every system, never hidden, never long."""
+    plain = re.sub("10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", r"1e\1", text).translate(_PLAIN)
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", plain).strip(".-")[:80] or "lane"
+
+
+def _sheet(lanes: Sequence[Lane], corner: str) -> Table:
+    """The lanes with their headings in order of appearance; InputError when two lanes share a place."""
+    places: dict[tuple[str, str], str] = {}
+    for lane in lanes:
+        if (other := places.setdefault((lane.row, lane.column), lane.name)) != lane.name:
+            raise InputError(f"lanes {other} and {lane.name}: both are in row {lane.row!r}, column {lane.column!r}")
+    rows, columns = (tuple(dict.fromkeys(getattr(lane, place) for lane in lanes)) for place in ("row", "column"))
+    return Table(tuple(lanes), rows, columns, corner)
 
 
 def _lane(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, column: str) -> Lane:
@@ -214,9 +243,9 @@ def _lane(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, co
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text("utf-8-sig")
-        lines = text.splitlines()
-        entries: Any = json.loads(text) if path.suffix.lower() == ".json" else list(csv.DictReader(lines))
-    except (OSError, ValueError, csv.Error) as error:
+        is_json = path.suffix.lower() == ".json"
+        entries: Any = json.loads(text) if is_json else list(csv.DictReader(io.StringIO(text, newline="")))
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table of lanes ({' '.join(str(error).split())})") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{path}: must be a list of objects")
@@ -224,8 +253,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
 
 
 def _value(key: str, value: Any) -> Any:
-    if isinstance(value, list):
-        value = ",".join(map(str, value))
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     read = {
         "ratio": float,
         "alpha": float,
@@ -234,14 +262,4 @@ def _value(key: str, value: Any) -> Any:
         "style_layers": layers,
         "style_weights": numbers,
     }
-    return read.get(key, str)(value)
-
-
-def _layers_heading(names: tuple[str, ...]) -> str:
-    return "+".join(names)
-
-
-def _slug(text: str) -> str:
-    """The text as part of a file name: safe on every system, never hidden, never long."""
-    plain = str(text).translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")).replace("10-", "1e-")
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", plain).strip(".-")[:80] or "lane"
+    return read.get(key, str)(text)

@@ -182,10 +182,10 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)i?B?", text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB")
-    return int(float(match[1]) * 1000 ** " kMGT".index(match[2] or " "))
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
 
 
 def _share(text: str) -> tuple[int, int]:

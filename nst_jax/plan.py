@@ -1,7 +1,8 @@
 """How many lanes to run at once."""
 
-import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -70,7 +71,10 @@ def free_memory(device: Any) -> int:
     if statistics and "bytes_limit" in statistics:
         return int(SHARE_OF_MEMORY * (statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)))
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
+        # Not SC_AVPHYS_PAGES, which leaves out what the system's cache of files would give back.
+        available = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:
+        available = None
+    if not available:
         return 4 * 2**30  # a system that does not tell: what any machine has
-    return int(SHARE_OF_MEMORY * free)
+    return int(SHARE_OF_MEMORY * 1024 * int(available[1]))

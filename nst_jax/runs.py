@@ -8,7 +8,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from nst_jax.report import page
 from nst_jax.sweep import Record, Sweep
 
 FORMAT = "nst_jax run 1"
-_MADE = ("run.json", "losses.csv", "grid.png", "index.html")
+_MADE = ("losses.csv", "grid.png", "index.html", "run.json")  # the last goes last, so that a run stays one till then
 REFRESH_SECONDS = 15
 
 
@@ -37,6 +37,7 @@ class RunFolder:
 
     def __init__(self, path: Path, share: int = 0) -> None:
         self.path, self.share = path, share
+        self._run: dict[str, Any] = {}
         self._lanes = path / "lanes"
         self._checkpoint = path / "checkpoint"
 
@@ -51,13 +52,8 @@ class RunFolder:
         Raises:
           InputError: the folder holds something and neither is given, another process holds it, or it cannot be made.
         """
+        self.check(force=force, joining=joining)
         try:
-            occupied = self.path.exists() and any(self.path.iterdir())
-            if occupied and not force and not (joining and (self.path / "run.json").is_file()):
-                raise InputError(
-                    f"--output {self.path}: is not empty; go on with `nst-jax resume {self.path}`, name another "
-                    "folder, or overwrite it with --force"
-                )
             self._lanes.mkdir(parents=True, exist_ok=True)
             self._checkpoint.mkdir(exist_ok=True)
         except OSError as error:
@@ -67,19 +63,56 @@ class RunFolder:
                 self._clear()
             yield
 
+    def check(self, *, force: bool, joining: bool) -> None:
+        """Raises InputError where `opened` would refuse what is there."""
+        try:
+            occupied = self._occupied()
+        except OSError as error:
+            raise InputError(f"--output {self.path}: cannot be written ({error.strerror})") from None
+        if occupied and not self.begun:
+            raise InputError(f"--output {self.path}: is not empty and holds no run; name another folder")
+        if occupied and not (force or joining):
+            raise InputError(
+                f"--output {self.path}: is not empty; go on with `nst-jax resume {self.path}`, name another "
+                "folder, or overwrite it with --force"
+            )
+
+    def _occupied(self) -> bool:
+        """Whether there is more than a run leaves that ended, or has not come further, before its run.json."""
+        if not self.path.exists():
+            return False
+        of_runs = (self._lanes, self._checkpoint)
+        inside = (path for folder in of_runs if folder.is_dir() for path in folder.iterdir())
+        others = (path for path in self.path.iterdir() if path not in of_runs and not files.is_leftover(path, {"run"}))
+        return any(others) or any(not path.name.startswith("lock-") for path in inside)
+
     def create(self, run: Mapping[str, Any]) -> None:
-        """Writes run.json."""
-        with files.atomic(self.path / "run.json") as temporary:
-            temporary.write_text(json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        """Writes run.json, unless another share of the run was faster."""
+        with _lock(self._checkpoint / "lock-report", wait=True):
+            if not self.begun:
+                text = json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+                with files.atomic(self.path / "run.json") as temporary:
+                    # A file name may hold what UTF-8 does not (lone surrogates); a backslash makes it JSON again.
+                    temporary.write_text(text, "utf-8", "backslashreplace")
 
     def _clear(self) -> None:
-        """Removes an earlier run, and nothing that is not a run's."""
-        for name in _MADE:
-            (self.path / name).unlink(missing_ok=True)
-        for folder in (self._lanes, self._checkpoint):
-            for path in folder.iterdir():
-                if not path.name.startswith("lock-"):
-                    path.unlink()
+        """Removes an earlier run, and nothing that is not a run's; InputError when a process works on a share of it."""
+        with ExitStack() as locks:
+            for path in self._checkpoint.glob("lock-*"):
+                if path.name != f"lock-{self.share}":
+                    locks.enter_context(_lock(path, wait=False))
+            inside = *self._lanes.glob("*.png"), *self._checkpoint.glob("state-*.npz")
+            for path in (*inside, *(self.path / name for name in _MADE)):
+                path.unlink(missing_ok=True)
+
+    def tidy(self, table: Table, shares: int) -> None:
+        """Removes temporary files that killed processes left, but for those that another share may be writing."""
+        with _lock(self._checkpoint / "lock-report", wait=True):
+            files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
+        files.remove_leftovers(self._checkpoint, {f"state-{self.share}"})
+        names = [lane.name for lane in table.lanes]
+        others = [name for number, name in enumerate(names) if number % shares != self.share]
+        files.remove_leftovers(self._lanes, names[self.share :: shares], unless=others)
 
     def run(self) -> dict[str, Any]:
         """What run.json holds; raises InputError when it is missing or damaged."""
@@ -89,9 +122,12 @@ class RunFolder:
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is unknown")
             from_json(data["table"])
+            counts = [data["plan"][key] for key in ("batch", "devices", "shares")]
+            if not all(isinstance(n, int) and n > 0 for n in counts) or not 0 <= data["tolerance"] <= 1:
+                raise ValueError("plan or tolerance is not a number that is allowed")
         except FileNotFoundError:
             raise InputError(f"{self.path}: not a run folder; it has no run.json") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: damaged ({' '.join(str(error).split())})") from None
         return data
 
@@ -109,10 +145,17 @@ class RunFolder:
         return (self.path / "run.json").is_file()
 
     def restore(self, sweep: Sweep) -> None:
-        """Puts the checkpoint, if there is one, into a sweep that has not begun; lanes without a picture run again."""
+        """Puts the checkpoint, if there is one, into a sweep that has not begun; lanes without a picture run again.
+
+        Raises:
+          InputError: the checkpoint is damaged, or run.json was changed since it was written.
+        """
+        self._run = self.run()
         path = self._state(self.share)
         if not path.is_file():
             return
+        if changed := differences(checkpoint.read(path).run, self._run):
+            raise InputError(f"{self.path}: cannot be resumed, run.json was changed: {', '.join(changed)}")
         checkpoint.restore(path, sweep)
         for number in [n for n in sweep.status if not (self._lanes / f"{sweep.lanes[n].name}.png").is_file()]:
             del sweep.status[number]
@@ -123,7 +166,7 @@ class RunFolder:
         """Writes the pictures of the lanes that run, and the checkpoint."""
         for lane, image in sweep.images().items():
             self.write_picture(sweep.lanes[lane], image)
-        checkpoint.save(self._state(self.share), sweep)
+        checkpoint.save(self._state(self.share), sweep, self._run)
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
@@ -163,7 +206,10 @@ class RunFolder:
                     )
                 )
             header = ["lane", "step", "evaluations", "total", "content", "style", *style_layers, "seconds"]
-            with files.atomic(self.path / "losses.csv") as temporary, temporary.open("w", newline="") as file:
+            with (
+                files.atomic(self.path / "losses.csv") as temporary,
+                temporary.open("w", encoding="utf-8", newline="") as file,
+            ):
                 csv.writer(file, lineterminator="\n").writerows([header, *rows])
             headings: dict[str, Any] = {
                 "row_headings": table.row_headings,
@@ -172,7 +218,7 @@ class RunFolder:
             }
             images.write_image(self.path / "grid.png", contact_sheet(cells, **headings))
             over = all(cell.state in ("done", "failed") for cell in cells)
-            html = page(self.path.name, cells, **headings, refresh_seconds=None if over else REFRESH_SECONDS)
+            html = page(self.path.resolve().name, cells, **headings, refresh_seconds=None if over else REFRESH_SECONDS)
             with files.atomic(self.path / "index.html") as temporary:
                 temporary.write_text(html, "utf-8")
 

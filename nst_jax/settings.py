@@ -156,6 +156,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         _check("--batch", self.batch, (1, 100_000), None)
+        _check("--memory", self.memory, (1, 10**18), None)
         _check("--tolerance", self.tolerance, (0, 1), None)
         _check("--checkpoint-every", self.checkpoint_every, (0, 1e6), None)
         if self.force and (self.distributed or self.share[1] > 1):

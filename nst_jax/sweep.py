@@ -2,8 +2,8 @@
 
 A batch has a fixed number of slots. When a lane is done, the next one waiting takes its slot; the weights and targets
 are arguments of the program, so nothing is compiled again. When none waits and at least half of the slots are idle, the
-batch is halved. All of that depends on counts of evaluations only, never on time, so that a sweep that was interrupted
-and resumed takes the same course, to the same bytes.
+batch is halved, as often as that goes. All of that depends on counts of evaluations only, never on time, so that a
+sweep that was interrupted and resumed takes the same course, to the same bytes.
 """
 
 import math
@@ -27,6 +27,7 @@ from nst_jax.problem import Problem
 
 TOLERANCE_WINDOW = 20  # evaluations over which `tolerance` looks at the loss
 WORTH_SHRINKING = 50  # evaluations that must be left to make up for compiling a smaller batch
+LOOK = 20  # evaluations after which the slots of lanes that stopped by themselves are filled
 SECONDS_PER_CHUNK = 1.0
 
 Array = jax.Array
@@ -97,6 +98,7 @@ class Sweep:
         self.carry: Carry | None = None
         self._objective: Objective | None = None
         self._chunk = 1  # steps to take at once
+        self.clock = 0  # evaluations of the batch since the slots were last looked at, below LOOK
         self.slots: list[int | None] = [None] * batch
         self.waiting: list[int] = list(range(len(self.lanes)))
         self.status: dict[int, int] = {}
@@ -133,13 +135,15 @@ class Sweep:
         # The first chunk of a program is mostly compilation and tells nothing about the pace.
         self._chunk = max(1, min(2 * self._chunk, LONGEST_CHUNK, math.ceil(SECONDS_PER_CHUNK * count / took)))
         self.seconds += took
+        self.clock = (self.clock + count) % LOOK
         return Progress(records, self._finish())
 
     def program(self) -> Any:
         """The compiled program of the present batch size: `minimise.advance`, each device with slots of its own."""
+        if self._objective is None:
+            self._fill()
         batch = len(self.slots)
         if batch not in self._programs:
-            self._fill()
             assert self._objective is not None
             step = jax.shard_map(
                 partial(minimise.advance, optimizer=self._optimizer),
@@ -159,23 +163,37 @@ class Sweep:
         return minimise.begin(self.problem.objective(lanes), self.problem.starts(lanes), self._optimizer)
 
     def _fill(self) -> None:
-        """Gives empty slots to waiting lanes; halves the batch when half of it stays empty and it is worth it."""
-        active = [lane for lane in self.slots if lane is not None]
-        left = max((self.steps - len(self.records[lane]) for lane in active), default=0)
-        half = len(self.slots) // 2
-        if not self.waiting and 0 < len(active) <= half and left >= WORTH_SHRINKING and half % self._mesh.size == 0:
-            keep = [slot for slot, lane in enumerate(self.slots) if lane is not None]
-            keep += [slot for slot, lane in enumerate(self.slots) if lane is None][: half - len(keep)]
-            self.carry = jax.tree.map(lambda leaf: leaf[np.array(keep)], self.carry)
-            self.slots = [self.slots[slot] for slot in keep]
-            self._place(np.zeros(half, bool))
-        vacant = [slot for slot, lane in enumerate(self.slots) if lane is None][: len(self.waiting)]
-        if vacant or self._objective is None:
-            fresh = np.zeros(len(self.slots), bool)
+        """Gives empty slots to waiting lanes; halves the batch while half of it stays empty and it is worth it.
+
+        A lane may stop by itself in the middle of a chunk, and the length of chunks depends on time. So this looks at
+        the slots every LOOK evaluations, when a lane has had its last one, and when nothing runs.
+        """
+        active = [slot for slot, lane in enumerate(self.slots) if lane is not None]
+        fresh = np.zeros(len(self.slots), bool)
+        if self.clock == 0 or not active:
+            self.clock = 0
+            vacant = [slot for slot, lane in enumerate(self.slots) if lane is None][: len(self.waiting)]
             fresh[vacant] = True
             for slot in vacant:
                 self.slots[slot] = self.waiting.pop(0)
+            keep = self._kept()
+            if len(keep) < len(self.slots):
+                fresh = fresh[keep]
+                self.slots = [self.slots[slot] for slot in keep]
+                self.carry = self.carry and jax.tree.map(lambda leaf: leaf[np.array(keep)], self.carry)
+                self._objective = None
+        if fresh.any() or self._objective is None:
             self._place(fresh)
+
+    def _kept(self) -> list[int]:
+        """The slots that are worth keeping, those with lanes first, or all of them."""
+        active = [slot for slot, lane in enumerate(self.slots) if lane is not None]
+        idle = [slot for slot, lane in enumerate(self.slots) if lane is None]
+        left = max(self.steps - len(self.records[lane]) for lane in self.slots if lane is not None)
+        size = len(self.slots)
+        while left >= WORTH_SHRINKING and len(active) <= size // 2 and size // 2 % self._mesh.size == 0:
+            size //= 2
+        return [*active, *idle[: size - len(active)]] if size < len(self.slots) else [*range(size)]
 
     def _place(self, fresh: np.ndarray) -> None:
         """Puts the slots' objective on the devices, and start images into the slots that are `fresh`."""
@@ -199,9 +217,9 @@ class Sweep:
         return jax.tree.map(lambda leaf, spec: jax.device_put(leaf, NamedSharding(self._mesh, spec)), tree, specs)
 
     def _count(self) -> int:
-        """Steps of the next chunk: no lane goes past its last one, or past a look at its tolerance."""
+        """Steps of the next chunk: no lane goes past its last one, or past a look at its tolerance or at the slots."""
         done = [len(self.records[lane]) for lane in self.slots if lane is not None]
-        count = min(self._chunk, self.steps - max(done))
+        count = min(self._chunk, self.steps - max(done), LOOK - self.clock)
         if self.tolerance:
             count = min(count, *(TOLERANCE_WINDOW - n % TOLERANCE_WINDOW for n in done))
         return count
@@ -243,9 +261,12 @@ class Sweep:
             if lane is None:
                 continue
             state = int(status[slot])
-            if state == RUNNING and self._stalled(self.records[lane]):
+            by_itself = state != RUNNING
+            if not by_itself and self._stalled(self.records[lane]):
                 state = CONVERGED
             if state != RUNNING or len(self.records[lane]) >= self.steps:
+                if not by_itself:
+                    self.clock = 0
                 images = np.asarray(self.carry.optimizer.image) if images is None else images
                 finished.append(Finished(lane, images[slot], state))
                 self.status[lane] = state

@@ -24,6 +24,9 @@ from nst_jax.runs import FORMAT, RunFolder, differences
 from nst_jax.settings import RunOptions, Settings
 from nst_jax.sweep import Sweep
 
+SECONDS_TO_MEASURE = 2.0  # for the estimate of a dry run
+_Maker = Callable[[int], Sweep]  # from a number of slots
+
 
 def sweep(
     content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *, axes: Axes,
@@ -31,6 +34,11 @@ def sweep(
 ) -> int:  # fmt: skip
     """Runs a table of lanes into a run folder, or only tells of it (`--dry-run`)."""
     if source:
+        given = (content, *style, *more_content, table, settings != Settings(), axes != Axes(), options.batch)
+        if any(given) or options.tolerance:
+            raise InputError(
+                "--from: takes pictures, lanes and settings from the run; not allowed together with others"
+            )
         return _again(source, output, options)
     if content is None or not style:
         raise InputError("CONTENT and STYLE: both are needed, unless --from names a run.json")
@@ -46,6 +54,10 @@ def figure(
     ratios: Sequence[float], options: RunOptions,
 ) -> int:  # fmt: skip
     """One of the paper's figures as a sweep."""
+    if ratios and number != 2:
+        raise InputError("--ratio: only figure 2 takes it")
+    if len(style) > 1 and number != 2:
+        raise InputError(f"--style: {len(style)} given; figure {number} takes one")
     photograph = content or figures.PHOTOGRAPH
     if number == 1:
         made = figures.figure1(photograph, (style or figures.PAINTINGS)[0], settings)
@@ -73,11 +85,10 @@ def resume(folder: Path, options: RunOptions) -> int:
     if changed and not options.quiet:
         print(f"nst-jax: note: {folder}: begun elsewhere, {', '.join(changed)}; bytes may differ", file=sys.stderr)
     with run.locked():
-        own = _own(table, share, shares)
-        make = _maker(own, settings, before["tolerance"])
+        make = _maker(table, _own(table, share, shares), settings, before["tolerance"])
         current = make(before["plan"]["batch"])
         run.restore(current)
-        return _go_on(run, table, current, options)
+        return _go_on(run, table, shares, current, options)
 
 
 _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
@@ -97,27 +108,37 @@ def _start(table: Table, settings: Settings, output: Path | None, options: RunOp
     share, shares = _share(options)
     own = _own(table, share, shares)
     if options.dry_run:
-        return _tell(table, own, settings, options)
+        return _tell(table, own, shares, settings, options)
     if output is None:
         raise InputError("--output: needed, unless --dry-run is given")
     described = _describe(table, settings, options.tolerance)
     run = RunFolder(output, share)
+    run.check(force=options.force, joining=shares > 1)  # before anything is computed
+    make = _maker(table, own, settings, options.tolerance)
     with run.opened(force=options.force, joining=shares > 1):
-        make = _maker(own, settings, options.tolerance)
-        if run.begun:
-            before = run.run()
-            if differing := differences(before, described | {"plan": before["plan"]}):
-                raise InputError(f"--output {output}: another run's folder; it differs in {', '.join(differing)}")
-            current = make(before["plan"]["batch"])
-            run.restore(current)
-        else:
-            chosen, current = plan.choose(make, len(own), batch=options.batch, memory=options.memory)
-            run.create(described | {"plan": {"batch": chosen.batch, "devices": chosen.devices, "shares": shares}})
-        return _go_on(run, table, current, options)
+        batch, current = 0, None
+        if not run.begun:
+            chosen, current = _choose(make, table, shares, options)
+            batch = chosen.batch
+            run.create(described | {"plan": {"batch": batch, "devices": chosen.devices, "shares": shares}})
+        here = run.run()  # of this process or, in a folder with several shares, of a faster one
+        ours = described | {"plan": here["plan"] | {"devices": len(jax.local_devices()), "shares": shares}}
+        if differing := differences(here, ours):
+            raise InputError(f"--output {output}: another run's folder; it differs in {', '.join(differing)}")
+        if current is None or batch != here["plan"]["batch"]:
+            current = make(here["plan"]["batch"])
+        run.restore(current)
+        return _go_on(run, table, shares, current, options)
 
 
-def _go_on(run: RunFolder, table: Table, current: Sweep, options: RunOptions) -> int:
+def _choose(make: _Maker, table: Table, shares: int, options: RunOptions) -> tuple[plan.Plan, Sweep]:
+    """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
+    return plan.choose(make, -(-len(table.lanes) // shares), batch=options.batch, memory=options.memory)
+
+
+def _go_on(run: RunFolder, table: Table, shares: int, current: Sweep, options: RunOptions) -> int:
     style_layers = current.problem.style_layers
+    run.tidy(table, shares)
     saved = time.monotonic()
     with interruptible() as interrupt, SweepReporter(run.path.name, current, options.quiet) as report:
         run.report(table, style_layers)
@@ -141,17 +162,15 @@ def _go_on(run: RunFolder, table: Table, current: Sweep, options: RunOptions) ->
     return FAILED if lost else 0
 
 
-def _tell(table: Table, own: Sequence[Lane], settings: Settings, options: RunOptions) -> int:
+def _tell(table: Table, own: Sequence[Lane], shares: int, settings: Settings, options: RunOptions) -> int:
     """Prints the lanes, the batches, and what one batch needs, which is measured on its first steps."""
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
-    chosen, current = plan.choose(_maker(own, settings, 0.0), len(own), batch=options.batch, memory=options.memory)
-    current.advance()
-    started, steps = time.perf_counter(), len(current.records[0])
-    while time.perf_counter() - started < 2.0 and not current.finished:
+    chosen, current = _choose(_maker(table, own, settings, 0.0), table, shares, options)
+    while current.seconds < SECONDS_TO_MEASURE and not current.finished:
         current.advance()
-    pace = (time.perf_counter() - started) / max(1, len(current.records[0]) - steps)
+    pace = current.seconds * min(chosen.batch, len(own)) / sum(map(len, current.records.values()))
     rounds = -(-len(own) // chosen.batch)
     print(
         f"{len(own)} lanes in {rounds} batches of {chosen.batch} on {chosen.devices} devices; "
@@ -189,17 +208,20 @@ def _own(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
     return own
 
 
-def _maker(own: Sequence[Lane], settings: Settings, tolerance: float) -> Callable[[int], Sweep]:
-    """Reads pictures and parameters; from a number of slots to a sweep that has not begun."""
+def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: float) -> _Maker:
+    """Reads pictures and parameters; from a number of slots to a sweep, of `own`, that has not begun.
+
+    The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
+    """
 
     def read(path: str, size: int | None) -> np.ndarray:
         return images.read_image(path, size=size, max_pixels=settings.max_pixels)
 
-    contents = {lane.content: read(lane.content, settings.size) for lane in own}
-    styles = {lane.style: read(lane.style, settings.style_size or settings.size) for lane in own if lane.style}
+    contents = {lane.content: read(lane.content, settings.size) for lane in table.lanes}
+    styles = {lane.style: read(lane.style, settings.style_size or settings.size) for lane in table.lanes if lane.style}
     init = settings.init if settings.init in ("noise", "content") else read(settings.init, None)
     problem = Problem(
-        weights.load(settings.weights), contents, styles, own,
+        weights.load(settings.weights), contents, styles, table.lanes,
         pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,
     )  # fmt: skip
     optimizer = optimizer_of(settings)

@@ -1,0 +1,127 @@
+"""What the user sees of a run, and Ctrl-C."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from program import PROGRAM
+
+from nst_jax import images, progress
+from nst_jax.progress import Reporter, interruptible
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still unless it is set."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+def after(evaluations: int, losses: list[float]):
+    """What `minimise` tells its callback."""
+    terms = SimpleNamespace(total=np.float32(losses))
+    return SimpleNamespace(records=[SimpleNamespace(evaluations=evaluations, terms=terms)])
+
+
+def test_plain_lines_come_every_few_seconds_and_at_the_end(clock, capsys):
+    with Reporter("a.png", 100, quiet=False) as report:
+        for evaluations in range(1, 101):
+            report(after(evaluations, [2.0, 4.0]))
+            clock.now += 0.5
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
+    assert lines[0] == "a.png: compiling"
+    assert lines[1] == "a.png: 1/100, loss 3"
+    assert lines[2] == "a.png: 11/100, loss 3, 0.50 s/evaluation, 0:44 left"
+    assert [line.split()[1] for line in lines[1:]] == [f"{n}/100," for n in (*range(1, 100, 10), 100)]
+    assert lines[-1].endswith("0:00 left")
+
+
+def test_quiet_is_quiet(clock, capsys):
+    with Reporter("a.png", 2, quiet=True) as report:
+        report(after(1, [1.0]))
+        report(after(2, [1.0]))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_on_a_terminal(clock, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Reporter("[bold]a.png", 10, quiet=False) as report:
+        report(after(1, [1.0]))
+        clock.now += 3
+        report(after(4, [0.25]))
+    shown = terminal.getvalue()
+    for text in ("[bold]a.png", "4/10", "loss 0.25", "1.00 s/evaluation", "0:06 left"):
+        assert text in shown, text
+
+
+def test_the_first_ctrl_c_is_noted_and_the_second_interrupts():
+    before = signal.getsignal(signal.SIGINT)
+    requested = []
+
+    def press_twice() -> None:
+        with interruptible() as interrupt:
+            for _ in range(2):
+                requested.append(interrupt.requested)
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert requested == [False, True]
+    assert signal.getsignal(signal.SIGINT) is before
+    with interruptible() as interrupt:
+        pass
+    assert not interrupt.requested
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.fixture
+def started(tmp_path, picture):
+    """A program that stylises for hours, after its first evaluation; ended at the latest when the test ends."""
+    images.write_image(tmp_path / "photo.png", picture("photograph", 48, 64))
+    images.write_image(tmp_path / "painting.png", picture("painting", 48, 64))
+    command = [*PROGRAM, "stylize", "photo.png", "painting.png", "-o", "out.png", "--size", "64"]
+    command += ["--steps", "1000000", "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--optimizer", "adam"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            for line in process.stderr:
+                if line.startswith("out.png: 1/1000000, loss "):
+                    break
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_ctrl_c_saves_the_picture_so_far(started, tmp_path):
+    time.sleep(0.5)
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=120)
+    assert started.returncode == 130, err
+    assert err.splitlines()[-1] == "nst-jax: interrupted; out.png is the picture so far"
+    assert "Traceback" not in err
+    assert out.startswith("out.png: 64x48, loss ")
+    with Image.open(tmp_path / "out.png") as saved:
+        assert np.asarray(saved).std() > 0
+    settings = json.loads(images.read_settings(tmp_path / "out.png")["nst_jax"])["settings"]
+    assert settings["steps"] == 1_000_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "painting.png", "photo.png"]

@@ -11,13 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from nst_jax import __version__, files, images, objective, start, weights
+from nst_jax import __version__, assemble, files, images, objective, weights
 from nst_jax.errors import INTERRUPTED, InputError
-from nst_jax.first_order import FirstOrder
-from nst_jax.lbfgs import CONVERGED, LBFGS, NOT_FINITE
-from nst_jax.minimise import DEFAULT_OPTIMIZER, Optimizer, Progress, Result, minimise
+from nst_jax.lbfgs import CONVERGED, NOT_FINITE
+from nst_jax.minimise import Progress, Result, minimise
 from nst_jax.objective import Objective, Targets
 from nst_jax.progress import Reporter, interruptible
 from nst_jax.settings import Settings
@@ -34,14 +32,14 @@ def stylize(
     if save_every:
         images.check_output(_numbered(output, settings.steps, settings.steps))
     _refuse_inputs(output, [content, *style])
-    weighting = _weighting(settings)
-    photo = _read(content, settings, settings.size)
-    paintings = _read_styles(style, settings, settings.size)
-    begin = _start_image(photo, settings)
+    weighting = assemble.weighting_of(settings)
+    photo = assemble.read_picture(content, settings, settings.size)
+    paintings = assemble.read_styles(style, settings, settings.size)
+    begin = assemble.start_image(photo, settings)
     params = weights.load(settings.weights)
     goal = Objective(
         params,
-        Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings)),
+        Targets(assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)),
         weighting,
         settings.pool,
         settings.precision,
@@ -83,7 +81,7 @@ def reconstruct(
 ) -> int:
     """Figure 1's reconstructions: a picture's content from single layers, or its style from cumulative subsets."""
     layers = objective.check_layers(layers, "--layers")
-    picture = _read(image, settings, settings.size)
+    picture = assemble.read_picture(image, settings, settings.size)
     params = weights.load(settings.weights)
     _make_folder(output, force)
     made_from = _provenance(image, [], settings)
@@ -104,7 +102,7 @@ def reconstruct(
         )
         names = [f"style_to_{layer}" for layer in layers]
     goal = Objective(params, targets, weighting, settings.pool, settings.precision)
-    begin = jnp.broadcast_to(_start_image(picture, settings), (lanes, *picture.shape))
+    begin = jnp.broadcast_to(assemble.start_image(picture, settings), (lanes, *picture.shape))
     result, _, interrupted = _run(goal, begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)
     for name, lane, row in zip(names, result.images, rows, strict=True):
         about = made_from | {"reconstruct": kind, "layers": dict(zip(layers, row.tolist(), strict=True))}
@@ -116,19 +114,15 @@ def reconstruct(
 
 def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
-    weighting = _weighting(settings)
-    picture = _read(image, settings, None)
+    weighting = assemble.weighting_of(settings)
+    picture = assemble.read_picture(image, settings, None)
     height, width = picture.shape[:2]
-    photo = _read(content, settings, None)
-    expected = images.fit(photo, max(height, width)).shape[:2]
-    if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
-        raise InputError(
-            f"--content {content}: {photo.shape[1]}x{photo.shape[0]} has another aspect than {image}, {width}x{height}"
-        )
-    photo = images.resize(photo, height, width)
-    paintings = _read_styles(style, settings, max(height, width))
+    photo = assemble.read_to_size(content, settings, height, width, "--content")
+    paintings = assemble.read_styles(style, settings, max(height, width))
     params = weights.load(settings.weights)
-    targets = Targets(_content_target(params, photo, settings), _style_target(params, paintings, settings))
+    targets = Targets(
+        assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)
+    )
     goal = Objective(params, targets, weighting, settings.pool, settings.precision)
     terms = jax.device_get(jax.jit(Objective.__call__)(goal, picture[None]))
     print(json.dumps(_losses(terms, settings, (height, width))))
@@ -140,7 +134,7 @@ def features(image: Path, output: Path, settings: Settings) -> int:
     if output.suffix != ".npz":
         raise InputError(f"--output {output}: unknown ending; must be .npz")
     files.check_writable(output)
-    picture = _read(image, settings, settings.size)
+    picture = assemble.read_picture(image, settings, settings.size)
     params = weights.load(settings.weights)
     grams = objective.style_targets(
         params, picture[None], settings.style_layers, pool=settings.pool, precision=settings.precision
@@ -149,63 +143,6 @@ def features(image: Path, output: Path, settings: Settings) -> int:
     with files.atomic(output) as temporary:
         np.savez(temporary, **arrays)
     return 0
-
-
-def _read(path: Path, settings: Settings, size: int | None) -> np.ndarray:
-    return images.read_image(path, size=size, max_pixels=settings.max_pixels)
-
-
-def _read_styles(paths: Sequence[Path], settings: Settings, size: int) -> list[np.ndarray]:
-    if settings.style_blend and len(settings.style_blend) != len(paths):
-        raise InputError(
-            f"--style-blend: {len(settings.style_blend)} given for {len(paths)} style pictures; give one for each"
-        )
-    return [_read(path, settings, settings.style_size or size) for path in paths]
-
-
-def _start_image(photo: np.ndarray, settings: Settings) -> np.ndarray | jax.Array:
-    height, width = photo.shape[:2]
-    if settings.init == "noise":
-        return start.white_noise(settings.seed, height, width, settings.noise)
-    if settings.init == "content":
-        return photo
-    if not Path(settings.init).exists():
-        raise InputError(f"--init {settings.init}: no such file; must be noise, content or a picture file")
-    return images.resize(_read(Path(settings.init), settings, None), height, width)
-
-
-def _content_target(params: Any, photo: np.ndarray, settings: Settings) -> dict[str, jax.Array]:
-    return objective.content_targets(
-        params, photo[None], (settings.content_layer,), pool=settings.pool, precision=settings.precision
-    )
-
-
-def _style_target(params: Any, paintings: list[np.ndarray], settings: Settings) -> dict[str, jax.Array]:
-    targets = [
-        objective.style_targets(
-            params, painting[None], settings.style_layers, pool=settings.pool, precision=settings.precision
-        )
-        for painting in paintings
-    ]
-    return objective.blend(targets, settings.style_blend or [1.0] * len(targets))
-
-
-def _weighting(settings: Settings) -> objective.Weighting:
-    alpha, beta = settings.alpha_beta
-    return objective.weighting(
-        alpha,
-        beta,
-        content_layers=(settings.content_layer,),
-        style_layers=settings.layer_weights,
-        tv=settings.tv,
-    )
-
-
-def optimizer_of(settings: Settings) -> Optimizer:
-    """The optimiser that the settings ask for."""
-    if settings.optimizer == "adam":
-        return FirstOrder(optax.adam(settings.learning_rate))
-    return LBFGS(history=settings.history, precondition=DEFAULT_OPTIMIZER.precondition)
 
 
 def _run(
@@ -221,7 +158,7 @@ def _run(
             return interrupt.requested
 
         result = minimise(
-            goal, begin, optimizer=optimizer_of(settings), steps=settings.steps, callback=each, every=every
+            goal, begin, optimizer=assemble.optimizer_of(settings), steps=settings.steps, callback=each, every=every
         )
     return result, time.perf_counter() - started, interrupt.requested
 

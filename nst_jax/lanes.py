@@ -193,7 +193,7 @@ def from_json(data: Mapping[str, Any]) -> Table:
 
 def power(value: float) -> str:
     """1e-05 as "10⁻⁵", 0.0002 as "2e-4", 0.5 as "0.5"."""
-    if 0 < value < math.inf and (value >= 1000 or value < 0.01):
+    if 0 < value < math.inf and (value >= 1000 or value <= 0.01):
         mantissa, exponent = f"{value:.5e}".split("e")
         digits = f"{float(mantissa):g}"
         return f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if digits == "1" else f"{digits}e{int(exponent)}"

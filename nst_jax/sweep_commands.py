@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from nst_jax import __version__, figures, files, images, lanes, plan, weights
-from nst_jax.commands import optimizer_of
+from nst_jax import __version__, figures, files, lanes, plan, weights
+from nst_jax.assemble import optimizer_of, read_picture
 from nst_jax.errors import FAILED, INTERRUPTED, InputError
 from nst_jax.lanes import Axes, Lane, Table
 from nst_jax.lbfgs import NOT_FINITE
@@ -214,12 +213,13 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
     The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
     """
 
-    def read(path: str, size: int | None) -> np.ndarray:
-        return images.read_image(path, size=size, max_pixels=settings.max_pixels)
-
-    contents = {lane.content: read(lane.content, settings.size) for lane in table.lanes}
-    styles = {lane.style: read(lane.style, settings.style_size or settings.size) for lane in table.lanes if lane.style}
-    init = settings.init if settings.init in ("noise", "content") else read(settings.init, None)
+    contents = {lane.content: read_picture(Path(lane.content), settings, settings.size) for lane in table.lanes}
+    styles = {
+        lane.style: read_picture(Path(lane.style), settings, settings.style_size or settings.size)
+        for lane in table.lanes
+        if lane.style
+    }
+    init = settings.init if settings.init in ("noise", "content") else read_picture(Path(settings.init), settings, None)
     problem = Problem(
         weights.load(settings.weights), contents, styles, table.lanes,
         pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,

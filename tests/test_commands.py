@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from program import assert_refused, done, run
 
-from nst_jax import __version__, commands, files, images, weights
+from nst_jax import __version__, assemble, commands, files, images, weights
 from nst_jax.lbfgs import RUNNING
 from nst_jax.minimise import Result
 from nst_jax.settings import Settings
@@ -253,8 +253,8 @@ def test_options_that_change_the_picture(stylize, plain, options):
 
 
 def test_options_of_the_optimiser():
-    assert commands.optimizer_of(Settings(history=3)).history == 3  # type: ignore[attr-defined]
-    adam = commands.optimizer_of(Settings(optimizer="adam", learning_rate=0.5))
+    assert assemble.optimizer_of(Settings(history=3)).history == 3  # type: ignore[attr-defined]
+    adam = assemble.optimizer_of(Settings(optimizer="adam", learning_rate=0.5))
     with jax.numpy_dtype_promotion("standard"):
         state = adam.tell(adam.init(np.zeros((1, 2), np.float32)), np.zeros(1, np.float32), np.float32([[3, -4]]))
     np.testing.assert_allclose(adam.ask(state), [[-0.5, 0.5]], rtol=1e-5)  # Adam's first step: the sign alone

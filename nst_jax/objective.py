@@ -70,10 +70,25 @@ class Objective:
 
         Returns:
           `Terms` of [lanes] each.
+
+        Raises:
+          InputError: targets and weights are of different layers, or a content target of another size.
         """
         targets, weighting = self.targets, self.weighting
+        for kind, have, want in (
+            ("content", targets.content, weighting.content_layers),
+            ("style", targets.style, weighting.style_layers),
+        ):
+            if set(have) != set(want):
+                raise InputError(f"{kind} layers: targets are of {sorted(have)}, weights of {sorted(want)}; must agree")
         layers = {*targets.content, *targets.style}
         activations = represent(self.params, images, layers, pool=self.pool, precision=self.precision)
+        for layer, target in targets.content.items():
+            if target.shape[1:] != activations[layer].shape[1:]:
+                sizes = f"{target.shape[1:3]}, the images' {activations[layer].shape[1:3]}"
+                raise InputError(
+                    f"content target of {layer}: its positions are {sizes}; the pictures' sizes must agree"
+                )
         content = {layer: losses.content_loss(activations[layer], target) for layer, target in targets.content.items()}
         style = {
             layer: losses.style_layer_loss(losses.style_representation(activations[layer], self.precision), target)

@@ -234,3 +234,20 @@ def test_zeros_that_leave_something_are_fine():
     assert weighting(0.0, 1.0).alpha == 0
     assert weighting(1.0, 0.0, style_layers={"conv1_1": 0.0}).beta == 0
     assert weighting(0.0, 1.0, content_layers=[]).content_layers == {}
+
+
+def test_layers_of_targets_and_weights_must_agree(params, picture):
+    """A layer with a weight and no target would be left out unnoticed."""
+    image = picture("photograph", 32, 32)[None]
+    targets = objective.Targets(objective.content_targets(params, image), objective.style_targets(params, image))
+    goal = objective.Objective(params, targets, objective.weighting(style_layers=("conv1_1",)))
+    with pytest.raises(InputError, match=r"^style layers: .*conv5_1.*must agree$"):
+        goal(image)
+
+
+def test_content_target_of_another_size(params, picture):
+    """It would broadcast unnoticed where one side has a single position."""
+    photo, image = picture("photograph", 64, 32)[None], picture("photograph", 32, 32)[None]
+    targets = objective.Targets(objective.content_targets(params, photo), objective.style_targets(params, image))
+    with pytest.raises(InputError, match="content target of conv4_2"):
+        objective.Objective(params, targets, objective.weighting())(image)

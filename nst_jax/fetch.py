@@ -46,8 +46,8 @@ def fetch(
     """Fetches and converts the weights "vgg19-full" and returns their path; what is there and sound is kept.
 
     progress is called after every piece; timeout is in seconds without a byte. An interrupted download goes on where
-    it stopped, at this address or the next. Raises InputError, with each address's failure, when none gives the file
-    of `size` bytes with the right `md5`, or the cache directory cannot be written.
+    it stopped, at this address or the next. Raises ConnectionError, with each address's failure, when none gives the
+    file of `size` bytes with the right `md5`, and InputError when the cache directory cannot be written.
     """
     path = weights.cache_directory() / f"{weights.FULL}.h5"
     try:
@@ -106,7 +106,7 @@ def fetch_file(
             failures.append(f"{address}: the file's md5 is not {md5}")
             if not before:
                 break  # wrong from the first byte; after resuming, the fault may have been in the older bytes
-    raise InputError("weights fetch: no address gave the file: " + "; ".join(failures))
+    raise ConnectionError("weights fetch: no address gave the file: " + "; ".join(failures))
 
 
 def _download(address: str, part: Path, size: int, timeout: float, progress: Callable[[Progress], None]) -> None:

@@ -169,7 +169,7 @@ def test_the_next_address_serves_when_the_first_does_not(server, tmp_path, bad):
 )
 def test_failure_names_address_and_reason_in_one_line_and_leaves_no_file(server, tmp_path, bad, reason):
     start = time.monotonic()
-    with pytest.raises(InputError, match=reason) as caught:
+    with pytest.raises(ConnectionError, match=reason) as caught:
         download(server, tmp_path / "f", bad, timeout=0.3)
     assert time.monotonic() - start < 5
     assert server.address(bad) in str(caught.value)
@@ -180,7 +180,7 @@ def test_failure_names_address_and_reason_in_one_line_and_leaves_no_file(server,
 
 def test_resuming_at_the_wrong_place_is_refused(server, tmp_path):
     (tmp_path / "f.part").write_bytes(PAYLOAD[:1000])
-    with pytest.raises(InputError, match="another place"):
+    with pytest.raises(ConnectionError, match="another place"):
         download(server, tmp_path / "f", "wrong-place")
 
 
@@ -188,13 +188,13 @@ def test_a_refused_connection_is_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     closed = Server()
     closed.server_close()
-    with pytest.raises(InputError, match="refused"):
+    with pytest.raises(ConnectionError, match="refused"):
         download(closed, tmp_path / "f", "works")
 
 
 @pytest.mark.parametrize("address", ["http://example.invalid/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "nonsense"])
 def test_only_https_or_this_machine(tmp_path, address):
-    with pytest.raises(InputError, match="not an https address"):
+    with pytest.raises(ConnectionError, match="not an https address"):
         fetch.fetch_file(tmp_path / "f", addresses=[address], size=1, md5="")
 
 

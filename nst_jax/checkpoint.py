@@ -50,7 +50,7 @@ def save(path: Path, sweep: Sweep, run: Mapping[str, Any]) -> None:
 def read(path: Path) -> Saved:
     """The records and states of lanes; raises InputError when the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _saved({name: arrays[name] for name in ("run", "slots", "done", "lengths", "records")})
     except Exception as error:  # a damaged archive ends in many kinds of error
         raise InputError(f"{path}: damaged checkpoint ({' '.join(str(error).split())})") from None
@@ -59,8 +59,8 @@ def read(path: Path) -> Saved:
 def restore(path: Path, sweep: Sweep) -> None:
     """Puts a saved state into a sweep that has not begun; raises InputError when it is damaged or of another sweep."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
+            arrays = dict(loaded)
         saved = _saved(arrays)
         sweep.slots = [None if lane < 0 else int(lane) for lane in arrays["slots"]]
         sweep.waiting = arrays["waiting"].tolist()

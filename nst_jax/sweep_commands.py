@@ -1,5 +1,6 @@
 """What `nst-jax sweep`, `figure` and `resume` do."""
 
+import inspect
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ from typing import Any
 import jax
 
 from nst_jax import __version__, figures, files, lanes, plan, weights
-from nst_jax.assemble import optimizer_of, read_picture
+from nst_jax.assemble import optimizer_of, read_picture, read_to_size
 from nst_jax.errors import FAILED, INTERRUPTED, InputError
 from nst_jax.lanes import Axes, Lane, Table
 from nst_jax.lbfgs import NOT_FINITE
@@ -24,6 +25,7 @@ from nst_jax.settings import RunOptions, Settings
 from nst_jax.sweep import Sweep
 
 SECONDS_TO_MEASURE = 2.0  # for the estimate of a dry run
+LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
 _Maker = Callable[[int], Sweep]  # from a number of slots
 
 
@@ -50,10 +52,10 @@ def sweep(
 
 def figure(
     number: int, content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *,
-    ratios: Sequence[float], options: RunOptions,
+    axes: Axes, options: RunOptions,
 ) -> int:  # fmt: skip
     """One of the paper's figures as a sweep."""
-    if ratios and number != 2:
+    if axes.ratios and number != 2:
         raise InputError("--ratio: only figure 2 takes it")
     if len(style) > 1 and number != 2:
         raise InputError(f"--style: {len(style)} given; figure {number} takes one")
@@ -61,7 +63,7 @@ def figure(
     if number == 1:
         made = figures.figure1(photograph, (style or figures.PAINTINGS)[0], settings)
     elif number == 2:
-        made = figures.figure2(photograph, style or figures.PAINTINGS, ratios, settings)
+        made = figures.figure2(photograph, style or figures.PAINTINGS, axes.ratios, settings)
     else:
         made = figures.figure3(photograph, (style or figures.PAINTINGS[-1:])[0], settings)
     return _start(made, settings, output, options)
@@ -74,7 +76,7 @@ def resume(folder: Path, options: RunOptions) -> int:
     before = run.run()
     if shares != before["plan"]["shares"]:
         raise InputError(f"--share: {folder} was begun with {before['plan']['shares']} shares, not {shares}")
-    table, settings = lanes.from_json(before["table"]), _settings_of(before)
+    table, settings = lanes.from_json(before["table"]), _settings_of(before, folder)
     now = _describe(table, settings, before["tolerance"]) | {
         "plan": before["plan"] | {"devices": len(jax.local_devices())}
     }
@@ -95,7 +97,7 @@ _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may dif
 
 def _again(source: Path, output: Path | None, options: RunOptions) -> int:
     before = RunFolder(source.parent if source.name == "run.json" else source).run()
-    table, settings = lanes.from_json(before["table"]), _settings_of(before)
+    table, settings = lanes.from_json(before["table"]), _settings_of(before, source)
     now = _describe(table, settings, before["tolerance"])
     if changed := [change for change in differences(before, now) if change.startswith(("inputs", "weights"))]:
         raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
@@ -183,6 +185,9 @@ def _share(options: RunOptions) -> tuple[int, int]:
     """This process's share and the number of shares; initialises jax.distributed when asked to."""
     if not options.distributed:
         return options.share
+    patient = {}
+    if "shutdown_timeout_seconds" in inspect.signature(jax.distributed.initialize).parameters:  # from JAX 0.8 or so
+        patient["shutdown_timeout_seconds"] = LONGEST_WAIT
     address = os.environ.get("JAX_COORDINATOR_ADDRESS")
     if address:  # otherwise JAX knows from the cluster: Slurm, TPU pod, MPI, Kubernetes
         try:
@@ -191,10 +196,10 @@ def _share(options: RunOptions) -> tuple[int, int]:
             raise InputError(
                 "--distributed: JAX_COORDINATOR_ADDRESS needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"
             ) from None
-        jax.distributed.initialize(address, count, own)
+        jax.distributed.initialize(address, count, own, **patient)
     else:
         try:
-            jax.distributed.initialize()
+            jax.distributed.initialize(**patient)
         except ValueError:
             raise InputError("--distributed: no cluster found; set JAX_COORDINATOR_ADDRESS or use --share") from None
     return jax.process_index(), jax.process_count()
@@ -212,14 +217,16 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
 
     The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
     """
-
     contents = {lane.content: read_picture(Path(lane.content), settings, settings.size) for lane in table.lanes}
     styles = {
         lane.style: read_picture(Path(lane.style), settings, settings.style_size or settings.size)
         for lane in table.lanes
         if lane.style
     }
-    init = settings.init if settings.init in ("noise", "content") else read_picture(Path(settings.init), settings, None)
+    init = settings.init
+    if init not in ("noise", "content"):
+        height, width = next(iter(contents.values())).shape[:2]
+        init = read_to_size(Path(init), settings, height, width, "--init")
     problem = Problem(
         weights.load(settings.weights), contents, styles, table.lanes,
         pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,
@@ -253,9 +260,9 @@ def _describe(table: Table, settings: Settings, tolerance: float) -> dict[str, A
     return json.loads(json.dumps(described))  # tuples become lists, as they do in the file
 
 
-def _settings_of(run: dict[str, Any]) -> Settings:
+def _settings_of(run: dict[str, Any], source: Path) -> Settings:
     try:
         given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in run["settings"].items()}
         return Settings(**given)
     except (TypeError, AttributeError) as error:
-        raise InputError(f"run.json: settings of another version ({error})") from None
+        raise InputError(f"{source}: run.json has settings of another version ({error})") from None

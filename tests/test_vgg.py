@@ -50,7 +50,7 @@ def test_each_pool_halves_and_drops_an_odd_row_or_column(size, pool):
 def test_the_network_stops_at_the_deepest_layer(params, layer, convolutions):
     layers = ("conv1_1", layer)
     jaxpr = jax.make_jaxpr(lambda image: vgg.represent(params, image, layers))(np.zeros((32, 32, 3), np.float32))
-    assert str(jaxpr).count("conv_general_dilated[") == convolutions
+    assert str(jaxpr).count("name=_conv3x3_relu") == convolutions
 
 
 @pytest.mark.parametrize("kind", vgg.POOLS)
@@ -128,3 +128,19 @@ def test_refusals_are_one_line(params, image, layers, options, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("backend", ["cpu", "tpu"])
+def test_prepared_parameters_give_the_same(monkeypatch, params, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    prepared = vgg.prepare(params, ("conv1_1", "conv2_1"))
+    assert list(prepared["params"]) == ["conv1_1", "conv1_2", "conv2_1"]
+    assert list(prepared["transformed"]) == (["conv1_2", "conv2_1"] if backend == "cpu" else [])
+    image = np.random.default_rng(0).uniform(size=(32, 40, 3)).astype(np.float32)
+    found, expected = (vgg.represent(p, image, ("conv2_1",))["conv2_1"] for p in (prepared, params))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_prepare_needs_layers_there_are(params):
+    with pytest.raises(InputError, match=r"unknown layer 'conv6_1'"):
+        vgg.prepare(params, ("conv6_1",))

@@ -19,6 +19,7 @@ from nst_jax.minimise import Progress, Result, minimise
 from nst_jax.objective import Objective, Targets
 from nst_jax.progress import Reporter, interruptible
 from nst_jax.settings import Settings
+from nst_jax.vgg import prepare
 
 
 def stylize(
@@ -36,7 +37,7 @@ def stylize(
     photo = assemble.read_picture(content, settings, settings.size)
     paintings = assemble.read_styles(style, settings, settings.size)
     begin = assemble.start_image(photo, settings)
-    params = weights.load(settings.weights)
+    params = prepare(weights.load(settings.weights), (settings.content_layer, *settings.style_layers))
     goal = Objective(
         params,
         Targets(assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)),
@@ -82,7 +83,7 @@ def reconstruct(
     """Figure 1's reconstructions: a picture's content from single layers, or its style from cumulative subsets."""
     layers = objective.check_layers(layers, "--layers")
     picture = assemble.read_picture(image, settings, settings.size)
-    params = weights.load(settings.weights)
+    params = prepare(weights.load(settings.weights), layers)
     _make_folder(output, force)
     made_from = _provenance(image, [], settings)
     precise = {"pool": settings.pool, "precision": settings.precision}

@@ -34,7 +34,21 @@ def gram_matrix(activation: Array, precision: str = "float32") -> Array:
     Returns:
       [..., N, N], symmetric.
     """
+    return _gram(activation, precision)
+
+
+def _gram_product(activation: Array, precision: str) -> Array:
     return jnp.einsum("...hwi,...hwj->...ij", activation, activation, precision=lax.Precision(precision))
+
+
+def _gram_backward(precision: str, activation: Array, cotangent: Array) -> tuple[Array]:
+    # dF = (dG + dGᵀ) F is one product; JAX's own rule makes two, and on CPU transposes F for each.
+    both = cotangent + jnp.swapaxes(cotangent, -2, -1)
+    return (jnp.einsum("...hwi,...ij->...hwj", activation, both, precision=lax.Precision(precision)),)
+
+
+_gram = jax.custom_vjp(_gram_product, nondiff_argnums=(1,))
+_gram.defvjp(lambda activation, precision: (_gram(activation, precision), activation), _gram_backward)
 
 
 def style_representation(activation: Array, precision: str = "float32") -> Array:

@@ -14,6 +14,7 @@ from nst_jax.lanes import Lane
 from nst_jax.layers import LAYERS
 from nst_jax.objective import Objective, Targets, Weighting
 from nst_jax.start import white_noise
+from nst_jax.vgg import prepare
 
 Array = jax.Array
 
@@ -52,7 +53,8 @@ class Problem:
         self.content_layers = _union(dict(lane.content_layers) for lane in lanes if lane.alpha)
         self.style_layers = _union(dict(lane.style_layers) for lane in lanes if lane.beta)
         self._pool, self._precision, self._init, self._noise, self._tv = pool, precision, init, noise, tv
-        self._params = jax.device_put(params)
+        used = (*self.content_layers, *self.style_layers)
+        self._params = jax.device_put(prepare(params, used))
         contents = {lane.content: contents[lane.content] for lane in lanes}
         styles = {lane.style: styles[lane.style] for lane in lanes if lane.beta}
         sizes = {name: picture.shape for name, picture in contents.items()}

@@ -16,13 +16,13 @@ import numpy as np
 
 from nst_jax import checkpoint, files, images
 from nst_jax.contact_sheet import Cell, contact_sheet
+from nst_jax.description import FORMAT, differences
 from nst_jax.errors import InputError
 from nst_jax.lanes import Lane, Table, from_json, power
 from nst_jax.lbfgs import NOT_FINITE
 from nst_jax.report import page
 from nst_jax.sweep import Record, Sweep
 
-FORMAT = "nst_jax run 1"
 _MADE = ("losses.csv", "grid.png", "index.html", "run.json")  # the last goes last, so that a run stays one till then
 REFRESH_SECONDS = 15
 
@@ -176,7 +176,8 @@ class RunFolder:
     def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
         """Makes losses.csv, grid.png and index.html anew from what is saved."""
         with _lock(self._checkpoint / "lock-report", wait=True):
-            shares = self.run()["plan"]["shares"]
+            run = self.run()
+            shares = run["plan"]["shares"]
             cells, rows = [], []
             saved = {
                 share: checkpoint.read(self._state(share)) for share in range(shares) if self._state(share).is_file()
@@ -218,28 +219,13 @@ class RunFolder:
             }
             images.write_image(self.path / "grid.png", contact_sheet(cells, **headings))
             over = all(cell.state in ("done", "failed") for cell in cells)
-            html = page(self.path.resolve().name, cells, **headings, refresh_seconds=None if over else REFRESH_SECONDS)
+            refresh = None if over else REFRESH_SECONDS
+            html = page(self.path.resolve().name, cells, **headings, refresh_seconds=refresh, notes=_notes(run))
             with files.atomic(self.path / "index.html") as temporary:
                 temporary.write_text(html, "utf-8")
 
     def _state(self, share: int) -> Path:
         return self._checkpoint / f"state-{share}.npz"
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Where two run.json differ, e.g. "settings.size (256, not 512)"."""
-    found = []
-    for key in sorted({*before, *now}):
-        a, b = before.get(key), now.get(key)
-        if a == b:
-            continue
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += [f"{key}.{inner}" for inner in differences(a, b)]
-        elif key in ("lanes", "row_headings", "column_headings"):
-            found.append(key)
-        else:
-            found.append(f"{key} ({a}, not {b})")
-    return found
 
 
 def _described(lane: Lane) -> dict[str, str]:
@@ -254,6 +240,25 @@ def _described(lane: Lane) -> dict[str, str]:
         "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
         "seed": str(lane.seed),
     }
+
+
+def _notes(run: Mapping[str, Any]) -> dict[str, str]:
+    """What all lanes share, to be read by people."""
+    shared = (
+        "size",
+        "style_size",
+        "steps",
+        "optimizer",
+        "history",
+        "pool",
+        "weights",
+        "init",
+        "noise",
+        "tv",
+        "precision",
+    )
+    chosen = {name.replace("_", " "): run["settings"][name] for name in shared}
+    return {name: str(value) for name, value in chosen.items() if value is not None} | {"device": run["device"]}
 
 
 def _curves(records: list[Record], style_layers: tuple[str, ...]) -> dict[str, list[float]]:

@@ -1,31 +1,27 @@
 """What `nst-jax sweep`, `figure` and `resume` do."""
 
-import inspect
-import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 
-from nst_jax import __version__, figures, files, lanes, plan, weights
+from nst_jax import figures, lanes, plan, weights
 from nst_jax.assemble import optimizer_of, read_picture, read_to_size
+from nst_jax.description import absolute, describe, differences, settings_of
 from nst_jax.errors import FAILED, INTERRUPTED, InputError
 from nst_jax.lanes import Axes, Lane, Table
 from nst_jax.lbfgs import NOT_FINITE
 from nst_jax.problem import Problem
 from nst_jax.progress import SweepReporter, interruptible
-from nst_jax.runs import FORMAT, RunFolder, differences
+from nst_jax.runs import RunFolder
 from nst_jax.settings import RunOptions, Settings
+from nst_jax.shares import own_lanes, share_of
 from nst_jax.sweep import Sweep
 
 SECONDS_TO_MEASURE = 2.0  # for the estimate of a dry run
-LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
 _Maker = Callable[[int], Sweep]  # from a number of slots
 
 
@@ -71,13 +67,13 @@ def figure(
 
 def resume(folder: Path, options: RunOptions) -> int:
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
-    share, shares = _share(options)
+    share, shares = share_of(options)
     run = RunFolder(folder, share)
     before = run.run()
     if shares != before["plan"]["shares"]:
         raise InputError(f"--share: {folder} was begun with {before['plan']['shares']} shares, not {shares}")
-    table, settings = lanes.from_json(before["table"]), _settings_of(before, folder)
-    now = _describe(table, settings, before["tolerance"]) | {
+    table, settings = lanes.from_json(before["table"]), settings_of(before, folder)
+    now = describe(table, settings, before["tolerance"]) | {
         "plan": before["plan"] | {"devices": len(jax.local_devices())}
     }
     changed = differences(before, now)
@@ -86,7 +82,7 @@ def resume(folder: Path, options: RunOptions) -> int:
     if changed and not options.quiet:
         print(f"nst-jax: note: {folder}: begun elsewhere, {', '.join(changed)}; bytes may differ", file=sys.stderr)
     with run.locked():
-        make = _maker(table, _own(table, share, shares), settings, before["tolerance"])
+        make = _maker(table, own_lanes(table, share, shares), settings, before["tolerance"])
         current = make(before["plan"]["batch"])
         run.restore(current)
         return _go_on(run, table, shares, current, options)
@@ -97,8 +93,8 @@ _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may dif
 
 def _again(source: Path, output: Path | None, options: RunOptions) -> int:
     before = RunFolder(source.parent if source.name == "run.json" else source).run()
-    table, settings = lanes.from_json(before["table"]), _settings_of(before, source)
-    now = _describe(table, settings, before["tolerance"])
+    table, settings = lanes.from_json(before["table"]), settings_of(before, source)
+    now = describe(table, settings, before["tolerance"])
     if changed := [change for change in differences(before, now) if change.startswith(("inputs", "weights"))]:
         raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
     kept = replace(options, tolerance=before["tolerance"], batch=before["plan"]["batch"])
@@ -106,13 +102,14 @@ def _again(source: Path, output: Path | None, options: RunOptions) -> int:
 
 
 def _start(table: Table, settings: Settings, output: Path | None, options: RunOptions) -> int:
-    share, shares = _share(options)
-    own = _own(table, share, shares)
+    share, shares = share_of(options)
     if options.dry_run:
-        return _tell(table, own, shares, settings, options)
+        return _tell(table, own_lanes(table, share, shares), shares, settings, options)
     if output is None:
         raise InputError("--output: needed, unless --dry-run is given")
-    described = _describe(table, settings, options.tolerance)
+    table, settings = absolute(table, settings)  # a run may be resumed from another folder
+    own = own_lanes(table, share, shares)
+    described = describe(table, settings, options.tolerance)
     run = RunFolder(output, share)
     run.check(force=options.force, joining=shares > 1)  # before anything is computed
     make = _maker(table, own, settings, options.tolerance)
@@ -181,37 +178,6 @@ def _tell(table: Table, own: Sequence[Lane], shares: int, settings: Settings, op
     return 0
 
 
-def _share(options: RunOptions) -> tuple[int, int]:
-    """This process's share and the number of shares; initialises jax.distributed when asked to."""
-    if not options.distributed:
-        return options.share
-    patient = {}
-    if "shutdown_timeout_seconds" in inspect.signature(jax.distributed.initialize).parameters:  # from JAX 0.8 or so
-        patient["shutdown_timeout_seconds"] = LONGEST_WAIT
-    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
-    if address:  # otherwise JAX knows from the cluster: Slurm, TPU pod, MPI, Kubernetes
-        try:
-            count, own = (int(os.environ[name]) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
-        except (KeyError, ValueError):
-            raise InputError(
-                "--distributed: JAX_COORDINATOR_ADDRESS needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"
-            ) from None
-        jax.distributed.initialize(address, count, own, **patient)
-    else:
-        try:
-            jax.distributed.initialize(**patient)
-        except ValueError:
-            raise InputError("--distributed: no cluster found; set JAX_COORDINATOR_ADDRESS or use --share") from None
-    return jax.process_index(), jax.process_count()
-
-
-def _own(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
-    own = table.lanes[share::shares]
-    if not own:
-        raise InputError(f"--share: {shares} shares of {len(table.lanes)} lanes leave none for share {share}")
-    return own
-
-
 def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: float) -> _Maker:
     """Reads pictures and parameters; from a number of slots to a sweep, of `own`, that has not begun.
 
@@ -235,34 +201,3 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
     return lambda batch: Sweep(
         problem, own, steps=settings.steps, batch=batch, optimizer=optimizer, tolerance=tolerance
     )
-
-
-def _describe(table: Table, settings: Settings, tolerance: float) -> dict[str, Any]:
-    """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine."""
-    paths = {path for lane in table.lanes for path in (lane.content, lane.style) if path}
-    if settings.init not in ("noise", "content"):
-        paths.add(settings.init)
-    for path in paths:
-        if not Path(path).is_file():
-            raise InputError(f"{path}: no such file")
-    described = {
-        "format": FORMAT,
-        "version": __version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "device": jax.local_devices()[0].device_kind,
-        "settings": vars(settings),
-        "tolerance": tolerance,
-        "weights": {"name": settings.weights, "sha256": weights.verify(settings.weights).sha256},
-        "inputs": {path: files.sha256(path) for path in sorted(paths)},
-        "table": lanes.as_json(table),
-    }
-    return json.loads(json.dumps(described))  # tuples become lists, as they do in the file
-
-
-def _settings_of(run: dict[str, Any], source: Path) -> Settings:
-    try:
-        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in run["settings"].items()}
-        return Settings(**given)
-    except (TypeError, AttributeError) as error:
-        raise InputError(f"{source}: run.json has settings of another version ({error})") from None

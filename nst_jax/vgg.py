@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from nst_jax.conv import conv3x3
+from nst_jax import conv
 from nst_jax.errors import InputError
 from nst_jax.layers import CONVOLUTIONS, LAYERS
 
@@ -20,7 +20,7 @@ class VGG19(nn.Module):
     """The network up to the deepest of `layers`; returns the activations of `layers` by the paper's names.
 
     The collection "params" holds a kernel [3, 3, in, out] (HWIO, RGB) and a bias [out] per convolution, the collection
-    "preprocessing" the `mean` and `scale` [3] that belong to them.
+    "preprocessing" the `mean` and `scale` [3] that belong to them; "transformed", from `prepare`, may be there or not.
 
     Attributes:
       layers: names out of `nst_jax.layers.LAYERS`.
@@ -57,7 +57,8 @@ class _Convolution(nn.Module):
         channels = CONVOLUTIONS[self.name or ""]
         kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
         bias = self.param("bias", nn.initializers.zeros, (channels[1],))
-        return nn.relu(conv3x3(x, kernel, bias, self.precision))
+        transformed = self.get_variable("transformed", "kernel")  # None unless `prepare` made one
+        return conv.conv3x3_relu(x, kernel, bias, transformed, self.precision)
 
 
 def pool2x2(x: Array, kind: str) -> Array:
@@ -104,6 +105,23 @@ def represent(
     activations = VGG19(layers, pool, precision).apply(params, batch)
     assert isinstance(activations, dict)
     return {name: x.reshape(*images.shape[:-3], *x.shape[1:]) for name, x in activations.items()}
+
+
+def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
+    """Parameters for many evaluations: what `represent` would otherwise compute from the kernels each time.
+
+    On CPU that is the Winograd transform of each kernel, four times the kernels' memory; elsewhere there is nothing to
+    prepare. Every function that takes parameters takes these too, and returns the same.
+
+    Args:
+      params: parameters as `nst_jax.weights.load` gives them.
+      layers: those that will be asked for; the parameters of deeper ones are left out.
+    """
+    deepest = max(map(LAYERS.index, check_layers(layers)))
+    needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
+    transformed = {name: conv.transform(layer["kernel"]) for name, layer in needed.items()}
+    found = {name: {"kernel": kernel} for name, kernel in transformed.items() if kernel is not None}
+    return {**params, "params": needed, "transformed": found}
 
 
 def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:

@@ -122,13 +122,13 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     import jax.numpy as jnp  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
-    from nst_jax import images, minimise, objective, start, weights  # noqa: PLC0415
+    from nst_jax import images, minimise, objective, start, vgg, weights  # noqa: PLC0415
 
     if name == "lockstep":
         return _count_lockstep(size)
     photo = images.resize(images.read_image(CONTENT), size, size)
     painting = images.resize(images.read_image(STYLE), size, size)
-    params = jax.device_put(weights.load())
+    params = jax.device_put(vgg.prepare(weights.load(), [objective.CONTENT_LAYER, *objective.STYLE_LAYERS]))
     targets = objective.Targets(
         objective.content_targets(params, photo[None]), objective.style_targets(params, painting[None])
     )

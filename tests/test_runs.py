@@ -13,9 +13,10 @@ from PIL import Image
 from program import assert_refused, done, run
 from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, cached_programs, leftovers, pictures, rows
 
-from nst_jax import images, sweep_commands, weights
+from nst_jax import description, images, weights
 from nst_jax import sweep as sweeps
-from nst_jax.runs import RunFolder, differences
+from nst_jax.description import differences
+from nst_jax.runs import RunFolder
 
 SHORT = [*SWEEP, "--steps", "3", "--quiet"]
 
@@ -244,7 +245,7 @@ def test_changed_inputs_and_weights_are_refused(tmp_path, inputs, command, monke
     done(*again)
     shutil.rmtree(tmp_path / "new", ignore_errors=True)
     shutil.copy("photo.png", "painting.png")
-    assert_refused(run(*again), "inputs.painting.png")
+    assert_refused(run(*again), "painting.png")
     Path("painting.png").unlink()
     assert_refused(run(*again), "painting.png: no such file")
     shutil.copy(inputs[1], "painting.png")
@@ -257,7 +258,7 @@ def test_changed_inputs_and_weights_are_refused(tmp_path, inputs, command, monke
 
 @pytest.mark.usefixtures("still")
 def test_another_version_only_gets_a_note(own, monkeypatch):
-    monkeypatch.setattr(sweep_commands, "__version__", "99.9")
+    monkeypatch.setattr(description, "__version__", "99.9")
     outcome = done("resume", own)
     assert "begun elsewhere, version" in outcome.err
     assert outcome.err.count("note") == 1

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = {item.name: chosen.pop(item.name) for item in fields(kind) if item.name in chosen}
             if given:
                 chosen[name] = kind(**given)
+        if module in ("commands", "sweep_commands"):
+            _keep_compiled_programs()
         return getattr(importlib.import_module(f"nst_jax.{module}"), function)(**chosen)
     except InputError as error:
         code, message = WRONG_INPUT, str(error)
@@ -42,6 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code, message = FAILED, f"{error} (a smaller --size takes less memory)"
     print("nst-jax: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _keep_compiled_programs() -> None:
+    """Lets JAX, which is yet to be imported, take programs from the user's cache: loading is faster than compiling."""
+    from nst_jax.weights import cache_directory  # noqa: PLC0415 (with h5py, which `--help` does not need)
+
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_directory() / "compiled"))
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

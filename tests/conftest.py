@@ -1,5 +1,7 @@
 """Several simulated devices, no implicit mixing of dtypes, and what many tests share: parameters and pictures."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import jax
@@ -12,6 +14,10 @@ from nst_jax import images, weights
 # Before JAX is used for the first time: what is right on one device only shall show.
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# No test touches the user's own cache directory; programs of their own, which tests start, share this one.
+_CACHE = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+os.environ["NST_JAX_CACHE"] = _CACHE.name
 
 SAMPLES = Path(str(nst_jax.__file__)).parent / "samples"
 

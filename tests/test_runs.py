@@ -13,7 +13,7 @@ from PIL import Image
 from program import assert_refused, done, run
 from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, cached_programs, leftovers, pictures, rows
 
-from nst_jax import description, images, weights
+from nst_jax import description, images, sweep_commands, weights
 from nst_jax import sweep as sweeps
 from nst_jax.description import differences
 from nst_jax.runs import RunFolder

@@ -67,15 +67,23 @@ TOY_IMAGES = np.zeros((2, 4, 4, 3), np.float32)
 
 @OPTIMIZERS
 def test_batched_lanes_equal_one_by_one(real, optimizer):
+    """In float64: in float32, the network's kinks make per mille of the last bit within twelve steps."""
+
+    def double(tree):
+        return jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), tree)
+
     alpha, beta, seeds = [1.0, 0.1, 0.0], [0.0, 1.0, 2.0], (0, 1, 0)
-    together = minimise(real(alpha, beta), noise(*seeds), optimizer=optimizer, steps=12)
-    for lane in range(3):
-        images = noise(seeds[lane])
-        terms = real(alpha[lane : lane + 1], beta[lane : lane + 1])
-        alone = minimise(terms, images, optimizer=optimizer, steps=12)
-        np.testing.assert_allclose(together.terms.total[lane], alone.terms.total[0], rtol=1e-3)
-        np.testing.assert_allclose(together.images[lane], alone.images[0], atol=2e-3)
-        assert alone.terms.total[0] < 0.5 * terms(images).total[0]
+    together, starts = real(alpha, beta), noise(*seeds)
+    one_by_one = [real(alpha[lane : lane + 1], beta[lane : lane + 1]) for lane in range(3)]
+    with jax.enable_x64(True):
+        found = minimise(double(together), double(starts), optimizer=optimizer, steps=12)
+        assert found.images.dtype == np.float64
+        for lane, terms in enumerate(map(double, one_by_one)):
+            images = double(starts[lane : lane + 1])
+            alone = minimise(terms, images, optimizer=optimizer, steps=12)
+            np.testing.assert_allclose(found.terms.total[lane], alone.terms.total[0], rtol=1e-9)
+            np.testing.assert_allclose(found.images[lane], alone.images[0], atol=1e-9)
+            assert alone.terms.total[0] < 0.5 * terms(images).total[0]
 
 
 @OPTIMIZERS

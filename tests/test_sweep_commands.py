@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import socket
@@ -53,9 +52,12 @@ def whole(tmp_path_factory, inputs, environment):
     return folder
 
 
-def begin(*arguments: object, env: dict[str, str], **options) -> subprocess.Popen:
-    command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+def begin(*arguments: object, env: dict[str, str]) -> subprocess.Popen:
+    return started([*PROGRAM, *map(str, arguments)], env)
+
+
+def started(command: list[str], env: dict[str, str]) -> subprocess.Popen:
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait(process: subprocess.Popen) -> tuple[int, str]:
@@ -166,11 +168,9 @@ def test_a_limit_on_the_size_of_files(tmp_path, inputs, environment, whole):
     """No checkpoint fits; with the limit lifted it goes on."""
     folder = tmp_path / "run"
     limit = (whole / "checkpoint" / "state-0.npz").stat().st_size // 2
-
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    process = begin("sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS, env=environment, preexec_fn=limited)
+    arguments = map(str, ["sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS])
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); {PROGRAM[-1]}"
+    process = started([*PROGRAM[:-1], limited, *arguments], environment)
     ends_out_of_disk(process, folder, "File too large")
     outcome = separately("resume", folder, "--quiet", env=environment)
     assert (outcome.returncode, outcome.stderr) == (0, "")

@@ -1,8 +1,11 @@
 """VGG-19's block, 3x3 convolution, bias and ReLU, with frozen parameters: each layer's algorithm and gradient.
 
 On CPU most blocks are convolved by Winograd's method (`nst_jax.winograd`), whose single convolutions differ from
-`lax.conv`'s by about 1e-6 of their norm; on GPU and TPU all are left to `lax.conv`.
+`lax.conv`'s by about 1e-6 of their norm; the one between three channels and 64 is a matrix product; on GPU and TPU all
+are left to `lax.conv`.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +16,20 @@ from nst_jax import winograd
 Array = jax.Array
 FEWEST_CHANNELS = 16  # coming in or going out: with fewer, the transforms cost more than they save
 FEWEST_TILES = 4  # in the batch: with fewer, reading the transformed kernel costs more than the products
+LARGEST_TWICE = 256 * 256  # channels in times out, up to which both layouts of a transformed kernel are kept
+
+
+class Transformed(NamedTuple):
+    """A kernel for `winograd.convolve`, from `transform`."""
+
+    forward: Array
+    """[36, in, out]."""
+    backward: Array | None
+    """[36, out, in], its transpose, or None where that would take more memory than the time it saves is worth."""
 
 
 def conv3x3_relu(
-    x: Array, kernel: Array, bias: Array, transformed: Array | None = None, precision: str = "float32"
+    x: Array, kernel: Array, bias: Array, transformed: Transformed | None = None, precision: str = "float32"
 ) -> Array:
     """Convolves with stride one and zero padding, so that height and width stay; adds the bias; applies the ReLU.
 
@@ -31,7 +44,7 @@ def conv3x3_relu(
       x: [batch, height, width, in] float32 (float64 works too).
       kernel: [3, 3, in, out], HWIO, the same dtype.
       bias: [out].
-      transformed: [36, in, out] from `transform`, computed here when it is not given.
+      transformed: from `transform`; computed here when it is not given.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
 
     Returns:
@@ -40,27 +53,31 @@ def conv3x3_relu(
     return _block(x, kernel, bias, transformed, precision)
 
 
-def _conv3x3_relu(x: Array, kernel: Array, bias: Array, transformed: Array | None, precision: str) -> Array:
+def _conv3x3_relu(x: Array, kernel: Array, bias: Array, transformed: Transformed | None, precision: str) -> Array:
     if _takes_winograd(x.shape, kernel.shape):
         transformed = _transform(kernel) if transformed is None else transformed
-        return _winograd_forward(x, transformed, bias)
+        return _winograd_forward(x, transformed.forward, bias)
     # The barrier lets the ReLU be computed once, not again in every consumer.
     return lax.optimization_barrier(jnp.maximum(_direct(x, kernel, precision) + bias, 0))
 
 
-def transform(kernel: Array) -> Array | None:
+def transform(kernel: Array) -> Transformed | None:
     """What `conv3x3_relu` can be given so that it need not transform the kernel itself; None if it would not use it.
 
     Args:
       kernel: [3, 3, in, out].
 
     Returns:
-      [36, in, out], four times the kernel's memory.
+      Four times the kernel's memory, and as much again for small kernels.
     """
     return _transform(kernel) if _winograd_pays(kernel.shape) else None
 
 
-_transform = jax.jit(winograd.transform_kernel)
+@jax.jit
+def _transform(kernel: Array) -> Transformed:
+    forward = winograd.transform_kernel(kernel)
+    twice = kernel.shape[2] * kernel.shape[3] <= LARGEST_TWICE
+    return Transformed(forward, jnp.swapaxes(forward, 1, 2) if twice else None)
 
 
 def _winograd_pays(kernel: tuple[int, ...]) -> bool:
@@ -80,21 +97,46 @@ def _winograd_forward(x: Array, transformed: Array, bias: Array) -> Array:
 
 
 @jax.jit
-def _winograd_backward(cotangent: Array, y: Array, transformed: Array) -> Array:
-    return winograd.convolve((cotangent, y), transformed, before=_through_relu, turned=True)
+def _winograd_backward(cotangent: Array, y: Array, transformed: Transformed) -> Array:
+    forward, backward = transformed
+    kernel, channels = (forward, 2) if backward is None else (backward, 1)
+    return winograd.convolve((cotangent, y), kernel, before=_through_relu, turned=True, channels=channels)
 
 
 def _direct(x: Array, kernel: Array, precision: str) -> Array:
+    if jax.default_backend() == "cpu" and min(kernel.shape[2:]) < FEWEST_CHANNELS:
+        return _from_columns(x, kernel) if kernel.shape[2] < kernel.shape[3] else _to_columns(x, kernel)
     return lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision(precision)
     )
 
 
-_Residuals = tuple[Array, Array, Array | None]
+def _from_columns(x: Array, kernel: Array) -> Array:
+    """For few channels coming in: one product of the nine shifted inputs with the kernel."""
+    columns = lax.optimization_barrier(jnp.concatenate(_shifted(x, x.shape[1:3]), -1))
+    return jnp.einsum("nhwi,io->nhwo", columns, kernel.reshape(-1, kernel.shape[3]))
+
+
+def _to_columns(x: Array, kernel: Array) -> Array:
+    """For few channels going out: one product with the kernel's nine taps, and the sum of its shifted parts."""
+    taps = jnp.moveaxis(kernel, 2, 0).reshape(kernel.shape[2], -1)
+    columns = lax.optimization_barrier(jnp.einsum("nhwi,io->nhwo", x, taps))
+    outgoing = kernel.shape[3]
+    parts = [part[..., n * outgoing :][..., :outgoing] for n, part in enumerate(_shifted(columns, x.shape[1:3]))]
+    return sum(parts[1:], start=parts[0])
+
+
+def _shifted(x: Array, size: tuple[int, ...]) -> list[Array]:
+    """What each of the nine taps sees of x [batch, *size, channels], zero around it."""
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return [padded[:, row : row + size[0], column : column + size[1]] for row in range(3) for column in range(3)]
+
+
+_Residuals = tuple[Array, Array, Transformed | None]
 
 
 def _forward(
-    x: Array, kernel: Array, bias: Array, transformed: Array | None, precision: str
+    x: Array, kernel: Array, bias: Array, transformed: Transformed | None, precision: str
 ) -> tuple[Array, _Residuals]:
     y = _block(x, kernel, bias, transformed, precision)
     return y, (y, kernel, transformed)

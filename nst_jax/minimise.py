@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from nst_jax import compiler
 from nst_jax.errors import InputError
 from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import LBFGS, RUNNING
@@ -108,7 +110,7 @@ def minimise(
         if every:
             count = min(count, every - done % every)
         before = time.perf_counter()
-        carry, rows = _run(objective, carry, count, optimizer=optimizer)
+        carry, rows = _program()(objective, carry, count, optimizer=optimizer)
         rows = jax.device_get(rows)
         count = int(np.sum(rows.status[:, 0] != NOT_TAKEN))
         after = time.perf_counter()
@@ -198,4 +200,9 @@ def advance(
     return carry, rows
 
 
-_run = jax.jit(advance, static_argnames=("optimizer",), donate_argnames=("carry",))
+@cache
+def _program() -> Any:
+    """`advance` under jit; made when it is first needed, since its options depend on the backend."""
+    return jax.jit(
+        advance, static_argnames=("optimizer",), donate_argnames=("carry",), compiler_options=compiler.options()
+    )

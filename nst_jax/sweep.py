@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import minimise
+from nst_jax import compiler, minimise
 from nst_jax.lanes import Lane
 from nst_jax.lbfgs import CONVERGED, RUNNING
 from nst_jax.minimise import LONGEST_CHUNK, NOT_TAKEN, Carry, Optimizer, Rows
@@ -153,7 +153,7 @@ class Sweep:
                 check_vma=False,  # nothing is exchanged between devices
             )
             jitted = jax.jit(step, donate_argnums=1)
-            self._programs[batch] = jitted.lower(self._objective, self.carry, jnp.int32(1)).compile()
+            self._programs[batch] = jitted.lower(self._objective, self.carry, jnp.int32(1)).compile(compiler.options())
             self._chunk = 1
         return self._programs[batch]
 

@@ -9,7 +9,9 @@ one matrix product over the channels.
 The points are 0, ±1/√2, ±√2 and ∞ instead of Lavin's 0, ±1, ±2, ∞. They lose less to rounding, and the set is closed
 under p -> 1/p: evaluating a reversed filter at p is evaluating the filter at 1/p, so the transform of the kernel turned
 by 180 degrees, which the input's gradient needs, is a permutation of the transform of the kernel itself, and one copy
-serves both passes.
+can serve both passes.
+
+F(6x6, 3x3) needs a fifth fewer products and was slower: its transforms cost more than that (docs/speed.md).
 """
 
 import math
@@ -23,7 +25,7 @@ from jax import lax
 Array = jax.Array
 TILE = 4  # outputs of a tile, per side
 WINDOW = TILE + 2  # its inputs, and the points, per side
-STRIP_BYTES = 8e6  # of transformed tiles, input and output, that a core's share of the cache holds
+STRIP_BYTES = 16e6  # of transformed tiles, input and output, that a core's share of the cache holds
 
 _FINITE = (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0))
 _RECIPROCAL = np.array([5, 3, 4, 1, 2, 0])  # the index of 1/p for each point; ∞ is the last point
@@ -62,6 +64,7 @@ def convolve(
     before: Callable[..., Array] = lambda x: x,
     after: Callable[[Array], Array] = lambda y: y,
     turned: bool = False,
+    channels: int = 1,
 ) -> Array:
     """The 3x3 convolution, stride one and zero padding, of `before(*inputs)`, and `after` of the outcome.
 
@@ -70,18 +73,19 @@ def convolve(
 
     Args:
       inputs: arrays [batch, height, width, in], which `before` makes one such array of.
-      transformed: [36, in, out] from `transform_kernel`; with `turned`, [36, out, in].
+      transformed: [36, in, out] from `transform_kernel`.
       before, after: elementwise over positions, since they get a strip at a time.
-      turned: convolve with the kernel turned by 180 degrees and its channels swapped, which makes the gradient with
-        respect to the input from that with respect to the output.
+      turned: convolve with the kernel turned by 180 degrees, which, with `transformed` transposed, makes the gradient
+        with respect to the input from that with respect to the output.
+      channels: the axis of `transformed` that belongs to the inputs' channels; 2 for one that is not yet transposed.
 
     Returns:
       [batch, height, width, out].
     """
-    batch, height, width, channels = inputs[0].shape
-    outgoing = transformed.shape[1 if turned else 2]
+    batch, height, width, incoming = inputs[0].shape
+    outgoing = transformed.shape[3 - channels]
     down, across = -(-height // TILE), -(-width // TILE)
-    images, rows = _strip(batch, down, across, (channels, outgoing), inputs[0].dtype.itemsize)
+    images, rows = _strip(batch, down, across, (incoming, outgoing), inputs[0].dtype.itemsize)
     strips = -(-down // rows)
     taken = height if strips == 1 else rows * TILE
     inputs = tuple(jnp.pad(x, ((0, 0), (0, strips * taken - height), (0, 0), (0, 0))) for x in inputs)
@@ -89,17 +93,17 @@ def convolve(
     def strip(i: Array | int) -> Array:
         def take(start: Array | int, size: int) -> Array:
             corner = (i // strips * images, start, 0, 0)
-            return before(*(lax.dynamic_slice(x, corner, (images, size, width, channels)) for x in inputs))
+            return before(*(lax.dynamic_slice(x, corner, (images, size, width, incoming)) for x in inputs))
 
         start = i % strips * taken
         parts = [(1, take(start, taken))]
         if strips > 1:  # at the picture's edge, the index out of range is clamped and what it found there masked
             parts += [(0, jnp.where(start > 0, take(start - 1, 1), 0))]
             parts += [(taken + 1, jnp.where(start + taken < height, take(start + taken, 1), 0))]
-        padded = jnp.zeros((images, rows * TILE + 2, across * TILE + 2, channels), parts[0][1].dtype)
+        padded = jnp.zeros((images, rows * TILE + 2, across * TILE + 2, incoming), parts[0][1].dtype)
         for row, part in parts:  # XLA for CPU makes copies of these, and slow loops of `pad` and `concatenate`
             padded = lax.dynamic_update_slice(padded, part, (0, row, 1, 0))
-        return lax.optimization_barrier(after(_convolve_tiles(padded, transformed, turned)))
+        return lax.optimization_barrier(after(_convolve_tiles(padded, transformed, turned, channels)))
 
     count = batch // images * strips
     y = strip(0) if count == 1 else lax.map(strip, jnp.arange(count))
@@ -117,7 +121,7 @@ def _strip(batch: int, down: int, across: int, channels: tuple[int, int], itemsi
     return 1, max(even, default=-(-down // -(-down // most)))
 
 
-def _convolve_tiles(padded: Array, transformed: Array, turned: bool) -> Array:
+def _convolve_tiles(padded: Array, transformed: Array, turned: bool, channels: int) -> Array:
     """[images, 4 down + 2, 4 across + 2, in] to [images, down, 4, across, 4, out].
 
     The barriers keep XLA from fusing a stage into the next, where it would be computed again for each of its uses.
@@ -128,7 +132,7 @@ def _convolve_tiles(padded: Array, transformed: Array, turned: bool) -> Array:
     rows = lax.optimization_barrier(jnp.stack([_combination(_taps(padded, 1), row) for row in B_T[order]]))
     points = jnp.stack([_combination(_taps(rows, 3), row) for row in B_T[order]], 1)
     points = lax.optimization_barrier(points.reshape(WINDOW**2, images * down * across, -1))
-    products = lax.optimization_barrier(_multiply(points, transformed, turned)).reshape(
+    products = lax.optimization_barrier(_multiply(points, transformed, channels)).reshape(
         WINDOW, WINDOW, images, down, across, -1
     )
     rows = jnp.stack([_combination(list(products), row) for row in A_T[:, order]], 3)
@@ -136,9 +140,9 @@ def _convolve_tiles(padded: Array, transformed: Array, turned: bool) -> Array:
     return jnp.stack([_combination(list(rows), row) for row in A_T[:, order]], 4)
 
 
-def _multiply(points: Array, transformed: Array, turned: bool) -> Array:
+def _multiply(points: Array, transformed: Array, channels: int) -> Array:
     """The matrix products over the channels: [36, tiles, in] to [36, tiles, out]."""
-    if not turned:
+    if channels == 1:
         return lax.dot_general(points, transformed, (((2,), (1,)), ((0,), (0,))))
     product = (((2,), (2,)), ((0,), (0,)))  # one factor has to be transposed, which XLA does to the right one
     if points.shape[1] >= transformed.shape[1]:

@@ -121,10 +121,10 @@ def test_one_evaluation_leaves_the_start_as_it_is(real):
 
 def test_one_program_serves_all_weights_and_lengths(real):
     minimise(real([0.1], [1.0]), noise(0), steps=2)
-    compiled = module._run._cache_size()
+    compiled = module._program()._cache_size()
     for alpha, beta, steps, every in ((2.0, 3.0, 3, None), (0.0, 1.0, 5, 2), (1.0, 0.0, 70, 66)):
         minimise(real([alpha], [beta]), noise(1), steps=steps, every=every)
-    assert module._run._cache_size() == compiled
+    assert module._program()._cache_size() == compiled
 
 
 @OPTIMIZERS

@@ -16,12 +16,12 @@ from nst_jax.settings import Settings
 
 
 def run(
-    first: str, second: str, content: Path | None, style: Path | None, settings: Settings, *, steps: int | None,
-    as_json: bool,
+    first: str, second: str, content: Path | None, style: Path | None, settings: Settings, *,
+    evaluations: int | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Prints how far `first` is from `second` on a photograph and a painting, the shipped ones unless given."""
-    if steps is not None and steps < 1:
-        raise InputError(f"--steps: {steps} is not allowed; must be at least 1")
+    if evaluations is not None and evaluations < 1:
+        raise InputError(f"--steps: {evaluations} is not allowed; must be at least 1")
     photo = assemble.read_picture(content or figures.PHOTOGRAPH, settings, settings.size)
     painting = assemble.read_picture(style or figures.PAINTINGS[0], settings, settings.size)
     params = [weights.load(name) for name in (first, second)]
@@ -30,8 +30,8 @@ def run(
     begin = assemble.start_image(photo, settings)
     points = {"white noise": begin, "the photograph": photo}
     pictures = None
-    if steps:
-        made = [picture_of(goal, begin, steps) for goal in goals]
+    if evaluations:
+        made = [picture_of(goal, begin, evaluations) for goal in goals]
         points[f"{second}'s picture"] = made[1]
         pictures = compare.picture_difference(*made)
     gradients = {name: compare.gradient_difference(*goals, point) for name, point in points.items()}
@@ -42,7 +42,7 @@ def run(
         }
         if pictures:
             psnr = pictures.psnr if math.isfinite(pictures.psnr) else None  # JSON has no other word for it
-            report["pictures"] = {"psnr": psnr, "mean_absolute": pictures.mean_absolute, "steps": steps}
+            report["pictures"] = {"psnr": psnr, "mean_absolute": pictures.mean_absolute, "steps": evaluations}
         print(json.dumps(report))
         return 0
     print(f"{'activations':28} relative difference")
@@ -52,7 +52,7 @@ def run(
     for name, found in gradients.items():
         print(f"{name:28} {found.relative:.3g}, {found.cosine:.6f}")
     if pictures:
-        heading = f"pictures, {steps} evaluations"
+        heading = f"pictures, {evaluations} evaluations"
         print(f"{heading:28} PSNR {pictures.psnr:.1f} dB, mean absolute {pictures.mean_absolute:.2f} of 255")
     return 0
 

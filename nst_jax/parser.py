@@ -244,7 +244,8 @@ def _weights(commands: argparse._SubParsersAction) -> None:
     command.add_argument("second", metavar="B", help="others, which differences are relative to")
     command.add_argument("--content", type=Path, metavar="FILE", help="the photograph (default: a shipped one)")
     command.add_argument("--style", type=Path, metavar="FILE", help="the painting (default: a shipped one)")
-    command.add_argument("--steps", type=int, metavar="N", help="also make a picture with each, in N evaluations")
+    command.add_argument("--steps", type=int, dest="evaluations", metavar="N",
+                         help="also make a picture with each, in N evaluations")  # fmt: skip
     command.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
     _settings(command, "seed", "noise", "size", "input", "network")
     command = _command(

@@ -4,8 +4,7 @@
 
 The shipped weights have 256 values a layer. They are quantised further, to 7, 6, 5 and 4 bits. For the step from
 float32 to 8 bits, which cannot be measured without the originals, there are two estimates: an extrapolation over the
-bits, and a network drawn at random from those that quantise to the shipped one: each weight uniform among the numbers
-that are nearest to its table's value.
+bits, and networks drawn at random from those that quantise to the shipped one.
 """
 
 import argparse
@@ -83,18 +82,20 @@ def extrapolated(found: dict[int, float]) -> float:
 
 
 def drawn(params: Any, seed: int) -> Any:
-    """Parameters that quantise to these: each weight uniform in the interval that is nearest to its value."""
+    """Parameters that quantise to these: each weight in the interval that is nearest to its table's value.
+
+    Uniform to either side of the value, and as often to a side as leaves the value the mean, which k-means makes it.
+    """
     random = np.random.default_rng(seed)
     layers = {}
     for layer, arrays in params["params"].items():
         table, index = np.unique(arrays["kernel"], return_inverse=True)
         half = np.diff(table.astype(np.float64)) / 2
-        below, above = np.append(half[0], half), np.append(half, half[-1])
-        low, high = (table - below)[index], (table + above)[index]
-        layers[layer] = {
-            **arrays,
-            "kernel": random.uniform(low, high).reshape(arrays["kernel"].shape).astype(np.float32),
-        }
+        below, above = (side[index] for side in (np.append(half[0], half), np.append(half, half[-1])))
+        up = random.uniform(size=index.shape) < below / (below + above)
+        offset = np.where(up, above, -below) * random.uniform(size=index.shape)
+        kernel = (table[index] + offset).reshape(arrays["kernel"].shape).astype(np.float32)
+        layers[layer] = {**arrays, "kernel": kernel}
     return {"params": layers, "preprocessing": params["preprocessing"]}
 
 

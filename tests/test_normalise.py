@@ -1,16 +1,21 @@
 """The normalised network: mean activations of one, and the same function but for a positive scale per filter."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import oracle
 import pytest
 
-from nst_jax import hdf5, weights
+from nst_jax import hdf5, images, weights
 from nst_jax.errors import InputError
 from nst_jax.layers import CONVOLUTIONS, LAYERS
 from nst_jax.mean_activations import mean_activations
 from nst_jax.normalise import normalised, read_means, save_means
 from nst_jax.vgg import represent
+
+
+SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +84,15 @@ def test_preprocessing_and_parameters_given_are_left_alone(params, scaled, means
         assert scaled["params"][layer]["kernel"].dtype == scaled["params"][layer]["bias"].dtype == np.float32
 
 
-def test_shipped_means_are_near_those_of_other_pictures(picture):
-    """Sums over the filters of each layer; those of single filters depend on what a picture shows."""
-    shipped = weights.load(weights.NORMALISED)
-    found = mean_activations(shipped, [picture("photograph", 170, 256), picture("painting", 128, 160)])
+def test_shipped_means_are_near_those_of_the_sample_photographs():
+    """Two of the 45 that they were measured over, smaller here. Single filters depend on what a picture shows."""
+    photographs = [
+        images.read_image(path, size=256) for path in (SAMPLES / "schwerin_palace.jpg", SAMPLES / "rocamadour.jpg")
+    ]
+    found = mean_activations(weights.load(weights.NORMALISED), photographs)
     for layer, values in found.items():
-        assert np.median(values) == pytest.approx(1, abs=0.3), layer
-        assert values.mean() == pytest.approx(1, abs=0.3), layer
+        assert np.median(values) == pytest.approx(1, abs=0.35), layer
+        assert values.mean() == pytest.approx(1, abs=0.35), layer
 
 
 def test_shipped_network_is_the_original_up_to_a_positive_scale_per_filter(params, pictures):

@@ -225,7 +225,8 @@ def test_full_weights_are_used_only_when_asked_for_by_name(shipped, cache):
     manifest.record(path)
     assert_equal_params(weights.load(weights.FULL), changed)
     assert_equal_params(weights.load(), shipped)
-    assert [(named.name, named.present) for named in weights.available()] == [("vgg19", True), ("vgg19-full", True)]
+    there = [(named.name, named.present) for named in weights.available()]
+    assert there == [("vgg19", True), ("vgg19-normalised", True), ("vgg19-full", True)]
 
 
 def test_cache_directory_follows_the_platform(monkeypatch, tmp_path):

@@ -39,14 +39,17 @@ def main() -> int:
         activations = compare.activation_differences(params, shipped, [photo, painting])
         goal = goal_of(params, photo, painting, settings)
         gradients = [compare.gradient_difference(goal, reference, point) for point in (begin, picture)]
-        made = compare.picture_difference(picture_of(goal, begin, arguments.steps), picture)
         return [
             kernel_difference(params, shipped), activations["conv2_1"], activations["conv4_2"], activations["conv5_1"],
-            *(found.relative for found in gradients), *made,
+            *(found.relative for found in gradients), *of_picture(picture_of(goal, begin, arguments.steps)),
         ]  # fmt: skip
 
-    print("| | kernels | conv2_1 | conv4_2 | conv5_1 | gradient, start | gradient, end | PSNR, dB | mean, of 255 |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    def of_picture(made: Any) -> list[float]:
+        loss = float(reference(made[None]).total[0] / reference(picture[None]).total[0])
+        return [*compare.picture_difference(made, picture), loss]
+
+    print("| | kernels | conv2_1 | conv4_2 | conv5_1 | gradient, start | gradient, end | PSNR, dB | mean | loss |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     rows = {}
     for bits in BITS:
         rows[bits] = row(quantised(shipped, bits)[0])
@@ -56,8 +59,7 @@ def main() -> int:
     for seed in (0, 1):
         _print(f"8 bits for float32, drawn ({seed})", row(drawn(shipped, seed)))
     for name, other in yardsticks(photo, begin, settings):
-        made = compare.picture_difference(picture_of(reference, other, arguments.steps), picture)
-        _print(name, [*[None] * 6, *made])
+        _print(name, [*[None] * 6, *of_picture(picture_of(reference, other, arguments.steps))])
     return 0
 
 
@@ -108,8 +110,8 @@ def yardsticks(photo: np.ndarray, begin: np.ndarray, settings: Settings) -> Iter
 
 
 def _print(name: str, values: list[Any]) -> None:
-    cells = ["" if value is None else f"{value:.2g}" if value < 1 else f"{value:.1f}" for value in values]
-    print(f"| {name} | " + " | ".join(cells + [""] * (8 - len(cells))) + " |", flush=True)
+    cells = ["" if value is None else f"{value:.2g}" if value < 1 else f"{value:.3g}" for value in values]
+    print(f"| {name} | " + " | ".join(cells + [""] * (9 - len(cells))) + " |", flush=True)
 
 
 if __name__ == "__main__":

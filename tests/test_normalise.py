@@ -14,7 +14,6 @@ from nst_jax.mean_activations import mean_activations
 from nst_jax.normalise import normalised, read_means, save_means
 from nst_jax.vgg import represent
 
-
 SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
 
 

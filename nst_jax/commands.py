@@ -35,13 +35,14 @@ def stylize(
         images.check_output(_numbered(output, settings.steps, settings.steps))
     _refuse_inputs(output, [content, *style])
     photo = assemble.read_picture(content, settings, settings.size)
+    weighting = assemble.weighting_of(settings, *photo.shape[:2])
     paintings = assemble.read_styles(style, settings, settings.size)
     begin = assemble.start_image(photo, settings)
     params = prepare(weights.load(settings.weights), (settings.content_layer, *settings.style_layers))
     goal = Objective(
         params,
         Targets(assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)),
-        assemble.weighting_of(settings, *photo.shape[:2]),
+        weighting,
         settings.pool,
         settings.precision,
     )

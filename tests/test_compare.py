@@ -80,19 +80,19 @@ def test_command(tmp_path, picture):
     for name in ("photograph", "painting"):
         images.write_image(tmp_path / f"{name}.png", picture(name, 40, 48))
     done("weights", "quantise", "vgg19", "-o", tmp_path / "few.h5", "--bits", 4)
-    command = ["weights", "compare", tmp_path / "few.h5", "vgg19", "--size", 48, "--steps", 3]
+    command = ["weights", "compare", tmp_path / "few.h5", "vgg19", "--size", 48, "--steps", 12]
     command += ["--content", tmp_path / "photograph.png", "--style", tmp_path / "painting.png"]
     report = json.loads(done(*command, "--json").out)
     assert list(report["activations"]) == list(CONVOLUTIONS)
     assert all(0 < relative < 1 for relative in report["activations"].values())
     assert set(report["gradients"]) == {"white noise", "the photograph", "vgg19's picture"}
     assert all(0.5 < found["cosine"] < 1 for found in report["gradients"].values())
-    assert report["pictures"]["steps"] == 3
+    assert report["pictures"]["steps"] == 12
     assert report["pictures"]["psnr"] > 10
     lines = done(*command).out.splitlines()
     assert len(lines) == 1 + 16 + 1 + 3 + 1
     assert lines[1].split() == ["conv1_1", f"{report['activations']['conv1_1']:.3g}"]
-    assert lines[-1].startswith("pictures, 3 evaluations")
+    assert lines[-1].startswith("pictures, 12 evaluations")
 
 
 def test_command_on_shipped_samples_and_equal_weights():

@@ -84,14 +84,16 @@ def test_preprocessing_and_parameters_given_are_left_alone(params, scaled, means
 
 
 def test_shipped_means_are_near_those_of_the_sample_photographs():
-    """Two of the 45 that they were measured over, smaller here. Single filters depend on what a picture shows."""
-    photographs = [
-        images.read_image(path, size=256) for path in (SAMPLES / "schwerin_palace.jpg", SAMPLES / "rocamadour.jpg")
-    ]
+    """Two of the 45 that they were measured over, smaller here.
+
+    Single filters depend on what a picture shows, and beyond the layers that styles use most respond to few things.
+    """
+    files = ("schwerin_palace.jpg", "rocamadour.jpg")
+    photographs = [images.read_image(SAMPLES / file, size=256) for file in files]
     found = mean_activations(weights.load(weights.NORMALISED), photographs)
-    for layer, values in found.items():
-        assert np.median(values) == pytest.approx(1, abs=0.35), layer
-        assert values.mean() == pytest.approx(1, abs=0.35), layer
+    for layer in list(CONVOLUTIONS)[: list(CONVOLUTIONS).index("conv5_1") + 1]:
+        assert np.median(found[layer]) == pytest.approx(1, abs=0.25), layer
+        assert found[layer].mean() == pytest.approx(1, abs=0.25), layer
 
 
 def test_shipped_network_is_the_original_up_to_a_positive_scale_per_filter(params, pictures):

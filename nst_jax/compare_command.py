@@ -24,17 +24,17 @@ def run(
         raise InputError(f"--steps: {evaluations} is not allowed; must be at least 1")
     photo = assemble.read_picture(content or figures.PHOTOGRAPH, settings, settings.size)
     painting = assemble.read_picture(style or figures.PAINTINGS[0], settings, settings.size)
-    params = [weights.load(name) for name in (first, second)]
-    activations = compare.activation_differences(*params, [photo, painting], pool=settings.pool)
-    goals = [goal_of(each, photo, painting, settings) for each in params]
+    ours, theirs = weights.load(first), weights.load(second)
+    activations = compare.activation_differences(ours, theirs, [photo, painting], pool=settings.pool)
+    goal, reference = (goal_of(each, photo, painting, settings) for each in (ours, theirs))
     begin = assemble.start_image(photo, settings)
     points = {"white noise": begin, "the photograph": photo}
     pictures = None
     if evaluations:
-        made = [picture_of(goal, begin, evaluations) for goal in goals]
-        points[f"{second}'s picture"] = made[1]
-        pictures = compare.picture_difference(*made)
-    gradients = {name: compare.gradient_difference(*goals, point) for name, point in points.items()}
+        made = picture_of(reference, begin, evaluations)
+        points[f"{second}'s picture"] = made
+        pictures = compare.picture_difference(picture_of(goal, begin, evaluations), made)
+    gradients = {name: compare.gradient_difference(goal, reference, point) for name, point in points.items()}
     if as_json:
         report: dict[str, Any] = {
             "activations": activations,

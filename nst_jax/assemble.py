@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import optax
 
-from nst_jax import images, objective, start
+from nst_jax import conventions, images, objective, start
 from nst_jax.errors import InputError
 from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import LBFGS
@@ -70,16 +70,17 @@ def style_target(params: Any, paintings: list[np.ndarray], settings: Settings) -
     return objective.blend(targets, settings.style_blend or [1.0] * len(targets))
 
 
-def weighting_of(settings: Settings) -> objective.Weighting:
-    """The weights of equations 5 and 7, for one lane."""
+def weighting_of(settings: Settings, height: int, width: int) -> objective.Weighting:
+    """The weights of equations 5 and 7, for one lane and a picture of this size."""
     alpha, beta = settings.alpha_beta
-    return objective.weighting(
+    weighting = objective.weighting(
         alpha,
         beta,
         content_layers=(settings.content_layer,),
         style_layers=settings.layer_weights,
         tv=settings.tv,
     )
+    return conventions.translated(weighting, settings.convention, height, width)
 
 
 def optimizer_of(settings: Settings) -> Optimizer:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import __version__, assemble, files, images, objective, weights
+from nst_jax.conventions import PAPER
 from nst_jax.errors import INTERRUPTED, InputError
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE
 from nst_jax.minimise import Progress, Result, minimise
@@ -33,8 +34,8 @@ def stylize(
     if save_every:
         images.check_output(_numbered(output, settings.steps, settings.steps))
     _refuse_inputs(output, [content, *style])
-    weighting = assemble.weighting_of(settings)
     photo = assemble.read_picture(content, settings, settings.size)
+    weighting = assemble.weighting_of(settings, *photo.shape[:2])
     paintings = assemble.read_styles(style, settings, settings.size)
     begin = assemble.start_image(photo, settings)
     params = prepare(weights.load(settings.weights), (settings.content_layer, *settings.style_layers))
@@ -115,9 +116,9 @@ def reconstruct(
 
 def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
-    weighting = assemble.weighting_of(settings)
     picture = assemble.read_picture(image, settings, None)
     height, width = picture.shape[:2]
+    weighting = assemble.weighting_of(settings, height, width)
     photo = assemble.read_to_size(content, settings, height, width, "--content")
     paintings = assemble.read_styles(style, settings, max(height, width))
     params = weights.load(settings.weights)
@@ -182,6 +183,8 @@ def _losses(terms: objective.Terms, settings: Settings, size: Sequence[int]) -> 
         "beta": beta,
         "size": list(size),
     }
+    if settings.convention != PAPER:
+        report["convention"] = settings.convention
     return report | ({"tv": _number(terms.tv)} if settings.tv else {})
 
 

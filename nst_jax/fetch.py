@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from nst_jax import convert, files, weights
+from nst_jax import convert, files, manifest, weights
 from nst_jax.errors import InputError
 from nst_jax.hdf5 import one_line
 
@@ -69,7 +69,7 @@ def fetch(
         convert.convert(download, path, preprocessing="auto")
     finally:
         download.unlink(missing_ok=True)
-    weights.record(path)
+    manifest.record(path)
     return path
 
 

@@ -29,3 +29,15 @@ LAYERS: tuple[str, ...] = _layers()
 
 CONVOLUTIONS: dict[str, tuple[int, int]] = _convolutions()
 """The 16 convolutions, in order: name -> (input channels, output channels). All are 3x3 with stride 1 and a bias."""
+
+
+def channels_of(layer: str) -> int:
+    """The filters of a layer; a pool has those of the convolution before it."""
+    earlier = LAYERS[: LAYERS.index(layer) + 1]
+    return CONVOLUTIONS[[name for name in earlier if name in CONVOLUTIONS][-1]][1]
+
+
+def positions_of(layer: str, height: int, width: int) -> int:
+    """The positions of a layer for a picture of height x width pixels; each pool halves both, rounding down."""
+    pools = sum(name.startswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
+    return (height >> pools) * (width >> pools)

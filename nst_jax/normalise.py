@@ -2,58 +2,26 @@
 
 Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks (CVPR 2016), section 2: the network's
 output is unchanged up to a positive scale per filter, since its units are rectified and its pools let scales through.
+
+The mean activations alone, with the weights they were measured on, give the normalised network, so a small file keeps
+them: HDF5 with `conv1_1/mean_activation`, float32 [out], for each of the 16 convolutions, and attributes that tell the
+weights by name (`of`) and sha256 (`of_sha256`).
 """
 
-from collections.abc import Iterable
+import os
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
-import jax
+import h5py
 import numpy as np
 
+from nst_jax import files, hdf5
 from nst_jax.errors import InputError
 from nst_jax.layers import CONVOLUTIONS
-from nst_jax.vgg import represent
 
+FORMAT = "nst_jax VGG-19 mean activations 1"
 Means = dict[str, np.ndarray]
-
-
-def mean_activations(params: Any, images: Iterable[np.ndarray], *, pool: str = "avg") -> Means:
-    """Each filter's mean activation over all positions of all images, which may differ in size.
-
-    Args:
-      params: parameters, as `weights.load` gives them.
-      images: each [height, width, 3] float32 RGB, 0..1.
-      pool: "avg" or "max".
-
-    Returns:
-      {layer: [filters] float64} for the 16 convolutions.
-
-    Raises:
-      InputError: there is no image.
-    """
-    params = jax.device_put(params)
-    sums = {layer: np.zeros(channels) for layer, (_, channels) in CONVOLUTIONS.items()}
-    positions = dict.fromkeys(CONVOLUTIONS, 0)
-    for image in images:
-        totals = _sums(params, image, pool)
-        for layer, (total, count) in jax.device_get(totals).items():
-            sums[layer] += total
-            positions[layer] += int(count)
-    if not any(positions.values()):
-        raise InputError("mean activations: no image given")
-    return {layer: total / positions[layer] for layer, total in sums.items()}
-
-
-def _sums(params: Any, image: np.ndarray, pool: str) -> dict[str, tuple[jax.Array, int]]:
-    activations = _represent(params, image, pool=pool)
-    return {layer: (x.sum((0, 1)), x.shape[0] * x.shape[1]) for layer, x in activations.items()}
-
-
-def _all_layers(params: Any, image: jax.Array, pool: str) -> dict[str, jax.Array]:
-    return represent(params, image, CONVOLUTIONS, pool=pool)
-
-
-_represent = jax.jit(_all_layers, static_argnames=("pool",))
 
 
 def normalised(params: Any, means: Means) -> Any:
@@ -64,7 +32,7 @@ def normalised(params: Any, means: Means) -> Any:
 
     Args:
       params: parameters, as `weights.load` gives them.
-      means: {layer: [filters]} of these very parameters, from `mean_activations`.
+      means: {layer: [filters]} of these very parameters, from `nst_jax.mean_activations`.
     """
     layers = {}
     incoming = np.ones(3)
@@ -77,3 +45,39 @@ def normalised(params: Any, means: Means) -> Any:
         }
         incoming = scale
     return {"params": layers, "preprocessing": params["preprocessing"]}
+
+
+def save_means(path: str | os.PathLike, means: Means, *, attributes: Mapping[str, str]) -> None:
+    """Writes mean activations as float32, whole or not at all; the same ones always give the same bytes.
+
+    attributes: text about them; `of` and `of_sha256`, the weights they were measured on, must be among them.
+    """
+    with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
+        for name, text in {"format": FORMAT, **attributes}.items():
+            file.attrs[name] = np.bytes_(text.encode())
+        for layer in CONVOLUTIONS:
+            file.create_dataset(f"{layer}/mean_activation", data=np.asarray(means[layer], np.float32))
+        file.attrs["crc32"] = np.uint32(_crc32(means))
+
+
+def read_means(file: h5py.File) -> Means:
+    """The mean activations in an open file of `save_means`, float32; InputError when they cannot be any."""
+    found = hdf5.datasets(file)
+    means = {}
+    for layer, (_, outgoing) in CONVOLUTIONS.items():
+        name = f"{layer}/mean_activation"
+        if name not in found:
+            raise InputError(f"{file.filename}: {name} is missing")
+        means[layer] = hdf5.read(found[name], (outgoing,), np.float32)
+        if not (np.isfinite(means[layer]).all() and (means[layer] >= 0).all()):
+            raise InputError(f"{file.filename}: {name} must be finite numbers, zero or more")
+    if hdf5.attribute(file, "crc32", (), np.uint32) != _crc32(means):
+        raise InputError(f"{file.filename}: damaged, its values do not add up to its crc32; make it again")
+    return means
+
+
+def _crc32(means: Means) -> int:
+    crc = 0
+    for layer in CONVOLUTIONS:
+        crc = zlib.crc32(np.ascontiguousarray(means[layer], "<f4").data, crc)
+    return crc

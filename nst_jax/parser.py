@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "nst-jax stylize photo.jpg painting.jpg -o out.png",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --size 256 --ratio 1e-4 --init content",
         "nst-jax stylize photo.jpg one.jpg other.jpg -o out.png --style-blend 0.7,0.3",
+        "nst-jax stylize photo.jpg painting.jpg -o out.png --convention neural-style --alpha 5 --beta 100 --pool max",
     )  # fmt: skip
     command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
     command.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="the painting, or several to blend")
@@ -106,7 +107,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--from", type=Path, dest="source", metavar="RUN", help="run a run.json again")
     axes = command.add_argument_group("what to sweep over (lists separated by commas, sets by semicolons)")
     for option, field, kind, about in (
-        ("--ratio", "ratios", numbers, "values of α/β (default: 1e-3)"),
+        ("--ratio", "ratios", numbers, "values of α/β (default: 1e-3, or the convention's)"),
         ("--alpha", "alphas", numbers, "values of α, instead of --ratio"),
         ("--beta", "betas", numbers, "values of β, instead of --ratio"),
         ("--rows", "rows", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E"),
@@ -196,7 +197,9 @@ def _share(text: str) -> tuple[int, int]:
 
 
 def _weights(commands: argparse._SubParsersAction) -> None:
-    group = _command(commands, "weights", None, "parameters: list, verify, convert, normalise, fetch")
+    group = _command(
+        commands, "weights", None, "parameters: list, verify, convert, normalise, quantise, compare, fetch"
+    )
     group = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _command(group, "list", "weights_commands.show_all", "the parameters known by name", "nst-jax weights list")
     command = _command(
@@ -214,11 +217,37 @@ def _weights(commands: argparse._SubParsersAction) -> None:
     command = _command(
         group, "normalise", "weights_commands.normalise", "make mean activations over pictures one",
         "nst-jax weights normalise photographs -o normalised.h5",
+        "nst-jax weights normalise photographs -o means.h5 --means-only",
     )  # fmt: skip
     command.add_argument("folder", type=Path, metavar="FOLDER")
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
+    command.add_argument(
+        "--means-only", action="store_true",
+        help="write the mean activations alone (47 kB), which load as the normalised network of their weights",
+    )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
     _settings(command, "size", "input", "weights")
+    command = _command(
+        group, "quantise", "weights_commands.quantise", "few values for each layer's kernel, stored in 8 bits or fewer",
+        "nst-jax weights quantise vgg19-full -o mine.h5", "nst-jax weights quantise vgg19 -o mine.h5 --bits 6",
+    )  # fmt: skip
+    command.add_argument("source", metavar="NAME|FILE", help="parameters: a name that `weights list` shows, or a file")
+    command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
+    command.add_argument(
+        "--bits", type=int, default=8, metavar="1-8", help="2 to this power are the values (default: 8)"
+    )
+    command = _command(
+        group, "compare", "compare_command.run", "how far activations, gradients and pictures made with A are from B's",
+        "nst-jax weights compare vgg19 vgg19-full", "nst-jax weights compare mine.h5 vgg19 --size 128 --steps 100",
+    )  # fmt: skip
+    command.add_argument("first", metavar="A", help="parameters: a name that `weights list` shows, or a file")
+    command.add_argument("second", metavar="B", help="others, which differences are relative to")
+    command.add_argument("--content", type=Path, metavar="FILE", help="the photograph (default: a shipped one)")
+    command.add_argument("--style", type=Path, metavar="FILE", help="the painting (default: a shipped one)")
+    command.add_argument("--steps", type=int, dest="evaluations", metavar="N",
+                         help="also make a picture with each, in N evaluations")  # fmt: skip
+    command.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
+    _settings(command, "seed", "noise", "size", "input", "network")
     command = _command(
         group, "fetch", "weights_commands.fetch", "download the original float32 parameters (80 MB) as vgg19-full",
         "nst-jax weights fetch", "nst-jax stylize photo.jpg painting.jpg -o out.png --weights vgg19-full",

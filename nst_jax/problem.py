@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import images, objective
+from nst_jax import conventions, images, objective
 from nst_jax.errors import InputError
 from nst_jax.lanes import Lane
 from nst_jax.layers import LAYERS
@@ -34,6 +34,7 @@ class Problem:
         init: str | np.ndarray = "noise",
         noise: float = 1.0,
         tv: float = 0.0,
+        convention: str = conventions.PAPER,
     ) -> None:
         """Represents all pictures.
 
@@ -46,6 +47,7 @@ class Problem:
           init: "noise", "content", or a picture, which is brought to the content's size.
           noise: standard deviation of white noise, in levels of 255.
           tv: the weight of total variation, in all lanes.
+          convention: whose loss the lanes' α, β and layer weights are given for, out of `conventions.CONVENTIONS`.
 
         Raises:
           InputError: content pictures of different sizes.
@@ -53,6 +55,7 @@ class Problem:
         self.content_layers = _union(dict(lane.content_layers) for lane in lanes if lane.alpha)
         self.style_layers = _union(dict(lane.style_layers) for lane in lanes if lane.beta)
         self._pool, self._precision, self._init, self._noise, self._tv = pool, precision, init, noise, tv
+        self._convention = convention
         used = (*self.content_layers, *self.style_layers)
         self._params = jax.device_put(prepare(params, used))
         contents = {lane.content: contents[lane.content] for lane in lanes}
@@ -101,6 +104,7 @@ class Problem:
             style_layers=weights(self.style_layers, [dict(lane.style_layers) for lane in lanes]),
             tv=column([self._tv] * len(lanes)),
         )
+        weighting = conventions.translated(weighting, self._convention, *self.shape[:2])
         return Objective(self._params, Targets(content, style), weighting, self._pool, self._precision)
 
     def specs(self, goal: Objective) -> Objective:

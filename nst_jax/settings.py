@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from nst_jax.conventions import CONVENTIONS, PAPER
 from nst_jax.errors import InputError
-from nst_jax.layers import LAYERS
+from nst_jax.layers import LAYERS, channels_of
 
 
 def layers(text: str) -> tuple[str, ...]:
@@ -36,7 +37,9 @@ class Settings:
     Raises InputError, naming the option, for any value that is not allowed.
     """
 
-    ratio: float | None = _option(None, "loss", float, "α/β of equation 7 (default: 1e-3)", range=_ANY)
+    ratio: float | None = _option(
+        None, "loss", float, "α/β of equation 7 (default: 1e-3, or the convention's)", range=_ANY
+    )
     alpha: float | None = _option(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
     beta: float | None = _option(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
     content_layer: str = _option("conv4_2", "sweep", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
@@ -52,13 +55,21 @@ class Settings:
         None,
         "loss",
         numbers,
-        "w_l of equation 5, one for each style layer (default: one over their number)",
+        "w_l of equation 5, one for each style layer (default: one over their number, or the convention's)",
         range=_ANY,
     )
     style_blend: tuple[float, ...] | None = _option(
         None, "loss", numbers, "shares of several style pictures, one for each (default: equal)", range=_ANY
     )
     tv: float = _option(0.0, "sweep", float, "weight of total variation, which is not in the paper", range=_ANY)
+    convention: str = _option(
+        PAPER,
+        "sweep",
+        str,
+        "whose loss α, β and w_l are given for, and whose defaults they have. It does not choose the network: "
+        + "; ".join(f"{name}: {known.network}" for name, known in CONVENTIONS.items()),
+        choices=tuple(CONVENTIONS),
+    )
     weights: str = _option(
         "vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file", metavar="NAME|FILE"
     )
@@ -115,15 +126,21 @@ class Settings:
     @property
     def alpha_beta(self) -> tuple[float, float]:
         """α and β: those given, or a ratio as α with β = 1; eq 7 times a constant has the same minima."""
+        if self.ratio is not None:
+            return self.ratio, 1.0
+        default = CONVENTIONS[self.convention]
         if self.alpha is None and self.beta is None:
-            return (1e-3 if self.ratio is None else self.ratio), 1.0
-        return (1.0 if self.alpha is None else self.alpha), (1.0 if self.beta is None else self.beta)
+            return default.alpha, default.beta
+        alone = (1.0, 1.0) if self.convention == PAPER else (default.alpha, default.beta)
+        return (alone[0] if self.alpha is None else self.alpha), (alone[1] if self.beta is None else self.beta)
 
     @property
     def layer_weights(self) -> dict[str, float]:
-        """w_l of equation 5."""
-        values = self.style_weights or [1 / len(self.style_layers)] * len(self.style_layers)
-        return dict(zip(self.style_layers, values, strict=True))
+        """w_l of equation 5, or of the convention in its place."""
+        if self.style_weights:
+            return dict(zip(self.style_layers, self.style_weights, strict=True))
+        weight = CONVENTIONS[self.convention].layer_weight
+        return {layer: weight(channels_of(layer), len(self.style_layers)) for layer in self.style_layers}
 
 
 def _check(option: str, values: Any, allowed: tuple[float, float] | None, choices: tuple[str, ...] | None) -> None:

@@ -196,6 +196,7 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
     problem = Problem(
         weights.load(settings.weights), contents, styles, table.lanes,
         pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,
+        convention=settings.convention,
     )  # fmt: skip
     optimizer = optimizer_of(settings)
     return lambda batch: Sweep(

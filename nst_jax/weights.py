@@ -3,7 +3,8 @@
 A weights file is HDF5. For each of the 16 convolutions it holds `conv1_1/bias`, float32 [out], and `conv1_1/kernel`,
 [3, 3, in, out] (HWIO, RGB input order), either float32 or uint8 indices into `conv1_1/kernel_table`, float32 [256].
 Attributes tell the preprocessing (`mean`, `scale`, `channel_order`), the origin, the licence and the source's sha256.
-A `SHA256SUMS` file beside it, as the program sha256sum writes it, is its manifest.
+A file of mean activations (see `nst_jax.normalise`) stands for the normalised network of the weights that it names.
+A `SHA256SUMS` file beside either, as the program sha256sum writes it, is its manifest.
 """
 
 import os
@@ -16,13 +17,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from nst_jax import files, hdf5
+from nst_jax import files, hdf5, manifest, normalise
 from nst_jax.errors import InputError
 from nst_jax.layers import CONVOLUTIONS
 from nst_jax.parameters import Params, check_parameters, raise_problems, shape_problems
 
 FORMAT = "nst_jax VGG-19 weights 1"
-MANIFEST = "SHA256SUMS"
 OXFORD = {
     "origin": "VGG-19 of K. Simonyan and A. Zisserman, Visual Geometry Group, University of Oxford: "
     "Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556",
@@ -31,6 +31,7 @@ OXFORD = {
 """The attributes of the original weights."""
 
 SHIPPED = "vgg19"
+NORMALISED = "vgg19-normalised"
 FULL = "vgg19-full"
 
 
@@ -43,7 +44,7 @@ class Verified:
     sha256: str
     in_manifest: bool  # the sha256 agrees with the manifest beside the file; False: no manifest speaks of it
     layers: int
-    storage: str  # "8-bit" or "float32"
+    storage: str  # "8-bit", "float32" or "mean activations for" the weights they are of
     attributes: dict[
         str, str
     ]  # origin, licence, source, source_sha256, channel_order and others, as far as they are given
@@ -65,11 +66,12 @@ def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
     """The parameters: {"params": {layer: {"kernel": float32 [3, 3, in, out], "bias": float32 [out]}},
     "preprocessing": {"mean": float32 [3], "scale": float32 [3]}}, as NumPy arrays.
 
-    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights
-    file. Raises InputError when it is absent, corrupt, incomplete, of wrong shapes, or not what its manifest says.
+    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-normalised" (shipped, made from it and its mean activations),
+    "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights file. Raises InputError when it is absent,
+    corrupt, incomplete, of wrong shapes, or not what its manifest says.
     """
     path = _find(name_or_path)
-    _check_manifest(path, _digest(path), required=_is_name(name_or_path))
+    manifest.check(path, _digest(path), required=_is_name(name_or_path))
     with hdf5.opened(path) as file:
         return _read(file)
 
@@ -78,19 +80,20 @@ def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
     """Reads a weights file whole and says what it is; raises InputError where `load` would."""
     path = _find(name_or_path)
     digest = _digest(path)
-    in_manifest = _check_manifest(path, digest, required=_is_name(name_or_path))
+    in_manifest = manifest.check(path, digest, required=_is_name(name_or_path))
     with hdf5.opened(path) as file:
         params = _read(file)
         tables = sum(name.endswith("/kernel_table") for name in hdf5.datasets(file))
         attributes = hdf5.text_attributes(file)
     preprocessing = params["preprocessing"]
+    storage = f"mean activations for {attributes['of']}" if "of" in attributes else "8-bit" if tables else "float32"
     return Verified(
         path=path,
         bytes=path.stat().st_size,
         sha256=digest,
         in_manifest=in_manifest,
         layers=len(params["params"]),
-        storage="8-bit" if tables else "float32",
+        storage=storage,
         attributes=attributes,
         mean=tuple(preprocessing["mean"].tolist()),
         scale=tuple(preprocessing["scale"].tolist()),
@@ -107,7 +110,7 @@ def save(
     """Writes a weights file, whole or not at all; the same parameters always give the same bytes.
 
     attributes: text about them: origin, licence, source, source_sha256 and the like.
-    tables: layer -> float32 [256], strictly ascending, to store each kernel as 8-bit indices. Nothing is rounded:
+    tables: layer -> float32 [256], ascending, to store each kernel as 8-bit indices. Nothing is rounded:
     ValueError is raised unless each kernel's values all come from its table. None stores float32.
     """
     check_parameters(params)
@@ -140,6 +143,7 @@ def available() -> list[Named]:
     """The weights known by name, the shipped ones first, whether or not they are there."""
     known = (
         (SHIPPED, "original Oxford weights, 8-bit, shipped"),
+        (NORMALISED, "the same, scaled so that each filter's mean activation is one, shipped"),
         (FULL, "original Oxford weights, float32, from `nst-jax weights fetch`"),
     )
     return [Named(name, _path_of(name), _path_of(name).is_file(), description) for name, description in known]
@@ -158,17 +162,11 @@ def cache_directory() -> Path:
     return parent / "nst_jax"
 
 
-def record(path: Path) -> None:
-    """Writes `path`'s sha256 into the manifest beside it."""
-    manifest = path.parent / MANIFEST
-    sums = {**_manifest(manifest), path.name: files.sha256(path)}
-    with files.atomic(manifest) as temporary:
-        temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), "utf-8")
-
-
 def _read(file: h5py.File) -> Params:
     path = file.filename
     attributes = hdf5.text_attributes(file)
+    if attributes.get("format") == normalise.FORMAT:
+        return _normalised(file, attributes)
     if attributes.get("format") != FORMAT or attributes.get("channel_order") != "RGB":
         raise InputError(f"{path}: not a weights file of nst_jax; make one with `nst-jax weights convert`")
     found = hdf5.datasets(file)
@@ -191,6 +189,18 @@ def _read(file: h5py.File) -> Params:
     return params
 
 
+def _normalised(file: h5py.File, attributes: Mapping[str, str]) -> Params:
+    means = normalise.read_means(file)
+    of, of_sha256 = attributes.get("of"), attributes.get("of_sha256")
+    if of not in (SHIPPED, FULL):
+        raise InputError(f"{file.filename}: mean activations of {of!r}; must be of {SHIPPED} or {FULL}")
+    path = _find(of)
+    if (digest := _digest(path)) != of_sha256:
+        raise InputError(f"{file.filename}: mean activations of {of} with sha256 {of_sha256}, not {digest} ({path})")
+    with hdf5.opened(path) as weights:
+        return normalise.normalised(_read(weights), means)
+
+
 def _crc32(params: Params) -> int:
     """A checksum over every value, so that a file no manifest speaks of still cannot be damaged unnoticed."""
     arrays = [params["preprocessing"]["mean"], params["preprocessing"]["scale"]]
@@ -209,11 +219,11 @@ def _data_folder() -> Path:
 
 
 def _path_of(name: str) -> Path:
-    return (_data_folder() if name == SHIPPED else cache_directory()) / f"{name}.h5"
+    return (cache_directory() if name == FULL else _data_folder()) / f"{name}.h5"
 
 
 def _is_name(name_or_path: str | os.PathLike) -> bool:
-    return name_or_path in (SHIPPED, FULL)
+    return name_or_path in (SHIPPED, NORMALISED, FULL)
 
 
 def _find(name_or_path: str | os.PathLike) -> Path:
@@ -222,9 +232,11 @@ def _find(name_or_path: str | os.PathLike) -> Path:
         return path
     if name_or_path == FULL:
         raise InputError(f"weights {FULL}: not fetched yet ({path}); run `nst-jax weights fetch`")
-    if name_or_path == SHIPPED:
-        raise InputError(f"weights {SHIPPED}: {path} is not there; the installation is damaged, install nst_jax again")
-    raise InputError(f"weights {path}: no such file; give {SHIPPED}, {FULL} or a weights file")
+    if _is_name(name_or_path):
+        raise InputError(
+            f"weights {name_or_path}: {path} is not there; the installation is damaged, install nst_jax again"
+        )
+    raise InputError(f"weights {path}: no such file; give {SHIPPED}, {NORMALISED}, {FULL} or a weights file")
 
 
 def _digest(path: Path) -> str:
@@ -232,22 +244,3 @@ def _digest(path: Path) -> str:
         return files.sha256(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _manifest(manifest: Path) -> dict[str, str]:
-    """File name -> sha256 from a file as sha256sum writes it; no file, no names."""
-    if not manifest.is_file():
-        return {}
-    lines = (line.split(maxsplit=1) for line in manifest.read_text("utf-8", "replace").splitlines())
-    return {fields[1].lstrip("*"): fields[0] for fields in lines if len(fields) == 2}
-
-
-def _check_manifest(path: Path, digest: str, required: bool) -> bool:
-    """Whether the manifest beside the file speaks of it; raises InputError when it says another sha256."""
-    manifest = path.parent / MANIFEST
-    expected = _manifest(manifest).get(path.name)
-    if expected is None and required:
-        raise InputError(f"{path}: not in its manifest {manifest}; fetch or install it again")
-    if expected not in (None, digest):
-        raise InputError(f"{path}: sha256 is {digest}, but its manifest {manifest.name} says {expected}; it is damaged")
-    return expected is not None

@@ -12,12 +12,13 @@ from nst_jax.errors import InputError
 from nst_jax.settings import Settings
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+_KEPT = ("origin", "licence", "source", "source_sha256")  # attributes that stay true when weights are changed
 
 
 def show_all() -> int:
     """`weights list`."""
     for named in weights.available():
-        print(f"{named.name:12} {'there ' if named.present else 'absent'} {named.description} ({named.path})")
+        print(f"{named.name:16} {'there ' if named.present else 'absent'} {named.description} ({named.path})")
     return 0
 
 
@@ -57,9 +58,9 @@ def fetch(quiet: bool) -> int:
     return 0
 
 
-def normalise(folder: Path, output: Path, settings: Settings, quiet: bool) -> int:
+def normalise(folder: Path, output: Path, means_only: bool, settings: Settings, quiet: bool) -> int:
     """`weights normalise`."""
-    from nst_jax import images  # noqa: PLC0415
+    from nst_jax import images, mean_activations  # noqa: PLC0415
     from nst_jax import normalise as normaliser  # noqa: PLC0415
 
     if not folder.is_dir():
@@ -68,6 +69,9 @@ def normalise(folder: Path, output: Path, settings: Settings, quiet: bool) -> in
     if not paths:
         raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(PICTURES)})")
     _check_output(output)
+    if means_only and settings.weights not in (weights.SHIPPED, weights.FULL):
+        named = f"must be {weights.SHIPPED} or {weights.FULL}"
+        raise InputError(f"--weights {settings.weights}: with --means-only {named}, which can be found again by name")
     params = weights.load(settings.weights)
 
     def pictures(progress: bool) -> Iterator:
@@ -78,11 +82,30 @@ def normalise(folder: Path, output: Path, settings: Settings, quiet: bool) -> in
 
     for _ in pictures(progress=False):
         pass  # a bad one is refused before any computing; together they may be too large to keep
-    means = normaliser.mean_activations(params, pictures(progress=not quiet))
-    attributes = weights.verify(settings.weights).attributes
-    kept = {name: attributes[name] for name in ("origin", "licence", "source", "source_sha256") if name in attributes}
+    means = mean_activations.mean_activations(params, pictures(progress=not quiet))
+    sound = weights.verify(settings.weights)
+    kept = {name: sound.attributes[name] for name in _KEPT if name in sound.attributes}
     made = f"each filter's mean activation over {len(paths)} pictures of {settings.size} px, average pooling, is one"
-    weights.save(output, normaliser.normalised(params, means), attributes={**kept, "normalised": made})
+    attributes = {**kept, "normalised": made}
+    if means_only:
+        of = {"of": settings.weights, "of_sha256": sound.sha256}
+        normaliser.save_means(output, means, attributes=attributes | of)
+    else:
+        weights.save(output, normaliser.normalised(params, means), attributes=attributes)
+    return 0
+
+
+def quantise(source: str, output: Path, bits: int) -> int:
+    """`weights quantise`."""
+    from nst_jax import quantise as quantiser  # noqa: PLC0415
+
+    _check_output(output)
+    params, tables = quantiser.quantised(weights.load(source), bits)
+    attributes = weights.verify(source).attributes
+    kept = {name: attributes[name] for name in (*_KEPT, "normalised") if name in attributes}
+    earlier = f"{attributes['changes']}; then " if "changes" in attributes else ""
+    made = f"{earlier}kernels quantised to {2**bits} values a layer by nst_jax"
+    weights.save(output, params, attributes={**kept, "changes": made}, tables=tables)
     return 0
 
 

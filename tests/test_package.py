@@ -55,7 +55,14 @@ def test_wheel_holds_weights_samples_and_page(wheel):
         names = set(archive.namelist())
     package = {f"nst_jax/{path.relative_to(ROOT / 'nst_jax').as_posix()}" for path in (ROOT / "nst_jax").rglob("*.py")}
     assert package <= names
-    for name in ("data/vgg19.h5", "data/SHA256SUMS", "data/README.md", "report_page/page.html", "report_page/page.js"):
+    for name in (
+        "data/vgg19.h5",
+        "data/vgg19-normalised.h5",
+        "data/SHA256SUMS",
+        "data/README.md",
+        "report_page/page.html",
+        "report_page/page.js",
+    ):
         assert f"nst_jax/{name}" in names
     samples = {name for name in names if name.startswith("nst_jax/samples/")}
     assert {Path(name).name for name in samples} == {path.name for path in (ROOT / "nst_jax" / "samples").iterdir()}

@@ -1,0 +1,118 @@
+"""Measures what few bits a weight cost; docs/quantisation.md has its table and what follows from it.
+
+    python scripts/quantisation.py --size 128 --steps 100
+
+The shipped weights have 256 values a layer. They are quantised further, to 7, 6, 5 and 4 bits. For the step from
+float32 to 8 bits, which cannot be measured without the originals, there are two estimates: an extrapolation over the
+bits, and networks drawn at random from those that quantise to the shipped one.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nst_jax import assemble, compare, figures, weights
+from nst_jax.compare_command import goal_of, picture_of
+from nst_jax.quantise import quantised
+from nst_jax.settings import Settings
+
+BITS = (7, 6, 5, 4)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128, help="longest side in pixels (default: 128)")
+    parser.add_argument("--steps", type=int, default=100, help="evaluations for each picture (default: 100)")
+    arguments = parser.parse_args()
+    settings = Settings(size=arguments.size)
+    photo = assemble.read_picture(figures.PHOTOGRAPH, settings, settings.size)
+    painting = assemble.read_picture(figures.PAINTINGS[0], settings, settings.size)
+    shipped = weights.load()
+    reference = goal_of(shipped, photo, painting, settings)
+    begin = np.asarray(assemble.start_image(photo, settings))
+    picture = picture_of(reference, begin, arguments.steps)
+
+    def row(params: Any) -> list[float]:
+        activations = compare.activation_differences(params, shipped, [photo, painting])
+        goal = goal_of(params, photo, painting, settings)
+        gradients = [compare.gradient_difference(goal, reference, point) for point in (begin, picture)]
+        return [
+            kernel_difference(params, shipped), activations["conv2_1"], activations["conv4_2"], activations["conv5_1"],
+            *(found.relative for found in gradients), *of_picture(picture_of(goal, begin, arguments.steps)),
+        ]  # fmt: skip
+
+    def of_picture(made: Any) -> list[float]:
+        loss = float(reference(made[None]).total[0] / reference(picture[None]).total[0])
+        return [*compare.picture_difference(made, picture), loss]
+
+    print("| | kernels | conv2_1 | conv4_2 | conv5_1 | gradient, start | gradient, end | PSNR, dB | mean | loss |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    rows = {}
+    for bits in BITS:
+        rows[bits] = row(quantised(shipped, bits)[0])
+        _print(f"{bits} bits for 8", rows[bits])
+    fitted = [extrapolated({bits: values[column] for bits, values in rows.items()}) for column in range(6)]
+    _print("8 bits for float32, extrapolated", fitted)
+    for seed in (0, 1):
+        _print(f"8 bits for float32, drawn ({seed})", row(drawn(shipped, seed)))
+    for name, other in yardsticks(photo, begin, settings):
+        _print(name, [*[None] * 6, *of_picture(picture_of(reference, other, arguments.steps))])
+    return 0
+
+
+def kernel_difference(params: Any, reference: Any) -> float:
+    """|W - W'| / |W'| over all kernels."""
+    difference = size = 0.0
+    for layer, arrays in params["params"].items():
+        kernel = reference["params"][layer]["kernel"]
+        difference += np.square(arrays["kernel"] - kernel, dtype=np.float64).sum()
+        size += np.square(kernel, dtype=np.float64).sum()
+    return float(np.sqrt(difference / size))
+
+
+def extrapolated(found: dict[int, float]) -> float:
+    """The difference that 8 bits make to float32, from those that fewer bits make to 8.
+
+    Errors of a fine quantiser are in proportion to 2^-bits, and those of two steps in a row are independent, so that
+    E(bits from 8)² = c (4^-bits - 4^-8), and E(8 from float32)² = c 4^-8.
+    """
+    c = np.exp(np.mean([np.log(value**2 / (4.0**-bits - 4.0**-8)) for bits, value in found.items()]))
+    return float(np.sqrt(c * 4.0**-8))
+
+
+def drawn(params: Any, seed: int) -> Any:
+    """Parameters that quantise to these: each weight in the interval that is nearest to its table's value.
+
+    Uniform to either side of the value, and as often to a side as leaves the value the mean, which k-means makes it.
+    """
+    random = np.random.default_rng(seed)
+    layers = {}
+    for layer, arrays in params["params"].items():
+        table, index = np.unique(arrays["kernel"], return_inverse=True)
+        half = np.diff(table.astype(np.float64)) / 2
+        below, above = (side[index] for side in (np.append(half[0], half), np.append(half, half[-1])))
+        up = random.uniform(size=index.shape) < below / (below + above)
+        offset = np.where(up, above, -below) * random.uniform(size=index.shape)
+        kernel = (table[index] + offset).reshape(arrays["kernel"].shape).astype(np.float32)
+        layers[layer] = {**arrays, "kernel": kernel}
+    return {"params": layers, "preprocessing": params["preprocessing"]}
+
+
+def yardsticks(photo: np.ndarray, begin: np.ndarray, settings: Settings) -> Iterator[tuple[str, np.ndarray]]:
+    """Other starts, with the same weights: how much a picture differs for reasons that nobody minds."""
+    random = np.random.default_rng(0)
+    yield "start moved by 1e-4 of 255", (begin + random.normal(0, 1e-4 / 255, begin.shape)).astype(np.float32)
+    other = Settings(size=settings.size, seed=1)
+    yield "another seed", np.asarray(assemble.start_image(photo, other))
+
+
+def _print(name: str, values: list[Any]) -> None:
+    cells = ["" if value is None else f"{value:.2g}" if value < 1 else f"{value:.3g}" for value in values]
+    print(f"| {name} | " + " | ".join(cells + [""] * (9 - len(cells))) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

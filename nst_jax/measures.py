@@ -13,11 +13,12 @@ import numpy as np
 
 from nst_jax import images, losses, structure
 from nst_jax.errors import InputError
-from nst_jax.objective import CONTENT_LAYER, STYLE_LAYERS
+from nst_jax.objective import CONTENT_LAYER, STYLE_LAYERS, style_targets
 from nst_jax.start import white_noise
 from nst_jax.vgg import represent
 
 Array = jax.Array
+ROUNDING = 1e-5  # of a Gram matrix: what two programs' float32 may differ by
 COARSE = 48  # pixels of the shortest side at which structure is compared: arrangement, not brushwork
 NOISE = 50.0  # standard deviation in 8-bit levels of the noise that style is compared with
 
@@ -87,6 +88,7 @@ def see(
     part = min(1.0, COARSE / min(height, width))
     coarse = images.resize(image, round(part * height), round(part * width))
     content, style = jax.device_get(_represented(params, image, style_layers, pool, precision))
+    style = {layer: style[layer] for layer in style_layers}  # jit has sorted them
     return Seen(structure.luminance(image), structure.luminance(coarse), content, style)
 
 
@@ -120,10 +122,7 @@ def compare(
     def distances(other: Seen | None) -> dict[str, float]:
         if other is None or style is None:
             return dict.fromkeys(picture.style, math.nan)
-        return {
-            layer: _ratio(_distance(gram, style[layer]), _distance(other.style[layer], style[layer]))
-            for layer, gram in picture.style.items()
-        }
+        return {layer: _distance(gram, other.style[layer], style[layer]) for layer, gram in picture.style.items()}
 
     return Measures(
         ssim=structure.similarity(picture.coarse, content.coarse) if content else math.nan,
@@ -156,12 +155,12 @@ def measure(
       InputError: the photograph has another size, a picture less than 32 pixels a side, or a layer is unknown.
     """
     see_it = partial(see, params, style_layers=style_layers, pool=pool, precision=precision)
-    return compare(
-        see_it(image),
-        see_it(nothing(*image.shape[:2])),
-        None if content is None else see_it(content),
-        None if style is None else see_it(style).style,
-    )
+    target = None
+    if style is not None:
+        target = style_targets(params, style[None], style_layers, pool=pool, precision=precision)
+        target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
+    seen = None if content is None else see_it(content)
+    return compare(see_it(image), see_it(nothing(*image.shape[:2])), seen, target)
 
 
 def nothing(height: int, width: int) -> np.ndarray:
@@ -169,14 +168,14 @@ def nothing(height: int, width: int) -> np.ndarray:
     return np.asarray(white_noise(0, height, width, NOISE))
 
 
-def _distance(gram: np.ndarray, other: np.ndarray) -> float:
-    return float(np.linalg.norm(np.asarray(gram, np.float64) - np.asarray(other, np.float64)))
+def _distance(gram: np.ndarray, other: np.ndarray, style: np.ndarray) -> float:
+    """From the style, over that of the other; NaN when the other is the style, but for rounding."""
+    gram, other, style = (np.asarray(matrix, np.float64) for matrix in (gram, other, style))
+    reference = float(np.linalg.norm(other - style))
+    return float(np.linalg.norm(gram - style)) / reference if reference > ROUNDING * np.linalg.norm(style) else math.nan
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     x, y = (np.asarray(a, np.float64).ravel() - np.mean(a, dtype=np.float64) for a in (x, y))
-    return _ratio(float(x @ y), math.sqrt(float(x @ x) * float(y @ y)))
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else math.nan
+    norms = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / norms if norms else math.nan

@@ -72,7 +72,7 @@ def correlation_length(plane: np.ndarray) -> float:
 
 def _local_mean(plane: np.ndarray, deviation: float) -> np.ndarray:
     """The Gaussian-weighted mean of what of the window is within the picture."""
-    padded = [side + math.ceil(4 * deviation) for side in plane.shape]
+    padded = [side + math.ceil(6 * deviation) for side in plane.shape]
     down, across = np.fft.fftfreq(padded[0]), np.fft.rfftfreq(padded[1])
     gain = np.exp(-2 * (math.pi * deviation) ** 2 * (down[:, None] ** 2 + across**2))
 

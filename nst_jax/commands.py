@@ -131,8 +131,8 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     if with_measures:
         measured = {"style_layers": settings.style_layers, "pool": settings.pool, "precision": settings.precision}
         see = partial(measures.see, params, **measured)
-        style = {layer: np.asarray(gram[0]) for layer, gram in targets.style.items()}
-        found = measures.compare(see(picture), see(measures.nothing(height, width)), see(photo), style)
+        grams = {layer: np.asarray(gram[0]) for layer, gram in targets.style.items()}
+        found = measures.compare(see(picture), see(measures.nothing(height, width)), see(photo), grams)
         named = zip(measures.columns(settings.style_layers), found.row(), strict=True)
         report["measures"] = {name: value if math.isfinite(value) else None for name, value in named}
     print(json.dumps(report))

@@ -1,7 +1,7 @@
 """A sweep's state as arrays in one .npz file: all that the optimiser needs to go on to the same bytes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +24,17 @@ class Saved(NamedTuple):
     status: dict[int, int]
     """By lane number, of those that are done."""
     running: set[int]
+    measures: dict[int, list[float]]
+    """By lane number, what `save` was given."""
 
 
-def save(path: Path, sweep: Sweep, run: Mapping[str, Any]) -> None:
-    """Writes the state, whole or not at all, and what the run is, of what JSON knows."""
+def save(path: Path, sweep: Sweep, run: Mapping[str, Any], measures: Mapping[int, Sequence[float]]) -> None:
+    """Writes the state, whole or not at all.
+
+    Args:
+      run: what the run is, of what JSON knows.
+      measures: of lanes that are done, by their numbers; as many for each.
+    """
     lanes = [lane for lane, records in sweep.records.items() if records]
     arrays: dict[str, np.ndarray] = {
         "run": np.frombuffer(json.dumps(run).encode(), np.uint8),
@@ -36,6 +43,7 @@ def save(path: Path, sweep: Sweep, run: Mapping[str, Any]) -> None:
         "clock": np.array(sweep.clock),
         "seconds": np.array(sweep.seconds),
         "done": np.array(list(sweep.status.items()), np.int64).reshape(-1, 2),
+        "measures": np.array([[lane, *values] for lane, values in measures.items()], np.float64),
         "lengths": np.array([[lane, len(sweep.records[lane])] for lane in lanes], np.int64).reshape(-1, 2),
         "records": np.array([_flat(record) for lane in lanes for record in sweep.records[lane]], np.float64),
     }
@@ -51,7 +59,7 @@ def read(path: Path) -> Saved:
     """The records and states of lanes; raises InputError when the file is damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _saved({name: arrays[name] for name in ("run", "slots", "done", "lengths", "records")})
+            return _saved({name: arrays[name] for name in ("run", "slots", "done", "measures", "lengths", "records")})
     except Exception as error:  # a damaged archive ends in many kinds of error
         raise InputError(f"{path}: damaged checkpoint ({' '.join(str(error).split())})") from None
 
@@ -98,4 +106,6 @@ def _saved(arrays: dict[str, np.ndarray]) -> Saved:
         position += length
     running = {int(lane) for lane in arrays["slots"] if lane >= 0}
     run = json.loads(arrays["run"].tobytes())
-    return Saved(run, records, {int(lane): int(status) for lane, status in arrays["done"]}, running)
+    status = {int(lane): int(status) for lane, status in arrays["done"]}
+    measures = {int(lane): values for lane, *values in arrays["measures"].tolist()}
+    return Saved(run, records, status, running, measures)

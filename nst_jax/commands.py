@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import __version__, assemble, files, images, objective, weights
+from nst_jax import __version__, assemble, files, images, measures, objective, weights
 from nst_jax.conventions import PAPER
 from nst_jax.errors import INTERRUPTED, InputError
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE
@@ -114,7 +115,7 @@ def reconstruct(
     return INTERRUPTED if interrupted else _check_finite(result, names)
 
 
-def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings) -> int:
+def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = assemble.read_picture(image, settings, None)
     height, width = picture.shape[:2]
@@ -127,7 +128,15 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     )
     goal = Objective(params, targets, weighting, settings.pool, settings.precision)
     terms = jax.device_get(jax.jit(Objective.__call__)(goal, picture[None]))
-    print(json.dumps(_losses(terms, settings, (height, width))))
+    report = _losses(terms, settings, (height, width))
+    if with_measures:
+        measured = {"style_layers": settings.style_layers, "pool": settings.pool, "precision": settings.precision}
+        see = partial(measures.see, params, **measured)
+        grams = {layer: np.asarray(gram[0]) for layer, gram in targets.style.items()}
+        found = measures.compare(see(picture), see(measures.nothing(height, width)), see(photo), grams)
+        named = zip(measures.columns(settings.style_layers), found.row(), strict=True)
+        report["measures"] = {name: value if math.isfinite(value) else None for name, value in named}
+    print(json.dumps(report))
     return 0
 
 

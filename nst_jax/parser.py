@@ -72,10 +72,15 @@ def parser() -> argparse.ArgumentParser:
     command = _command(
         commands, "evaluate", "commands.evaluate", "the loss of any picture, in parts, as JSON",
         "nst-jax evaluate out.png --content photo.jpg --style painting.jpg",
+        "nst-jax evaluate out.png --content photo.jpg --style painting.jpg --measures",
     )  # fmt: skip
     command.add_argument("image", type=Path, metavar="IMAGE")
     command.add_argument("--content", type=Path, required=True)
     command.add_argument("--style", type=Path, nargs="+", required=True)
+    command.add_argument(
+        "--measures", action="store_true", dest="with_measures",
+        help="also how much of both is in it, and the scale of its structure",
+    )  # fmt: skip
     _settings(command, "loss", "sweep", "style", "style-size", "input", "weights", "network")
 
     command = _command(

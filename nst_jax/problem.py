@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import conventions, images, objective
+from nst_jax import conventions, images, measures, objective
 from nst_jax.errors import InputError
 from nst_jax.lanes import Lane
 from nst_jax.layers import LAYERS
+from nst_jax.measures import Measures, Seen
 from nst_jax.objective import Objective, Targets, Weighting
 from nst_jax.start import white_noise
 from nst_jax.vgg import prepare
@@ -68,6 +69,8 @@ class Problem:
             )
         self.shape: tuple[int, ...] = next(iter(sizes.values()))
         self._contents = contents
+        self._whole_params = params
+        self._seen: dict[str | None, Seen] = {}  # None is for noise
         self._content_targets = {name: self._represent_content(picture) for name, picture in contents.items()}
         self._style_targets = {name: self._represent_style(picture) for name, picture in styles.items()}
 
@@ -131,6 +134,29 @@ class Problem:
         if self._init == "content":
             return jnp.asarray(self._contents[lane.content])
         return white_noise(lane.seed, height, width, self._noise)
+
+    def measure(self, lane: Lane, image: np.ndarray) -> Measures:
+        """Measures a lane's picture, [height, width, 3] float32, by all of `style_layers`, whichever the lane has.
+
+        The photograph counts for lanes with α, the painting for lanes with β; each is represented once.
+        """
+        content = self._see(lane.content) if lane.alpha else None
+        style = (
+            {layer: np.asarray(gram[0]) for layer, gram in self._style_targets[lane.style].items()}
+            if lane.beta
+            else None
+        )
+        return measures.compare(self._represent(image), self._see(None), content, style)
+
+    def _see(self, name: str | None) -> Seen:
+        if name not in self._seen:
+            picture = measures.nothing(*self.shape[:2]) if name is None else self._contents[name]
+            self._seen[name] = self._represent(picture)
+        return self._seen[name]
+
+    def _represent(self, picture: np.ndarray) -> Seen:
+        # With the parameters of all layers: the lanes' may end before conv4_2.
+        return measures.see(self._whole_params, picture, self.style_layers, pool=self._pool, precision=self._precision)
 
     @staticmethod
     def _stacked(targets: Mapping[str, dict[str, Array]], names: Sequence[str]) -> dict[str, Array]:

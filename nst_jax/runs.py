@@ -6,8 +6,9 @@ and the page are made from what all shares have saved, by whoever saved last.
 
 import csv
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from nst_jax.description import FORMAT, differences
 from nst_jax.errors import InputError
 from nst_jax.lanes import Lane, Table, from_json, power
 from nst_jax.lbfgs import NOT_FINITE
+from nst_jax.measures import columns, described
 from nst_jax.report import page
 from nst_jax.sweep import Record, Sweep
 
-_MADE = ("losses.csv", "grid.png", "index.html", "run.json")  # the last goes last, so that a run stays one till then
+_MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "run.json")  # the last goes last: a run till then
 REFRESH_SECONDS = 15
 
 
@@ -33,10 +35,12 @@ class RunFolder:
     Attributes:
       path: the folder.
       share: which of the shares of lanes this process has, from 0.
+      measures: `measures.Measures.row` of this share's lanes that are done, by number; kept in the checkpoint.
     """
 
     def __init__(self, path: Path, share: int = 0) -> None:
         self.path, self.share = path, share
+        self.measures: dict[int, list[float]] = {}
         self._run: dict[str, Any] = {}
         self._lanes = path / "lanes"
         self._checkpoint = path / "checkpoint"
@@ -154,11 +158,14 @@ class RunFolder:
         path = self._state(self.share)
         if not path.is_file():
             return
-        if changed := differences(checkpoint.read(path).run, self._run):
+        saved = checkpoint.read(path)
+        if changed := differences(saved.run, self._run):
             raise InputError(f"{self.path}: cannot be resumed, run.json was changed: {', '.join(changed)}")
         checkpoint.restore(path, sweep)
+        self.measures = saved.measures
         for number in [n for n in sweep.status if not (self._lanes / f"{sweep.lanes[n].name}.png").is_file()]:
             del sweep.status[number]
+            self.measures.pop(number, None)
             sweep.records[number] = []
             sweep.waiting.append(number)
 
@@ -166,7 +173,7 @@ class RunFolder:
         """Writes the pictures of the lanes that run, and the checkpoint."""
         for lane, image in sweep.images().items():
             self.write_picture(sweep.lanes[lane], image)
-        checkpoint.save(self._state(self.share), sweep, self._run)
+        checkpoint.save(self._state(self.share), sweep, self._run, self.measures)
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
@@ -174,11 +181,11 @@ class RunFolder:
         images.write_image(self._lanes / f"{lane.name}.png", image, {"nst_jax": json.dumps(about, ensure_ascii=False)})
 
     def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
-        """Makes losses.csv, grid.png and index.html anew from what is saved."""
+        """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""
         with _lock(self._checkpoint / "lock-report", wait=True):
             run = self.run()
             shares = run["plan"]["shares"]
-            cells, rows = [], []
+            cells, rows, measured = [], [], []
             saved = {
                 share: checkpoint.read(self._state(share)) for share in range(shares) if self._state(share).is_file()
             }
@@ -194,6 +201,13 @@ class RunFolder:
                     [lane.name, r.step, r.evaluations, r.total, r.content, r.style, *r.style_layers, r.seconds]
                     for r in records
                 ]
+                measures = saved[share].measures.get(own, []) if state in ("done", "failed") else []
+                if measures:
+                    r = records[-1]
+                    told = ["" if math.isnan(value) else value for value in measures]
+                    measured.append(
+                        [lane.name, lane.row, lane.column, r.evaluations, r.total, r.content, r.style, *told]
+                    )
                 path = self._lanes / f"{lane.name}.png"
                 cells.append(
                     Cell(
@@ -201,17 +215,15 @@ class RunFolder:
                         lane.row,
                         lane.column,
                         images.read_image(path) if records and path.is_file() else None,
-                        _described(lane),
+                        _described(lane) | described(measures, style_layers),
                         _curves(records, style_layers),
                         state,
                     )
                 )
-            header = ["lane", "step", "evaluations", "total", "content", "style", *style_layers, "seconds"]
-            with (
-                files.atomic(self.path / "losses.csv") as temporary,
-                temporary.open("w", encoding="utf-8", newline="") as file,
-            ):
-                csv.writer(file, lineterminator="\n").writerows([header, *rows])
+            losses = ["evaluations", "total", "content", "style"]
+            _write_csv(self.path / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
+            header = ["lane", "row", "column", *losses, *columns(style_layers)]
+            _write_csv(self.path / "measures.csv", header, measured)
             headings: dict[str, Any] = {
                 "row_headings": table.row_headings,
                 "column_headings": table.column_headings,
@@ -240,6 +252,15 @@ def _described(lane: Lane) -> dict[str, str]:
         "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
         "seed": str(lane.seed),
     }
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    # A heading may hold what UTF-8 does not, from a file name; see `create`.
+    with (
+        files.atomic(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def _notes(run: Mapping[str, Any]) -> dict[str, str]:

@@ -144,7 +144,9 @@ def _go_on(run: RunFolder, table: Table, shares: int, current: Sweep, options: R
             progress = current.advance()
             report()
             for finished in progress.finished:
-                run.write_picture(current.lanes[finished.lane], finished.image)
+                lane = current.lanes[finished.lane]
+                run.write_picture(lane, finished.image)
+                run.measures[finished.lane] = current.problem.measure(lane, finished.image).row()
             if progress.finished or interrupt.requested or time.monotonic() - saved >= options.checkpoint_every:
                 run.save(current)
                 run.report(table, style_layers)

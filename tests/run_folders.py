@@ -19,7 +19,7 @@ SWEEP = (
 )  # fmt: skip
 """Four lanes in two rounds."""
 NAMES = ["0_conv1_1_1e-3", "1_conv1_1_1e-2", "2_conv1_1+conv2_1_1e-3", "3_conv1_1+conv2_1_1e-2"]
-FILES = ["checkpoint", "grid.png", "index.html", "lanes", "losses.csv", "run.json"]
+FILES = ["checkpoint", "grid.png", "index.html", "lanes", "losses.csv", "measures.csv", "run.json"]
 
 
 @contextmanager
@@ -48,11 +48,12 @@ def pictures(folder: Path) -> dict[str, bytes]:
 
 
 def assert_same(folder: Path, other: Path) -> None:
-    """Every picture's bytes, and every loss."""
+    """Every picture's bytes, every loss, and the measures' bytes."""
     assert sorted(pictures(folder)) == sorted(pictures(other))
     for name, content in pictures(folder).items():
         assert content == pictures(other)[name], name
     assert rows(folder) == rows(other)
+    assert (folder / "measures.csv").read_bytes() == (other / "measures.csv").read_bytes()
 
 
 def assert_whole(folder: Path) -> int:
@@ -72,7 +73,8 @@ def assert_whole(folder: Path) -> int:
             assert text.endswith("\n")
             lines = list(csv.reader(text.splitlines()))
             assert {len(line) for line in lines} == {len(lines[0])}
-            assert all(np.isfinite(float(value)) for line in lines[1:] for value in line[1:])
+            words = 3 if path.name == "measures.csv" else 1  # the lane, and where it stands
+            assert all(np.isfinite(float(value or 0)) for line in lines[1:] for value in line[words:])
         elif path.suffix == ".npz":
             assert checkpoint.read(path).run
         else:

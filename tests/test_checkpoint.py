@@ -1,5 +1,6 @@
 """Checkpoints: on to the same bytes, and one clear error for files that are damaged or of another sweep."""
 
+import math
 import random
 import warnings
 
@@ -13,6 +14,7 @@ from nst_jax.errors import InputError
 from nst_jax.lbfgs import LBFGS
 from nst_jax.sweep import Sweep
 
+MEASURES = {1: [0.1, math.nan], 0: [1 / 3, -2.0]}
 RUN = {"format": "a run", "plan": {"batch": 2}}
 STEPS = 9
 
@@ -46,7 +48,7 @@ def saved(new, tmp_path_factory):
         while len(current.records[2]) < 4:
             current.advance()
     assert (len(current.status), current.slots, current.waiting) == (2, [2, 3], [4])
-    checkpoint.save(path, current, RUN)
+    checkpoint.save(path, current, RUN, MEASURES)
     return path, current
 
 
@@ -55,6 +57,8 @@ def test_what_is_read_back(saved):
     found = checkpoint.read(path)
     assert found.run == RUN
     assert found.status == current.status
+    assert list(found.measures) == [1, 0]
+    np.testing.assert_array_equal(list(found.measures.values()), list(MEASURES.values()))
     assert found.running == {lane for lane in current.slots if lane is not None}
     assert found.records == {number: records for number, records in current.records.items() if records}
     assert [*path.parent.iterdir()] == [path]
@@ -69,7 +73,7 @@ def test_goes_on_to_the_same_bytes_from_any_point(new, tmp_path, monkeypatch):
     current, found, restored = new(), {}, 0
     while not current.finished:
         found |= {done.lane: done.image for done in current.advance().finished}
-        checkpoint.save(path, current, RUN)
+        checkpoint.save(path, current, RUN, MEASURES)
         current = new()
         checkpoint.restore(path, current)
         restored += 1
@@ -94,7 +98,7 @@ def test_a_batch_that_shrank_is_restored_so(five, tmp_path, monkeypatch):
     current = make()
     while len(current.records[1]) < 5:
         current.advance()
-    checkpoint.save(path, current, RUN)
+    checkpoint.save(path, current, RUN, MEASURES)
     current = make()
     checkpoint.restore(path, current)
     assert len(current.slots) == 1
@@ -106,9 +110,10 @@ def test_a_batch_that_shrank_is_restored_so(five, tmp_path, monkeypatch):
 def test_a_sweep_that_is_over(new, tmp_path):
     whole = new()
     finished(whole)
-    checkpoint.save(tmp_path / "state.npz", whole, RUN)
+    checkpoint.save(tmp_path / "state.npz", whole, RUN, {})
     current = new()
     checkpoint.restore(tmp_path / "state.npz", current)
+    assert checkpoint.read(tmp_path / "state.npz").measures == {}
     assert current.finished
     assert current.records == whole.records
     assert current.seconds == whole.seconds
@@ -159,7 +164,7 @@ def test_a_pickle_is_not_loaded(new, saved, tmp_path):
     [
         ("slots", [7, 3]), ("slots", [3, 3]), ("slots", [[0, 1]]), ("slots", []), ("waiting", [9]),
         ("waiting", [4, 4]), ("done", [[0, 0]]), ("done", [1]), ("records", [[1.0]]), ("run", [1, 2]),
-        ("lengths", [[9, 1]]), ("clock", [[1]]), ("carry.optimizer.value", [1.0]),
+        ("lengths", [[9, 1]]), ("clock", [[1]]), ("measures", [1.0]), ("carry.optimizer.value", [1.0]),
     ],
 )  # fmt: skip
 def test_arrays_that_make_no_sense(new, saved, tmp_path, name, value):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from program import assert_refused, done, run
 
-from nst_jax import __version__, assemble, commands, files, images, weights
+from nst_jax import __version__, assemble, commands, files, images, measures, weights
 from nst_jax.lbfgs import RUNNING
 from nst_jax.minimise import Result
 from nst_jax.settings import Settings
@@ -140,6 +140,33 @@ def test_evaluate_takes_losses_too_large_for_json(inputs, plain):
     found = json.loads(outcome.out, parse_constant=pytest.fail)
     assert found["total"] is None
     assert found["content"] > 0
+
+
+@pytest.mark.parametrize("options", [(), ("--pool", "max")], ids=["avg", "max"])
+def test_evaluate_measures_when_asked(inputs, plain, params, options):
+    """The columns of a sweep's measures.csv, whatever the order of the layers; two paintings count as their mean."""
+    command = ["evaluate", plain, "--content", inputs / "large.png", "--style", inputs / "painting.png"]
+    command += ["--style-layers", "conv2_1,conv1_1", *options]
+    without = json.loads(done(*command).out)
+    found = json.loads(done(*command, "--measures").out)
+    measured = found.pop("measures")
+    assert found == without
+    pictures = [images.read_image(path) for path in (plain, inputs / "large.png", inputs / "painting.png")]
+    pictures[1] = images.resize(pictures[1], 48, 64)
+    expected = measures.measure(params, *pictures, ("conv2_1", "conv1_1"), pool=options[-1] if options else "avg")
+    assert list(measured) == measures.columns(["conv2_1", "conv1_1"])
+    np.testing.assert_allclose(list(measured.values()), expected.row(), rtol=1e-4)
+    twice = json.loads(done(*command, "--style", *[inputs / "painting.png"] * 2, "--measures").out)["measures"]
+    np.testing.assert_allclose(list(twice.values()), expected.row(), rtol=1e-4)
+
+
+def test_evaluate_prints_null_for_what_cannot_be_measured(inputs):
+    painting = inputs / "painting.png"
+    command = ["evaluate", painting, "--content", painting, "--style", painting, *EVALUATED, "--measures"]
+    found = json.loads(done(*command).out, parse_constant=pytest.fail)["measures"]
+    assert found["ssim"] == pytest.approx(1)
+    assert found["conv1_1_to_noise"] == pytest.approx(0, abs=1e-5)
+    assert found["conv1_1_to_content"] is None  # the photograph is the painting
 
 
 def test_the_picture_says_how_it_was_made(inputs, plain):

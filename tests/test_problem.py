@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_sweep import LANES, lane, problem
 
-from nst_jax import images, objective
+from nst_jax import images, measures, objective
 from nst_jax.errors import InputError
 from nst_jax.objective import Objective, Targets
 from nst_jax.start import white_noise
@@ -65,6 +65,27 @@ def test_each_lane_is_the_objective_of_its_own_pictures_and_layers(params, pictu
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, err_msg=name)
     for layer in dict(own.style_layers):
         np.testing.assert_allclose(found.style_layers[layer], expected.style_layers[layer], rtol=1e-4)
+
+
+def test_pictures_are_measured_by_the_lane_s_own_photograph_and_painting(params, picture, monkeypatch):
+    """Each of the problem's pictures, and noise, is represented once, however many lanes there are."""
+    made, seen = picture("painting", 32, 48), []
+    see = measures.see
+    monkeypatch.setattr(measures, "see", lambda params, image, *rest, **options: (
+        seen.append(image.tobytes()) or see(params, image, *rest, **options)))  # fmt: skip
+    fresh = problem(params, picture, MIXED)
+    assert seen == []  # only when something is measured
+    found = [fresh.measure(lane, made) for lane in MIXED * 2]
+    assert Counter(Counter(seen).values()) == {1: 3, 8: 1}
+    photo, layers = picture("photograph", 32, 48), ("conv1_1", "conv2_1")
+    expected = [
+        measures.measure(params, made, photo, picture("painting", 40, 36), layers),
+        measures.measure(params, made, photo[::-1], picture("photograph", 36, 40), layers),
+        measures.measure(params, made, photo, None, layers),
+        measures.measure(params, made, None, picture("photograph", 36, 40), layers),
+    ]
+    for one, other in zip(found, expected * 2, strict=True):
+        np.testing.assert_allclose(one.row(), other.row(), rtol=1e-4)
 
 
 def test_objectives_of_as_many_lanes_have_the_same_shapes(mixed):

@@ -1,5 +1,6 @@
 """The run folder: what is in it, that it is never half of two runs, what resuming and running again refuse."""
 
+import csv
 import json
 import math
 import os
@@ -13,9 +14,10 @@ from PIL import Image
 from program import assert_refused, done, run
 from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, cached_programs, leftovers, pictures, rows
 
-from nst_jax import description, images, sweep_commands, weights
+from nst_jax import description, images, measures, sweep_commands, weights
 from nst_jax import sweep as sweeps
 from nst_jax.description import differences
+from nst_jax.problem import Problem
 from nst_jax.runs import RunFolder
 
 SHORT = [*SWEEP, "--steps", "3", "--quiet"]
@@ -53,6 +55,7 @@ def own(finished, tmp_path):
 def still(monkeypatch):
     """Nothing may be computed."""
     monkeypatch.setattr(sweeps.Sweep, "advance", lambda _: pytest.fail("it computes"))
+    monkeypatch.setattr(Problem, "measure", lambda *_: pytest.fail("it measures"))
 
 
 def edit(folder: Path, *keys: object, value: object) -> None:
@@ -71,7 +74,7 @@ def edit(folder: Path, *keys: object, value: object) -> None:
 def test_what_a_run_leaves(finished):
     assert sorted(os.listdir(finished)) == FILES
     assert sorted(path.stem for path in (finished / "lanes").iterdir()) == NAMES
-    assert assert_whole(finished) == 4 + 4 + 1
+    assert assert_whole(finished) == 5 + 4 + 1
     assert leftovers(finished) == []
     html = (finished / "index.html").read_text("utf-8")
     assert "4 lanes: 4 done" in html
@@ -98,6 +101,51 @@ def test_losses_as_documented(finished):
     seconds = [float(line.rsplit(",", 1)[1]) for line in text.splitlines()[1:4]]
     assert seconds == sorted(seconds)
     assert seconds[0] > 0
+
+
+def measured(folder: Path) -> list[dict[str, str]]:
+    """The lines of measures.csv."""
+    with (folder / "measures.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_measures_as_documented(finished, inputs, params):
+    """Beside the losses of the last evaluation, and what `measure` says of the lane's file."""
+    layers = ("conv1_1", "conv2_1")
+    found = measured(finished)
+    losses = ["evaluations", "total", "content", "style"]
+    assert list(found[0]) == ["lane", "row", "column", *losses, *measures.columns(layers)]
+    assert [line["lane"] for line in found] == NAMES
+    assert [line["row"] for line in found] == ["conv1_1", "conv1_1", "conv1_1+conv2_1", "conv1_1+conv2_1"]
+    assert [line["column"] for line in found] == ["10⁻³", "10⁻²"] * 2
+    photo, painting = map(images.read_image, inputs)
+    html = (finished / "index.html").read_text("utf-8")
+    for line, last in zip(found, rows(finished)[2::3], strict=True):
+        assert [line[name] for name in losses] == [last[name] for name in losses]
+        made = images.read_image(finished / "lanes" / f"{line['lane']}.png")
+        expected = measures.measure(params, made, photo, painting, layers)
+        values = [float(line[name]) for name in measures.columns(layers)]
+        np.testing.assert_allclose(values, expected.row(), rtol=1e-5)
+        for name, value in measures.described(values, layers).items():
+            assert f'["{name}","{value}"]' in html
+
+
+def test_measures_of_lanes_without_style_or_content(tmp_path, inputs):
+    """What cannot be told is an empty cell, and not on the page."""
+    table = tmp_path / "lanes.csv"
+    table.write_text('name,alpha,beta,row\nphoto,1,0,a\npainting,0,1,"b, c"\n')
+    sets = ["--size", "48", "--steps", "2", "--history", "2", "--content-layer", "conv1_2", "--batch", "2"]
+    done("sweep", *inputs, "-o", tmp_path / "out", "--table", table, *sets, "--quiet")
+    assert_whole(tmp_path / "out")
+    photo, painting = measured(tmp_path / "out")
+    distances = [name for name in photo if "_to_" in name]
+    assert len(distances) == 10
+    assert {name for name in photo if not photo[name]} == {*distances}
+    assert {name for name in painting if not painting[name]} == {"ssim", "correlation", *distances[5:]}
+    assert painting["row"] == "b, c"
+    html = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert html.count('["structural similarity"') == html.count('["conv5_1 from style, over noise"') == 1
+    assert "nan" not in html.split('id="data"')[1].lower().split("</script>")[0]
 
 
 def test_run_json_as_documented(finished, inputs):
@@ -177,10 +225,10 @@ def test_a_second_process_is_refused(own, inputs):
     with RunFolder(own).locked():
         assert_refused(run("resume", own), "another process is working on it")
         assert_refused(run("sweep", *inputs, "-o", own, *SHORT, "--force"), "another process is working on it")
-    assert assert_whole(own) == 9
+    assert assert_whole(own) == 10
     with RunFolder(own, share=1).locked():
         assert_refused(run("sweep", *inputs, "-o", own, *SHORT, "--force"), "another process is working on it")
-    assert assert_whole(own) == 9
+    assert assert_whole(own) == 10
 
 
 # -- resuming
@@ -190,6 +238,7 @@ def test_a_second_process_is_refused(own, inputs):
 def test_lanes_that_are_done_are_not_run_again(own, finished):
     (own / "grid.png").unlink()
     (own / "losses.csv").write_text("")
+    (own / "measures.csv").write_text("")
     done("resume", own)
     assert_same(own, finished)
 
@@ -326,6 +375,7 @@ def test_file_names_that_are_no_unicode(tmp_path, inputs, finished):
     shutil.copy(inputs[1], style)
     done("sweep", content, style, "-o", tmp_path / "out", *SHORT)
     assert rows(tmp_path / "out") == rows(finished)
+    assert measured(tmp_path / "out") == measured(finished)
     data = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
     assert {lane["content"] for lane in data["table"]["lanes"]} == {str(content)}
     done("resume", tmp_path / "out")
@@ -342,6 +392,7 @@ def test_a_lane_that_is_not_finite(tmp_path, inputs, finished):
     html = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "1 done, 1 failed" in html
     assert [row["lane"] for row in rows(tmp_path / "out")] == ["good"] * 3 + ["bad"]
+    assert [line["lane"] for line in measured(tmp_path / "out")] == ["good", "bad"]
     assert len(pictures(tmp_path / "out")) == 3
     outcome = run("resume", tmp_path / "out", "--quiet")
     assert outcome.code == 1

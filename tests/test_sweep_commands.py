@@ -370,7 +370,7 @@ def test_figures(tmp_path, number, lanes):
     folder = tmp_path / f"figure{number}"
     done("figure", number, "-o", folder, *TINY, "--steps", "10", "--quiet")
     assert sorted(os.listdir(folder)) == FILES
-    assert assert_whole(folder) == lanes + 5
+    assert assert_whole(folder) == lanes + 6
     assert len(sizes(folder)) == lanes
     photograph = images.read_image(figures.PHOTOGRAPH, size=48)
     assert set(sizes(folder).values()) == {photograph.shape[1::-1]}

@@ -11,8 +11,6 @@ from nst_jax import files, weights
 from nst_jax.errors import InputError
 from nst_jax.settings import Settings
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
-
 
 def show_all() -> int:
     """`weights list`."""
@@ -64,9 +62,9 @@ def normalise(folder: Path, output: Path, settings: Settings, quiet: bool) -> in
 
     if not folder.is_dir():
         raise InputError(f"FOLDER {folder}: is not a folder; name one with pictures in it")
-    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in PICTURES)
+    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in images.ENDINGS)
     if not paths:
-        raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(PICTURES)})")
+        raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(images.ENDINGS)})")
     _check_output(output)
     params = weights.load(settings.weights)
 

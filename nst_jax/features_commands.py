@@ -1,5 +1,6 @@
 """What `nst-jax features` does."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,14 +42,13 @@ def features(sources: Sequence[Path], output: Path, kind: str, settings: Setting
 def _check_pictures(paths: Sequence[Path], settings: Settings, quiet: bool) -> None:
     """Refuses bad ones before any computing; together the good ones may be too large to keep."""
     refusals: list[InputError] = []
-    with PictureCounter("reading", len(paths), quiet) as report:
+    with PictureCounter("reading", len(paths), quiet or not sys.stderr.isatty()) as report:
         for path in paths:
             try:
                 assemble.read_picture(path, settings, settings.size)
             except InputError as error:
                 refusals.append(error)
-            else:
-                report(path.name)
+            report(path.name)
     if refusals:
         more = f" ({len(refusals)} of {len(paths)} pictures are refused)" if len(refusals) > 1 else ""
         raise InputError(f"{refusals[0]}{more}") from refusals[0]

@@ -63,7 +63,7 @@ def test_two_textures_are_told_apart(folder, monkeypatch, capsys):
 
 @pytest.mark.usefixtures("without_sklearn")
 def test_without_scikit_learn_the_extra_is_named(folder, monkeypatch, capsys):
-    code, out, err = call(monkeypatch, capsys, folder)
+    code, out, err = call(monkeypatch, capsys, folder, *FEW)
     assert (code, out) == (2, "")
     assert err == "classify_styles: scikit-learn is missing; pip install 'nst_jax[examples]' brings it\n"
 

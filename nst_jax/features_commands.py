@@ -14,6 +14,8 @@ from nst_jax.progress import PictureCounter
 from nst_jax.settings import Settings
 from nst_jax.vgg import prepare
 
+SHAPES = 32  # of pictures, whose compiled programs are kept at once: each takes about 12 MB
+
 
 def features(sources: Sequence[Path], output: Path, kind: str, settings: Settings, *, quiet: bool) -> int:
     """Writes the style representation of pictures, and of those in folders, as one .npz."""
@@ -30,8 +32,13 @@ def features(sources: Sequence[Path], output: Path, kind: str, settings: Setting
     with PictureCounter(output.name, len(paths), quiet) as report:
 
         def rows() -> Iterator[dict[str, np.ndarray]]:
+            shapes: set[tuple[int, ...]] = set()
             for path in paths:
                 picture = assemble.read_picture(path, settings, settings.size)
+                if picture.shape not in shapes and len(shapes) == SHAPES:
+                    jax.clear_caches()
+                    shapes.clear()
+                shapes.add(picture.shape)
                 yield jax.device_get(describe(params, picture, kind, settings.style_layers, **options))
                 report(path.name)
 

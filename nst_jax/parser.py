@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="PICTURE|FOLDER",
-        help="pictures, or folders of them and of sub-folders",
+        help="pictures, or folders of them and of sub-folders; another height or width is compiled anew",
     )
     command.add_argument(
         "-o", "--output", type=Path, required=True,

@@ -102,7 +102,7 @@ def table(arguments: argparse.Namespace) -> None:
         cells = []
         for kind in KINDS:
             kernel = [kernels[kind, layer] for layer in together]
-            scores = 100 * np.array([accuracy(kernel, labels, *split, arguments.strength) for split in splits])
+            scores = 100 * np.array([accuracy(kernel, labels, *split, strength=arguments.strength) for split in splits])
             cells.append(f"{scores.mean():.1f} ± {scores.std():.1f}")
         print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
 
@@ -181,12 +181,12 @@ def centred(kernel: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def accuracy(
-    kernels: list[np.ndarray], labels: np.ndarray, train: np.ndarray, test: np.ndarray, strength: float
+    kernels: list[np.ndarray], labels: np.ndarray, train: np.ndarray, test: np.ndarray, *, strength: float
 ) -> float:
     """The share of test tiles that are told right, averaged over the classes that are among them."""
     from sklearn.svm import SVC  # pyright: ignore[reportMissingImports]  # noqa: PLC0415
 
-    kernel = sum(centred(kernel, train) for kernel in kernels) / len(kernels)
+    kernel = np.mean([centred(kernel, train) for kernel in kernels], axis=0)
     classifier = SVC(C=strength, kernel="precomputed", class_weight="balanced")
     classifier.fit(kernel[np.ix_(train, train)], labels[train])
     right = classifier.predict(kernel[np.ix_(test, train)]) == labels[test]

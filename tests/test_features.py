@@ -123,6 +123,15 @@ def test_a_single_picture_and_several(folder, tmp_path, monkeypatch):
         np.testing.assert_array_equal(one[layer][0], more[layer][1])
 
 
+def test_compiled_programs_are_forgotten(folder, tmp_path, monkeypatch):
+    """Those of many shapes would fill the memory. Here, of a, b, c, a with one kept: before b, c and the last."""
+    forgotten = []
+    monkeypatch.setattr(features_commands, "SHAPES", 1)
+    monkeypatch.setattr(features_commands.jax, "clear_caches", lambda: forgotten.append(1))
+    skipped(folder, "-o", tmp_path / "out.npz", *OPTIONS, "--quiet")
+    assert len(forgotten) == 3
+
+
 def test_the_same_pictures_give_the_same_bytes(folder, tmp_path):
     outputs = [tmp_path / "first.npz", tmp_path / "second.npz"]
     for output in outputs:

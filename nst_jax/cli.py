@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = {item.name: chosen.pop(item.name) for item in fields(kind) if item.name in chosen}
             if given:
                 chosen[name] = kind(**given)
-        if module in ("commands", "sweep_commands", "compare_command"):
+        if module != "weights_commands":
             _keep_compiled_programs()
         return getattr(importlib.import_module(f"nst_jax.{module}"), function)(**chosen)
     except InputError as error:

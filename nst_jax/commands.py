@@ -140,22 +140,6 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     return 0
 
 
-def features(image: Path, output: Path, settings: Settings) -> int:
-    """Writes a picture's style representation, a Gram matrix per position for each style layer, as .npz."""
-    if output.suffix != ".npz":
-        raise InputError(f"--output {output}: unknown ending; must be .npz")
-    files.check_writable(output)
-    picture = assemble.read_picture(image, settings, settings.size)
-    params = weights.load(settings.weights)
-    grams = objective.style_targets(
-        params, picture[None], settings.style_layers, pool=settings.pool, precision=settings.precision
-    )
-    arrays: dict[str, Any] = {layer: np.asarray(gram[0]) for layer, gram in grams.items()}
-    with files.atomic(output) as temporary:
-        np.savez(temporary, **arrays)
-    return 0
-
-
 def _run(
     goal: Objective, begin: Any, settings: Settings, title: str, every: int | None, quiet: bool, callback: Any
 ) -> tuple[Result, float, bool]:

@@ -19,6 +19,7 @@ from nst_jax.errors import InputError
 MIN_SIDE = 32  # pixels; VGG-19 halves a picture five times, and 32 leaves its last layer one position
 MAX_SIDE = 65_535  # pixels; the most a JPEG or a GIF can have
 MAX_PIXELS = 100_000_000
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 
 _WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _WRITE_OPTIONS = {
@@ -69,6 +70,31 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
     for note in notes:
         warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
     return image
+
+
+def pictures_in(folder: Path, argument: str) -> list[Path]:
+    """The pictures in a folder and its sub-folders, known by their endings, sorted by path; no hidden ones.
+
+    Warns:
+        PictureWarning: other files were skipped.
+
+    Raises:
+        InputError: `folder` is not a folder, or holds no picture; the message starts with `argument`.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{argument} {shown(folder)}: is not a folder; name one with pictures in it")
+    inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    found = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    pictures = [folder / path for path in found if path.suffix.lower() in ENDINGS]
+    if not pictures:
+        raise InputError(f"{argument} {shown(folder)}: no pictures in it ({' '.join(ENDINGS)})")
+    if len(pictures) < len(found):
+        first = next(path for path in found if path.suffix.lower() not in ENDINGS)
+        others = f" and {len(found) - len(pictures) - 1} more" if len(found) - len(pictures) > 1 else ""
+        warnings.warn(
+            f"{shown(folder / first)}{others}: not pictures by their endings; skipped", PictureWarning, stacklevel=2
+        )
+    return pictures
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:

@@ -84,11 +84,28 @@ def parser() -> argparse.ArgumentParser:
     _settings(command, "loss", "sweep", "style", "style-size", "input", "weights", "network")
 
     command = _command(
-        commands, "features", "commands.features", "a picture's style representation (Gram matrices) for other uses",
+        commands, "features", "features_commands.features", "the style representation of pictures, for other uses",
         "nst-jax features painting.jpg -o painting.npz",
+        "nst-jax features folder -o paintings.npz --kind compact --size 256",
+        """python -c "import numpy; file = numpy.load('paintings.npz'); print(file['names'], file['conv5_1'])\"""",
     )  # fmt: skip
-    command.add_argument("image", type=Path, metavar="IMAGE")
-    command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .npz")
+    command.add_argument(
+        "sources",
+        type=Path,
+        nargs="+",
+        metavar="PICTURE|FOLDER",
+        help="pictures, or folders of them and of sub-folders; another height or width is compiled anew",
+    )
+    command.add_argument(
+        "-o", "--output", type=Path, required=True,
+        help="file to write: .npz of `names` (relative to a single folder, else as given) and an array for each layer",
+    )  # fmt: skip
+    command.add_argument(
+        "--kind", choices=("gram", "compact"), default="gram",
+        help="Gram matrices per position, [pictures, N, N], or each filter's mean and then its standard deviation over "
+        "positions, [pictures, 2N] (default: gram)",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress")
     _settings(command, "style", "size", "input", "weights", "network")
 
     _sweeps(commands)

@@ -19,10 +19,13 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class _Display:
-    """A bar or lines on standard error, of work that is counted in evaluations."""
+    """A bar or lines on standard error, of work that is counted in evaluations or other units."""
 
-    def __init__(self, title: str, total: int, done: int, quiet: bool) -> None:
+    def __init__(
+        self, title: str, total: int, done: int, quiet: bool, unit: str = "evaluation", begin: str = "compiling"
+    ) -> None:
         self._title, self._total, self._done, self._quiet = title, total, done, quiet
+        self._unit, self._begin = unit, begin
         self._bar: Bar | None = None
         self._task = None
         self._started: tuple[int, float] | None = None  # evaluations and time when compilation was over
@@ -34,17 +37,17 @@ class _Display:
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[about]}"),
+                TextColumn("{task.fields[about]}", markup=False),
                 TimeElapsedColumn(),
                 TextColumn("{task.fields[left]}"),
                 console=Console(stderr=True),
             )
             self._bar.start()
             self._task = self._bar.add_task(
-                self._title, total=self._total, completed=self._done, about="compiling", left=""
+                self._title, total=self._total, completed=self._done, about=self._begin, left=""
             )
-        elif not self._quiet:
-            self._line("compiling")
+        elif not self._quiet and self._begin:
+            self._line(self._begin)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,14 +55,14 @@ class _Display:
             self._bar.stop()
 
     def show(self, done: int, about: str) -> None:
-        """Says that `done` evaluations are over."""
+        """Says that `done` units of work are over."""
         now = time.perf_counter()
         if self._started is None:
             self._started = done, now
         since = now - self._started[1]
         pace = since / (done - self._started[0]) if done > self._started[0] else 0.0
         if pace:
-            about += f", {pace:.2f} s/evaluation"
+            about += f", {pace:.2f} s/{self._unit}"
         left = f"{_clock(pace * (self._total - done))} left" if pace else ""
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=done, about=about, left=left)
@@ -81,6 +84,19 @@ class Reporter(_Display):
         """Shows the latest of `progress.records`."""
         record = progress.records[-1]
         self.show(record.evaluations, f"loss {np.mean(record.terms.total):.4g}")
+
+
+class PictureCounter(_Display):
+    """Counts pictures; call it with the name of each that is done."""
+
+    def __init__(self, title: str, pictures: int, quiet: bool) -> None:
+        super().__init__(title, pictures, 0, quiet, "picture", "")
+        self._line_at = time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        """One more is done."""
+        self._done += 1
+        self.show(self._done, name)
 
 
 class SweepReporter(_Display):

@@ -11,7 +11,6 @@ from nst_jax import files, weights
 from nst_jax.errors import InputError
 from nst_jax.settings import Settings
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 _KEPT = ("origin", "licence", "source", "source_sha256")  # attributes that stay true when weights are changed
 
 
@@ -65,9 +64,9 @@ def normalise(folder: Path, output: Path, means_only: bool, settings: Settings, 
 
     if not folder.is_dir():
         raise InputError(f"FOLDER {folder}: is not a folder; name one with pictures in it")
-    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in PICTURES)
+    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in images.ENDINGS)
     if not paths:
-        raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(PICTURES)})")
+        raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(images.ENDINGS)})")
     _check_output(output)
     if means_only and settings.weights not in (weights.SHIPPED, weights.FULL):
         named = f"must be {weights.SHIPPED} or {weights.FULL}"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from program import assert_refused, done, run, separately
 
-from nst_jax import __version__, commands, images, weights, weights_commands
+from nst_jax import __version__, commands, features_commands, images, weights, weights_commands
 from nst_jax.layers import LAYERS
 
 
@@ -57,6 +57,7 @@ def refused(folder, monkeypatch):
         (commands, "minimise"),
         (commands.objective, "content_targets"),
         (commands.objective, "style_targets"),
+        (features_commands, "describe"),
     ):
         monkeypatch.setattr(module, name, fail)
     monkeypatch.chdir(folder)
@@ -107,7 +108,13 @@ ROLES = {
 @pytest.mark.parametrize(
     ("role", "name"),
     # Of a picture that is resized, the new size counts.
-    [(role, name) for role in ROLES for name in BAD_PICTURES if (role, name) != ("evaluate style", "small.png")],
+    # And a folder is no bad picture where folders are taken.
+    [
+        (role, name)
+        for role in ROLES
+        for name in BAD_PICTURES
+        if (role, name) not in (("evaluate style", "small.png"), ("features", "folder.png"))
+    ],
 )
 def test_pictures(refused, role, name):
     size = [] if role.startswith("evaluate") else ["--size", "48"]

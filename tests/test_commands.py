@@ -398,21 +398,3 @@ def test_reconstruct_compares_at_one_precision(inputs, tmp_path, monkeypatch):
         command = ("reconstruct", kind, inputs / "photo.png", "-o", tmp_path / kind, *SIZE)
         assert run(*command, "--precision", "bfloat16").code == 1
     assert found == ["bfloat16", "bfloat16"]
-
-
-@pytest.mark.parametrize("pool", ["avg", "max"])
-def test_features_are_the_gram_matrices_per_position(inputs, tmp_path, params, pool):
-    output = tmp_path / "features.npz"
-    layers = ("conv1_1", "pool1", "conv3_1")
-    command = ("features", inputs / "large_painting.png", "-o", output, "--size", 80, "--pool", pool)
-    assert done(*command, "--style-layers", ",".join(layers)) == (0, "", "")
-    image = images.read_image(inputs / "large_painting.png", size=80)
-    activations = oracle.activations(params, image, layers, pool)
-    with np.load(output, allow_pickle=False) as found:
-        assert set(found) == set(layers)
-        for layer in layers:
-            f = oracle.matrix(activations[layer])
-            gram = f @ f.T / f.shape[1]
-            assert found[layer].dtype == np.float32
-            assert np.linalg.norm(found[layer] - gram) <= 1e-5 * np.linalg.norm(gram), layer
-    assert [path.name for path in tmp_path.iterdir()] == ["features.npz"]

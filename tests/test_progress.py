@@ -15,7 +15,7 @@ from PIL import Image
 from program import PROGRAM
 
 from nst_jax import images, progress
-from nst_jax.progress import Reporter, interruptible
+from nst_jax.progress import PictureCounter, Reporter, interruptible
 
 
 class Terminal(io.StringIO):
@@ -50,6 +50,24 @@ def test_plain_lines_come_every_few_seconds_and_at_the_end(clock, capsys):
     assert lines[2] == "a.png: 11/100, loss 3, 0.50 s/evaluation, 0:44 left"
     assert [line.split()[1] for line in lines[1:]] == [f"{n}/100," for n in (*range(1, 100, 10), 100)]
     assert lines[-1].endswith("0:00 left")
+
+
+def test_pictures_are_counted(clock, capsys, monkeypatch):
+    """With the first line after a few seconds; a name is no markup of rich's."""
+    names = [f"[/{n}].png" for n in range(12)]
+    with PictureCounter("a.npz", 12, quiet=False) as report:
+        for name in names:
+            clock.now += 2
+            report(name)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "a.npz: 3/12, [/2].png, 2.00 s/picture, 0:18 left"
+    assert [line.split()[1] for line in lines] == ["3/12,", "6/12,", "9/12,", "12/12,"]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    with PictureCounter("a.npz", 1, quiet=False) as report:
+        report(names[0])
+    assert names[0] in terminal.getvalue()
 
 
 def test_quiet_is_quiet(clock, capsys):

@@ -1,11 +1,14 @@
 """Where the optimisation starts from."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 MEAN = (123.68, 116.779, 103.939)  # of ImageNet's pixels, RGB, 8-bit levels: black noise of the network's input
 
 
+@partial(jax.jit, static_argnames=("height", "width"))
 def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> jax.Array:
     """Gaussian white noise around the mean colour of natural images.
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 MEAN = (123.68, 116.779, 103.939)  # of ImageNet's pixels, RGB, 8-bit levels: black noise of the network's input
 
 
-@partial(jax.jit, static_argnames=("height", "width"))
 def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> jax.Array:
     """Gaussian white noise around the mean colour of natural images.
 
@@ -22,5 +21,10 @@ def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> j
     Returns:
       [height, width, 3] float32 RGB; not clipped to 0..1.
     """
-    noise = jax.random.normal(jax.random.key(seed), (height, width, 3), jnp.float32)
+    return _white_noise(jax.random.key(seed), height, width, deviation)
+
+
+@partial(jax.jit, static_argnames=("height", "width"))
+def _white_noise(key: jax.Array, height: int, width: int, deviation: float) -> jax.Array:
+    noise = jax.random.normal(key, (height, width, 3), jnp.float32)
     return (jnp.asarray(MEAN) + deviation * noise) / 255.0

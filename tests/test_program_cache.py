@@ -114,4 +114,4 @@ def test_a_start_needs_few_programs(pictures, tmp_path):
     done = separately("stylize", *arguments, "--size", 48, *SHALLOW, env=environment(tmp_path, JAX_LOG_COMPILES="1"))
     compiled = re.findall(r"Finished XLA compilation of jit\((\w+)\)", done.stderr)
     assert {"content_targets", "style_targets", "begin", "advance"} <= {*compiled}
-    assert len(compiled) <= 10, compiled
+    assert len(compiled) <= 12, compiled

@@ -2,12 +2,12 @@
 
 import importlib
 import io
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 
+from nst_jax import program_cache
 from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError
 from nst_jax.lanes import Axes
 from nst_jax.parser import parser
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = {item.name: chosen.pop(item.name) for item in fields(kind) if item.name in chosen}
             if given:
                 chosen[name] = kind(**given)
-        if module != "weights_commands":
-            _keep_compiled_programs()
+        if "no_cache" in chosen:
+            program_cache.use(not chosen.pop("no_cache"))
         return getattr(importlib.import_module(f"nst_jax.{module}"), function)(**chosen)
     except InputError as error:
         code, message = WRONG_INPUT, str(error)
@@ -47,12 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _keep_compiled_programs() -> None:
-    """Lets JAX, which is yet to be imported, take programs from the user's cache: loading is faster than compiling."""
-    from nst_jax.weights import cache_directory  # noqa: PLC0415 (with h5py, which `--help` does not need)
-
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_directory() / "compiled"))
-
-
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"nst-jax: note: {message}", file=sys.stderr)
+    if told := program_cache.heal(str(message)):
+        print(f"nst-jax: note: {' '.join(told.split())}", file=sys.stderr)

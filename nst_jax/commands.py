@@ -39,7 +39,8 @@ def stylize(
     weighting = assemble.weighting_of(settings, *photo.shape[:2])
     paintings = assemble.read_styles(style, settings, settings.size)
     begin = assemble.start_image(photo, settings)
-    params = prepare(weights.load(settings.weights), (settings.content_layer, *settings.style_layers))
+    params = jax.device_put(weights.load(settings.weights))
+    params = prepare(params, (settings.content_layer, *settings.style_layers))
     goal = Objective(
         params,
         Targets(assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)),
@@ -197,7 +198,7 @@ def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dic
             role: [{"file": path.name, "sha256": files.sha256(path)} for path in paths]
             for role, paths in inputs.items()
         },
-        "weights_sha256": weights.verify(settings.weights).sha256,
+        "weights_sha256": weights.sha256(settings.weights),
         "settings": vars(settings),
     }
 

@@ -57,6 +57,11 @@ def _conv3x3_relu(x: Array, kernel: Array, bias: Array, transformed: Transformed
     if _takes_winograd(x.shape, kernel.shape):
         transformed = _transform(kernel) if transformed is None else transformed
         return _winograd_forward(x, transformed.forward, bias)
+    return plain3x3_relu(x, kernel, bias, precision)
+
+
+def plain3x3_relu(x: Array, kernel: Array, bias: Array, precision: str = "float32") -> Array:
+    """As `conv3x3_relu`, without Winograd's method whatever the shape, and with JAX's own gradients."""
     # The barrier lets the ReLU be computed once, not again in every consumer.
     return lax.optimization_barrier(jnp.maximum(_direct(x, kernel, precision) + bias, 0))
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -102,8 +102,7 @@ def minimise(
     started = time.perf_counter()
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
-    # Copies, since the carry is donated: no buffer may be in it twice, and none may be the caller's.
-    carry = jax.tree.map(jnp.copy, begin(objective, images, optimizer))
+    carry = begin(objective, images, optimizer)
     done, chunk, status = 0, 1, np.full(images.shape[0], RUNNING)
     while done < steps and np.any(status == RUNNING):
         count = min(chunk, steps - done, LONGEST_CHUNK)
@@ -152,11 +151,13 @@ class Rows(NamedTuple):
     """Whether the step's evaluation moved the image."""
 
 
+@partial(jax.jit, static_argnames=("optimizer",))
 def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
-    """The carry before any step; its terms and gradient norm are NaN."""
+    """The carry before any step, in buffers of its own, since it is donated; its terms and gradient norm are NaN."""
     shapes = jax.eval_shape(objective, images)
     terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
-    return Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
+    carry = Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
+    return jax.tree.map(jnp.copy, carry)
 
 
 def advance(

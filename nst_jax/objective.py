@@ -112,7 +112,7 @@ def content_targets(
     precision: str = "float32",
 ) -> dict[str, Array]:
     """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the size must be the optimised image's."""
-    return represent(params, images, layers, pool=pool, precision=precision)
+    return represent(params, images, layers, pool=pool, precision=precision, plain=True)
 
 
 @partial(jax.jit, static_argnames=("layers", "pool", "precision"))
@@ -125,7 +125,7 @@ def style_targets(
     precision: str = "float32",
 ) -> dict[str, Array]:
     """A / M_a of equation 4 for style pictures [lanes or 1, height, width, 3] of any size."""
-    activations = represent(params, images, layers, pool=pool, precision=precision)
+    activations = represent(params, images, layers, pool=pool, precision=precision, plain=True)
     return {layer: losses.style_representation(x, precision) for layer, x in activations.items()}
 
 
@@ -146,6 +146,8 @@ def blend(targets: Iterable[dict[str, Array]], weights: Iterable[float]) -> dict
     if len(shares) != len(targets):
         raise InputError(f"--style-blend: {len(shares)} weights for {len(targets)} style pictures; give one for each")
     check_weights("--style-blend", shares)
+    if len(targets) == 1:
+        return targets[0]
     shares = shares / shares.sum()
     return {
         layer: sum((v * target[layer] for v, target in zip(shares, targets, strict=True)), start=jnp.zeros(()))

@@ -1,5 +1,7 @@
 """Where the optimisation starts from."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -19,5 +21,10 @@ def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> j
     Returns:
       [height, width, 3] float32 RGB; not clipped to 0..1.
     """
-    noise = jax.random.normal(jax.random.key(seed), (height, width, 3), jnp.float32)
+    return _white_noise(jax.random.key(seed), height, width, deviation)
+
+
+@partial(jax.jit, static_argnames=("height", "width"))
+def _white_noise(key: jax.Array, height: int, width: int, deviation: float) -> jax.Array:
+    noise = jax.random.normal(key, (height, width, 3), jnp.float32)
     return (jnp.asarray(MEAN) + deviation * noise) / 255.0

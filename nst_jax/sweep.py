@@ -205,8 +205,7 @@ class Sweep:
             def choose(a: Array, b: Array) -> Array:
                 return jnp.where(fresh.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
-            # Copies, since the carry is donated: no buffer may be in it twice.
-            self.carry = jax.tree.map(jnp.copy, new) if self.carry is None else jax.tree.map(choose, new, self.carry)
+            self.carry = new if self.carry is None else jax.tree.map(choose, new, self.carry)
         self.carry = self._spread(self.carry, jax.tree.map(lambda _: P("lanes"), self.carry))
 
     def _slot_lanes(self) -> list[Lane]:

@@ -1,6 +1,7 @@
 """VGG-19's sixteen convolutions and five pools (Simonyan & Zisserman, arXiv 1409.1556, column E) as a Linen module."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -26,11 +27,13 @@ class VGG19(nn.Module):
       layers: names out of `nst_jax.layers.LAYERS`.
       pool: "avg", as in the paper, or "max", as the network was trained.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      plain: see `represent`.
     """
 
     layers: tuple[str, ...]
     pool: str = "avg"
     precision: str = "float32"
+    plain: bool = False
 
     @nn.compact
     def __call__(self, images: Array) -> dict[str, Array]:
@@ -43,7 +46,10 @@ class VGG19(nn.Module):
         x = (255.0 * images - mean) * scale  # zero padding comes after the subtraction, as in training
         activations = {}
         for name in LAYERS[: 1 + max(LAYERS.index(layer) for layer in self.layers)]:
-            x = pool2x2(x, self.pool) if name.startswith("pool") else _Convolution(self.precision, name=name)(x)
+            if name.startswith("pool"):
+                x = pool2x2(x, self.pool)
+            else:
+                x = _Convolution(self.precision, self.plain, name=name)(x)
             if name in self.layers:
                 activations[name] = x
         return activations
@@ -51,12 +57,15 @@ class VGG19(nn.Module):
 
 class _Convolution(nn.Module):
     precision: str
+    plain: bool
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         channels = CONVOLUTIONS[self.name or ""]
         kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
         bias = self.param("bias", nn.initializers.zeros, (channels[1],))
+        if self.plain:
+            return conv.plain3x3_relu(x, kernel, bias, self.precision)
         transformed = self.get_variable("transformed", "kernel")  # None unless `prepare` made one
         return conv.conv3x3_relu(x, kernel, bias, transformed, self.precision)
 
@@ -78,7 +87,13 @@ def pool2x2(x: Array, kind: str) -> Array:
 
 
 def represent(
-    params: Any, images: Array, layers: Iterable[str], *, pool: str = "avg", precision: str = "float32"
+    params: Any,
+    images: Array,
+    layers: Iterable[str],
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+    plain: bool = False,
 ) -> dict[str, Array]:
     """The activations F of the layers named, for one image or any number of them.
 
@@ -88,6 +103,8 @@ def represent(
       layers: names such as "conv4_2" or "pool1".
       pool: "avg" or "max".
       precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
+      plain: leaves every convolution to `lax.conv`, which compiles in a fraction of the time and runs more slowly on
+        CPU: for images that are represented once. It is as exact.
 
     Returns:
       {layer: [..., height', width', channels] float32}, in the network's order. Convolutions after their ReLU.
@@ -102,7 +119,7 @@ def represent(
     if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < 32:
         raise InputError(f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least 32")
     batch = images.reshape(-1, *images.shape[-3:])
-    activations = VGG19(layers, pool, precision).apply(params, batch)
+    activations = VGG19(layers, pool, precision, plain).apply(params, batch)
     assert isinstance(activations, dict)
     return {name: x.reshape(*images.shape[:-3], *x.shape[1:]) for name, x in activations.items()}
 
@@ -119,9 +136,14 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
     """
     deepest = max(map(LAYERS.index, check_layers(layers)))
     needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
-    transformed = {name: conv.transform(layer["kernel"]) for name, layer in needed.items()}
-    found = {name: {"kernel": kernel} for name, kernel in transformed.items() if kernel is not None}
-    return {**params, "params": needed, "transformed": found}
+    transformed = _transformed({name: layer["kernel"] for name, layer in needed.items()}, jax.default_backend())
+    return {**params, "params": needed, "transformed": transformed}
+
+
+@partial(jax.jit, static_argnums=1)
+def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, Array]]:
+    found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
+    return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 
 
 def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import os
 import sys
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,11 @@ def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
     )
 
 
+def sha256(name_or_path: str | os.PathLike = SHIPPED) -> str:
+    """Of a weights file's bytes, as 64 hexadecimal digits; raises InputError when it is absent."""
+    return _digest(_find(name_or_path))
+
+
 def save(
     path: str | os.PathLike,
     params: Params,
@@ -172,15 +178,19 @@ def _read(file: h5py.File) -> Params:
     found = hdf5.datasets(file)
     tables = [f"{layer}/kernel_table" for layer in CONVOLUTIONS]
     raise_problems(path, shape_problems({name: dataset.shape for name, dataset in found.items()}, optional=tables))
-    layers = {}
-    for layer, (incoming, outgoing) in CONVOLUTIONS.items():
+
+    def parameters(layer: str) -> dict[str, np.ndarray]:
+        incoming, outgoing = CONVOLUTIONS[layer]
         kernel, shape = found[f"{layer}/kernel"], (3, 3, incoming, outgoing)
         if f"{layer}/kernel_table" in found:
             table = hdf5.read(found[f"{layer}/kernel_table"], (256,), np.float32)
             values = table[hdf5.read(kernel, shape, np.uint8)]
         else:
             values = hdf5.read(kernel, shape, np.float32)
-        layers[layer] = {"kernel": values, "bias": hdf5.read(found[f"{layer}/bias"], (outgoing,), np.float32)}
+        return {"kernel": values, "bias": hdf5.read(found[f"{layer}/bias"], (outgoing,), np.float32)}
+
+    with ThreadPoolExecutor() as others:  # inflating and looking up need no interpreter
+        layers = dict(zip(CONVOLUTIONS, others.map(parameters, CONVOLUTIONS), strict=True))
     preprocessing = {name: hdf5.attribute(file, name, (3,), np.float32) for name in ("mean", "scale")}
     params = {"params": layers, "preprocessing": preprocessing}
     check_parameters(params, path)

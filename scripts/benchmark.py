@@ -3,8 +3,8 @@
 evaluation: seconds for an evaluation of equation 7 and its gradient inside the optimiser's loop, and peak memory, by
     size. Each figure is from a process of its own.
 lanes: evaluations of lanes per second by lanes a batch, and the program's memory.
-start: seconds from the start of the process to the first evaluation's record, without and with a cache of compiled
-    programs.
+start: seconds from the start of `nst-jax stylize` to its first step's record, with an empty cache of compiled programs
+    and with one that an earlier run filled, and seconds that `nst-jax stylize --help` takes.
 lockstep: evaluations that the lanes of a figure 3 used, and what a line search in lockstep would have used.
 
 Medians of several runs with their range; the runs alternate, since machines are noisy.
@@ -100,17 +100,33 @@ def _lanes(sizes: list[int], runs: int) -> list[dict]:
 def _start(sizes: list[int], runs: int) -> list[dict]:
     rows = []
     for size in sizes:
-        cold, warm = [], []
+        cold, warm, helped = [], [], []
         for _ in range(runs):
             with tempfile.TemporaryDirectory() as cache:
-                environment = {
-                    "JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-                }  # fmt: skip
                 for times in (cold, warm):
-                    before = time.time()
-                    times.append(_run_child("start", size, **environment)["first"] - before)
-        rows.append({"size": f"{size}x{size}", "cold s": _spread(cold), "warm s": _spread(warm)})
+                    output = Path(cache, "out.png")
+                    times.append(
+                        _seconds_until(
+                            " 1/1,", cache, "stylize", CONTENT, STYLE, "-o", output, "--size", size, "--steps", 1
+                        )
+                    )
+                helped.append(_seconds_until("--help", cache, "stylize", "--help"))
+        rows.append({"size": size, "cold s": _spread(cold), "warm s": _spread(warm), "--help s": _spread(helped)})
     return rows
+
+
+def _seconds_until(text: str, cache: str, *arguments: object) -> float:
+    """From the start of `nst-jax ARGUMENTS` to the line that holds `text`."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    program = "import sys; from nst_jax.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    before = time.perf_counter()
+    with subprocess.Popen(
+        command, env=environment | {"NST_JAX_CACHE": cache}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        found = [time.perf_counter() - before for line in process.stdout if text in line]
+    return found[0]
 
 
 def _lockstep(sizes: list[int], _runs: int) -> list[dict]:
@@ -134,19 +150,11 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     )
     goal = objective.Objective(params, targets, objective.weighting(np.full(lanes, 1e-3)))
     begin = jnp.stack([start.white_noise(seed, size, size) for seed in range(lanes)])
-    first: list[float] = []
-
-    def note(_progress: object) -> bool:
-        first.append(time.time())
-        return name == "start"
-
     before = time.perf_counter()
-    minimise.minimise(goal, begin, steps=1, callback=note)
+    minimise.minimise(goal, begin, steps=1)
     compiled = time.perf_counter() - before
-    if name == "start":
-        return {"first": first[0]}
     steps = max(3, min(minimise.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
-    carry = jax.tree.map(jnp.copy, minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER))
+    carry = minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER)
     carry, _ = minimise._program()(goal, carry, 1, optimizer=minimise.DEFAULT_OPTIMIZER)
     jax.block_until_ready(carry)
     before = time.perf_counter()

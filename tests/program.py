@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
@@ -38,9 +39,9 @@ def done(*arguments: object) -> Outcome:
     return outcome
 
 
-def separately(*arguments: object, **options) -> subprocess.CompletedProcess:
+def separately(*arguments: object, program: Sequence[str] = PROGRAM, **options) -> subprocess.CompletedProcess:
     """Runs `nst-jax ARGUMENTS` as a program of its own."""
-    command = [*PROGRAM, *map(str, arguments)]
+    command = [*program, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 

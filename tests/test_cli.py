@@ -431,20 +431,27 @@ def test_help_and_version():
     assert "(default: conv1_1,conv2_1,conv3_1,conv4_1,conv5_1)" in stylize
 
 
-@pytest.mark.parametrize("command", [["--help"], ["stylize", "--help"], ["--version"]])
+COMMANDS = (
+    "", "stylize", "reconstruct", "evaluate", "features", "sweep", "figure", "resume", "weights", "weights list",
+    "weights verify", "weights convert", "weights normalise", "weights fetch",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [*([*command.split(), "--help"] for command in COMMANDS), ["--version"]], ids=str)
 def test_help_is_quick_and_needs_no_unicode(command, tmp_path):
     """Nothing heavy is imported for it, and α is shown in some way even where standard output is ASCII."""
     script = (
         "import sys; from nst_jax import cli\ntry: cli.main()\n"
-        "finally: print(*{'jax', 'PIL', 'numpy', 'h5py', 'rich'} & set(sys.modules), file=sys.stderr)"
+        "finally: print(*{'jax', 'flax', 'optax', 'PIL', 'numpy', 'h5py', 'rich'} & {*sys.modules}, file=sys.stderr)"
     )
-    environment = {"PYTHONIOENCODING": "ascii"}
+    environment = {"PYTHONIOENCODING": "ascii", "NST_JAX_CACHE": str(tmp_path / "cache")}
     completed = subprocess.run(
         [sys.executable, "-c", script, *command], capture_output=True, text=True, env=environment, cwd=tmp_path,
         check=False,
     )  # fmt: skip
     assert (completed.returncode, completed.stderr) == (0, "\n")
     assert completed.stdout
+    assert not [*tmp_path.iterdir()]  # and nothing is kept
 
 
 def test_as_a_program_of_its_own(folder):

@@ -57,6 +57,15 @@ def test_value_and_input_gradient_equal_jax_in_float64(shape):
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("shape", [DIRECT[1], WINOGRAD[1]], ids=str)
+def test_the_plain_block_leaves_every_shape_to_jax(shape):
+    with jax.enable_x64(True):
+        x, kernel, bias, _ = arrays(*shape)
+        assert products(conv.plain3x3_relu, x, kernel, bias) == (1, 0)
+        found = jax.jit(conv.plain3x3_relu)(x, kernel, bias)
+        np.testing.assert_allclose(found, reference(x, kernel, bias), rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("direct", [True, False])
 def test_a_loop_gives_the_same_gradient(direct):
     x, kernel, bias, weights = arrays(*SMALL[direct], np.float32)

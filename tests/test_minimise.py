@@ -11,6 +11,7 @@ import scipy.optimize
 from nst_jax import minimise as module
 from nst_jax import objective, start
 from nst_jax.errors import InputError
+from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE, RUNNING
 from nst_jax.minimise import DEFAULT_OPTIMIZER, minimise
 from nst_jax.objective import Objective, Targets, Terms, weighting
@@ -63,6 +64,17 @@ def toy(target=0.5, wall=np.inf):
 
 
 TOY_IMAGES = np.zeros((2, 4, 4, 3), np.float32)
+
+
+@OPTIMIZERS
+def test_the_first_carry_has_buffers_of_its_own(optimizer):
+    """It is donated: a buffer in it twice, or one of the caller's, would be overwritten."""
+    begin = jnp.asarray(TOY_IMAGES)
+    if optimizer is ADAM:
+        optimizer = FirstOrder(ADAM)
+    carry = module.begin(toy(), begin, optimizer)
+    buffers = [leaf.unsafe_buffer_pointer() for leaf in [begin, *jax.tree.leaves(carry)]]
+    assert len({*buffers}) == len(buffers)
 
 
 @OPTIMIZERS

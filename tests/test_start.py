@@ -14,6 +14,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
     assert not np.any(first == other)
 
 
+def test_the_largest_seed_is_one():
+    assert np.all(np.isfinite(white_noise(2**32 - 1, 32, 32)))
+
+
 @pytest.mark.parametrize("deviation", [0.0, 1.0, 50.0])
 def test_mean_and_deviation_are_in_eight_bit_levels(deviation):
     levels = 255.0 * np.float64(white_noise(0, 200, 300, deviation))

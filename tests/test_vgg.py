@@ -141,6 +141,15 @@ def test_prepared_parameters_give_the_same(monkeypatch, params, backend):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("shape", [(32, 40, 3), (2, 33, 47, 3)])
+def test_plain_convolutions_give_the_same(params, shape):
+    image = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
+    found, expected = (vgg.represent(params, image, ("conv2_1", "pool2"), plain=plain) for plain in (True, False))
+    assert list(found) == list(expected)
+    for layer, activation in expected.items():
+        np.testing.assert_allclose(found[layer], activation, rtol=1e-4, atol=1e-2)
+
+
 def test_prepare_needs_layers_there_are(params):
     with pytest.raises(InputError, match=r"unknown layer 'conv6_1'"):
         vgg.prepare(params, ("conv6_1",))

@@ -29,3 +29,8 @@ LAYERS: tuple[str, ...] = _layers()
 
 CONVOLUTIONS: dict[str, tuple[int, int]] = _convolutions()
 """The 16 convolutions, in order: name -> (input channels, output channels). All are 3x3 with stride 1 and a bias."""
+
+
+def halvings(layer: str) -> int:
+    """How many pools there are up to and including this layer: its sides are the picture's, halved so often."""
+    return sum(name.startswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])

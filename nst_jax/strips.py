@@ -1,0 +1,280 @@
+"""What the losses need of a picture, with the network's first layers worked through in strips of rows.
+
+The layers nearest to the picture hold nearly all the memory of an evaluation: of about 300 activations a pixel, 210 are
+in the first two blocks. A *segment* of layers, worked through in strips, keeps only its input and what it hands on. Its
+gradient takes each strip once more: it computes the strip's activations again and pulls back the strip's share, as
+Chen et al. (arXiv 1604.06174) do with layers. The Gram matrices are sums over positions (equation 3), so they are
+summed over the strips before any gradient is asked for, and nothing is approximated: values and gradients are those of
+the whole picture, to rounding.
+
+A strip's own rows are computed from a *slab*, which has more rows on both sides, as many as the convolutions reach. All
+slabs lie within the picture and are of one height. At the picture's edges a slab ends where the picture does, so that
+the zero padding is the picture's; elsewhere it is wrong, and spoils rows beyond the strip's own, which are left out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from nst_jax import losses
+from nst_jax.layers import CONVOLUTIONS, LAYERS, halvings
+from nst_jax.vgg import VGG19, check_images, check_layers
+
+Array = jax.Array
+ENDS = ("pool2", "pool3", "pool4")
+"""The last layer of each segment. What lies behind the last one is left whole: it is a fiftieth of the memory."""
+
+
+class Statistics(NamedTuple):
+    """What the losses are made of; each has a leading axis of images."""
+
+    styles: dict[str, Array]
+    """G / M of equation 4, [images, N, N]."""
+    contents: dict[str, Array]
+    """Equation 1, [images]."""
+
+
+def statistics(
+    params: Any,
+    images: Array,
+    style_layers: Iterable[str],
+    content_targets: Mapping[str, Array],
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+    strips: tuple[int, ...] = (),
+) -> Statistics:
+    """The style representations and content losses of images.
+
+    Only the images are differentiated; where layers are worked through in strips, targets are frozen as parameters are.
+
+    Args:
+      params: as `vgg.represent` takes them.
+      images: [images, height, width, 3] float32 RGB, 0..1.
+      style_layers: names.
+      content_targets: P of equation 1, {layer: [images or 1, height', width', N]}.
+      pool, precision: see `vgg.represent`.
+      strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
+        as far as pool2, (8, 2) and two from there to pool3. A picture of few rows gets fewer.
+    """
+    styles = tuple(style_layers)
+    _, grams, contents = _through(params, images, styles, dict(content_targets), (), pool, precision, strips)
+    return Statistics({layer: gram / _positions(images, layer) for layer, gram in grams.items()}, contents)
+
+
+def activations(
+    params: Any,
+    images: Array,
+    layers: Iterable[str],
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+    strips: tuple[int, ...] = (),
+) -> dict[str, Array]:
+    """As `vgg.represent` of images [images, height, width, 3], with strips as in `statistics`."""
+    return _through(params, images, (), {}, check_layers(layers), pool, precision, strips).activations
+
+
+class _Segment(NamedTuple):
+    """A stretch of layers; static."""
+
+    after: str | None
+    """The layer whose activation is the input; None: that is the picture."""
+    kept: tuple[str, ...]
+    """Layers whose activations to hand on."""
+    styles: tuple[str, ...]
+    """Layers whose Gram matrices are wanted."""
+    contents: tuple[str, ...]
+    """Layers that have content targets."""
+    pool: str
+    precision: str
+    strips: int
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All that are wanted."""
+        return tuple(sorted({*self.kept, *self.styles, *self.contents}, key=LAYERS.index))
+
+    def stride(self, layer: str) -> int:
+        """How many rows of the input make one of this layer's."""
+        return 2 ** (halvings(layer) - (halvings(self.after) if self.after else 0))
+
+
+class _Found(NamedTuple):
+    """What comes out of a segment, or of the network; each with a leading axis of images."""
+
+    activations: dict[str, Array]
+    grams: dict[str, Array]
+    contents: dict[str, Array]
+
+
+def _through(
+    params: Any, images: Array, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
+    pool: str, precision: str, strips: tuple[int, ...],
+) -> _Found:  # fmt: skip
+    """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
+    check_images(images, pool, precision)
+    found = _Found({}, {}, {})
+    x, after, first = images, None, 0
+    for end, count in [*zip(ENDS, strips, strict=False), (LAYERS[-1], 1)]:
+        inside = LAYERS[first : LAYERS.index(end) + 1]
+        first += len(inside)
+        onward = any(layer in LAYERS[first:] for layer in (*styles, *targets, *kept))
+
+        def among(layers: Iterable[str], inside: tuple[str, ...] = inside) -> tuple[str, ...]:
+            return tuple(layer for layer in inside if layer in layers)
+
+        segment = _Segment(
+            after, among((*kept, end) if onward else kept), among(styles), among(targets), pool, precision, count
+        )
+        if segment.layers:
+            own_targets = {layer: targets[layer] for layer in segment.contents}
+            part = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
+            for have, new in zip(found, part, strict=True):
+                have.update(new)
+        if not onward:
+            break
+        x, after = found.activations[end], end
+    return _Found({layer: found.activations[layer] for layer in kept}, found.grams, found.contents)
+
+
+def _compute(
+    segment: _Segment,
+    params: Any,
+    x: Array,
+    targets: dict[str, Array],
+    own: Callable[[Array, str], Array] = lambda value, _: value,
+) -> _Found:
+    """What an input, or a slab of it, contributes; `own` puts zeros into the rows of a layer that are not the strip's.
+
+    The slab's targets are cut out of the picture's.
+    """
+    network = VGG19(segment.layers, segment.pool, segment.precision, segment.after)
+    found: dict[str, Array] = {layer: own(value, layer) for layer, value in dict(network.apply(params, x)).items()}
+    return _Found(
+        {layer: found[layer] for layer in segment.kept},
+        {layer: losses.gram_matrix(found[layer], segment.precision) for layer in segment.styles},
+        {layer: losses.content_loss(found[layer], own(target, layer)) for layer, target in targets.items()},
+    )
+
+
+class _Slab(NamedTuple):
+    """A strip with the rows around it that it depends on, of one image; rows are those of the segment's input."""
+
+    image: Array
+    start: Array
+    """Its first row."""
+    low: Array
+    high: Array
+    """The strip's own rows are from `low` to before `high`."""
+
+
+class _Slabs:
+    """How an input [images, height, width, channels] is cut into slabs."""
+
+    def __init__(self, segment: _Segment, shape: tuple[int, ...]) -> None:
+        images, height = shape[:2]
+        self.segment = segment
+        step = segment.stride(segment.layers[-1])  # no pool's window may be cut in two
+        self.halo = _reach(segment) + -_reach(segment) % step
+        self.strip = step * max(1, -(-height // (segment.strips * step)))
+        self.height = min(height, self.strip + 2 * self.halo + height % step)
+        self._last = height - self.height  # where a slab may start at the latest; a multiple of `step`
+        self._bottom = height
+        self._strips = -(-height // self.strip)
+        self.count = images * self._strips
+
+    def at(self, i: Array) -> _Slab:
+        """Slab number i of `count`."""
+        low = i % self._strips * self.strip
+        last = i % self._strips == self._strips - 1
+        start = jnp.clip(low - self.halo, 0, self._last)
+        return _Slab(i // self._strips, start, low, jnp.where(last, self._bottom, low + self.strip))
+
+    def cut(self, slab: _Slab, x: Array, layer: str | None = None) -> Array:
+        """A layer's, or the input's, rows of the slab: [1, rows, width, channels]; `x` may be one for all images."""
+        stride = self.segment.stride(layer) if layer else 1
+        image = slab.image if x.shape[0] > 1 else 0
+        shape = (1, self.height // stride, *x.shape[2:])
+        return lax.dynamic_slice(x, (image, slab.start // stride, 0, 0), shape)
+
+    def own(self, slab: _Slab, value: Array, layer: str) -> Array:
+        """The value [1, rows, width, channels] with zeros outside of the strip."""
+        stride = self.segment.stride(layer)
+        rows = slab.start // stride + jnp.arange(value.shape[1])
+        mine = (slab.low // stride <= rows) & (rows < slab.high // stride)
+        return jnp.where(mine[:, None, None], value, 0)
+
+
+def _reach(segment: _Segment) -> int:
+    """How many rows of the input beyond its own, on either side, a strip depends on."""
+    first = LAYERS.index(segment.after) + 1 if segment.after else 0
+    rows = 0
+    for layer in reversed(LAYERS[first : LAYERS.index(segment.layers[-1]) + 1]):
+        rows = rows + 1 if layer in CONVOLUTIONS else 2 * rows
+    return rows
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _cut(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> _Found:
+    """As `_compute`, in strips."""
+    slabs = _Slabs(segment, x.shape)
+
+    def body(i: Array, found: _Found) -> _Found:
+        slab = slabs.at(i)
+        part = _of_slab(slabs, slab, params, targets)(slabs.cut(slab, x))
+        return _Found(
+            {
+                layer: _add(found.activations[layer], value, slab.image, slab.start // segment.stride(layer))
+                for layer, value in part.activations.items()
+            },
+            {layer: _add(found.grams[layer], value, slab.image) for layer, value in part.grams.items()},
+            {layer: _add(found.contents[layer], value, slab.image) for layer, value in part.contents.items()},
+        )
+
+    shapes = jax.eval_shape(partial(_compute, segment), params, x, targets)
+    zeros: _Found = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+    return lax.fori_loop(0, slabs.count, body, zeros)
+
+
+def _forward(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> tuple[_Found, tuple]:
+    return _cut(segment, params, x, targets), (params, x, targets)
+
+
+def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[None, Array, None]:
+    params, x, targets = residuals
+    slabs = _Slabs(segment, x.shape)
+
+    def body(i: Array, gradient: Array) -> Array:
+        slab = slabs.at(i)
+        _, pull = jax.vjp(_of_slab(slabs, slab, params, targets), slabs.cut(slab, x))
+        of_image: _Found = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, slab.image, 1), cotangent)
+        activations = {layer: slabs.cut(slab, leaf, layer) for layer, leaf in cotangent.activations.items()}
+        return _add(gradient, pull(of_image._replace(activations=activations))[0], slab.image, slab.start)
+
+    return None, lax.fori_loop(0, slabs.count, body, jnp.zeros_like(x)), None
+
+
+_cut.defvjp(_forward, _backward)
+
+
+def _of_slab(slabs: _Slabs, slab: _Slab, params: Any, targets: dict[str, Array]) -> Callable[[Array], _Found]:
+    """From a slab of the input to what its strip contributes."""
+    own_targets = {layer: slabs.cut(slab, target, layer) for layer, target in targets.items()}
+    return lambda x: _compute(slabs.segment, params, x, own_targets, partial(slabs.own, slab))
+
+
+def _add(total: Array, part: Array, *corner: Array) -> Array:
+    """Adds in place."""
+    start = (*corner, *[0] * (total.ndim - len(corner)))
+    return lax.dynamic_update_slice(total, lax.dynamic_slice(total, start, part.shape) + part, start)
+
+
+def _positions(images: Array, layer: str) -> int:
+    """M, of a layer."""
+    height, width = (side >> halvings(layer) for side in images.shape[-3:-1])
+    return height * width

@@ -159,11 +159,12 @@ class LBFGS:
         scale = jnp.sqrt(jnp.where(taken, curvature, 1.0))
         slot = jnp.argmax(jnp.where(history.age < 0, jnp.iinfo(jnp.int32).max, history.age))
 
-        def put(ring: Array, new: Array) -> Array:
-            return ring.at[slot].set(jnp.where(taken, new, ring[slot]))
-
-        s_ring, y_ring = put(history.s, s / scale), put(history.y, y / scale)
-        s_new, y_new = s_ring[slot], y_ring[slot]
+        s_new = jnp.where(taken, s / scale, history.s[slot])
+        y_new = jnp.where(taken, y / scale, history.y[slot])
+        # The barriers have each ring written once, in place; fused into what reads them, they would be copied for each.
+        s_new, y_new = jax.lax.optimization_barrier((s_new, y_new))
+        rings = history.s.at[slot].set(s_new), history.y.at[slot].set(y_new)
+        s_ring, y_ring = jax.lax.optimization_barrier(rings)
         row, column, both = (
             _products(y_ring, s_new),
             _products(s_ring, y_new),

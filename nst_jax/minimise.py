@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -100,8 +101,7 @@ def minimise(
     started = time.perf_counter()
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
-    # Copies, since the carry is donated: no buffer may be in it twice, and none may be the caller's.
-    carry = jax.tree.map(jnp.copy, begin(objective, images, optimizer))
+    carry = _begin(objective, images, optimizer=optimizer)
     done, chunk, status = 0, 1, np.full(images.shape[0], RUNNING)
     while done < steps and np.any(status == RUNNING):
         count = min(chunk, steps - done, LONGEST_CHUNK)
@@ -157,6 +157,12 @@ def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimiz
     return Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
 
 
+@partial(jax.jit, static_argnames=("optimizer",))
+def _begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
+    # Copies, since the carry is donated: no buffer may be in it twice, and none may be the caller's.
+    return jax.tree.map(jnp.copy, begin(objective, images, optimizer))
+
+
 def advance(
     objective: Callable[[Array], Terms], carry: Carry, count: Array | int, optimizer: Optimizer
 ) -> tuple[Carry, Rows]:
@@ -196,6 +202,12 @@ def advance(
     )
     carry, rows, _ = jax.lax.while_loop(unfinished, body, (carry, rows, jnp.zeros((), jnp.int32)))
     return carry, rows
+
+
+def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
+    """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes."""
+    carry = jax.eval_shape(partial(begin, optimizer=optimizer), objective, images)
+    return _run.lower(objective, carry, 1, optimizer=optimizer).compile()
 
 
 _run = jax.jit(advance, static_argnames=("optimizer",), donate_argnames=("carry",))

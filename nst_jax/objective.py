@@ -12,7 +12,7 @@ import numpy as np
 from nst_jax import losses
 from nst_jax.errors import InputError
 from nst_jax.layers import halvings
-from nst_jax.strips import activations, statistics
+from nst_jax.strips import activations, for_values, statistics
 from nst_jax.vgg import check_layers
 
 Array = jax.Array
@@ -105,7 +105,7 @@ class Objective:
         return Terms(total, content_total, style_total, style, tv)
 
 
-@partial(jax.jit, static_argnames=("layers", "pool", "precision", "strips"))
+@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
 def content_targets(
     params: Any,
     images: Array,
@@ -113,13 +113,13 @@ def content_targets(
     *,
     pool: str = "avg",
     precision: str = "float32",
-    strips: tuple[int, ...] = (),
 ) -> dict[str, Array]:
     """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the size must be the optimised image's."""
+    strips = for_values(*images.shape[-3:-1])
     return activations(params, images, layers, pool=pool, precision=precision, strips=strips)
 
 
-@partial(jax.jit, static_argnames=("layers", "pool", "precision", "strips"))
+@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
 def style_targets(
     params: Any,
     images: Array,
@@ -127,10 +127,10 @@ def style_targets(
     *,
     pool: str = "avg",
     precision: str = "float32",
-    strips: tuple[int, ...] = (),
 ) -> dict[str, Array]:
     """A / M_a of equation 4 for style pictures [lanes or 1, height, width, 3] of any size."""
-    return statistics(params, images, check_layers(layers), {}, pool=pool, precision=precision, strips=strips).styles
+    layers, strips = check_layers(layers), for_values(*images.shape[-3:-1])
+    return statistics(params, images, layers, {}, pool=pool, precision=precision, strips=strips).styles
 
 
 def blend(targets: Iterable[dict[str, Array]], weights: Iterable[float]) -> dict[str, Array]:

@@ -48,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
         "weights",
         "network",
     )
+    command.add_argument(
+        "--memory", type=_bytes, metavar="SIZE",
+        help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
+    )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")

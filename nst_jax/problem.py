@@ -113,8 +113,7 @@ class Problem:
             spec(goal.targets.content, len(self._content_targets) > 1),
             spec(goal.targets.style, len(self._style_targets) > 1),
         )
-        params, weighting = spec(goal.params, False), spec(goal.weighting, True)
-        return Objective(params, targets, weighting, self._pool, self._precision)
+        return goal.replace(params=spec(goal.params, False), targets=targets, weighting=spec(goal.weighting, True))
 
     def starts(self, lanes: Sequence[Lane]) -> Array:
         """The start images, [lanes, height, width, 3] float32."""

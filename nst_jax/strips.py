@@ -1,7 +1,7 @@
 """What the losses need of a picture, with the network's first layers worked through in strips of rows.
 
-The layers nearest to the picture hold nearly all the memory of an evaluation: of about 300 activations a pixel, 210 are
-in the first two blocks. A *segment* of layers, worked through in strips, keeps only its input and what it hands on. Its
+The layers nearest to the picture hold nearly all the memory of an evaluation: of about 320 activations a pixel, 144 are
+in the first block and 72 in the second. A *segment* of layers, worked through in strips, keeps only its input and what it hands on. Its
 gradient takes each strip once more: it computes the strip's activations again and pulls back the strip's share, as
 Chen et al. (arXiv 1604.06174) do with layers. The Gram matrices are sums over positions (equation 3), so they are
 summed over the strips before any gradient is asked for, and nothing is approximated: values and gradients are those of
@@ -25,8 +25,29 @@ from nst_jax.layers import CONVOLUTIONS, LAYERS, halvings
 from nst_jax.vgg import VGG19, check_images, check_layers
 
 Array = jax.Array
-ENDS = ("pool2", "pool3", "pool4")
-"""The last layer of each segment. What lies behind the last one is left whole: it is a fiftieth of the memory."""
+ENDS = ("pool1", "pool2", "pool3", "pool4")
+"""The last layer of each segment: a block. The last block is left whole: it is a hundredth of the memory."""
+
+
+SLAB_PIXELS = 2**16
+"""About how many pixels' worth of layers to hold at once where only values are wanted."""
+
+
+def for_values(height: int, width: int) -> tuple[int, ...]:
+    """Strips for a picture that is evaluated without a gradient: it then takes little memory, whatever its size.
+
+    They depend on the size alone, so that targets do not depend on a machine's memory, not even by rounding.
+    """
+    counts = tuple(-(-height * width // (SLAB_PIXELS * share)) for share in _SHARES)
+    return counts if counts[0] > 1 else ()
+
+
+_SHARES = (1, 2, 2, 4)  # how many times less memory a pixel's worth of each segment's layers takes, about
+
+
+def by_rows(height: int, rows: int, segments: int) -> tuple[int, ...]:
+    """Strips that are `rows` high in the first segment, and as large in memory in as many segments as are asked for."""
+    return tuple(-(-height // (rows * share)) for share in _SHARES[:segments])
 
 
 class Statistics(NamedTuple):
@@ -59,7 +80,7 @@ def statistics(
       content_targets: P of equation 1, {layer: [images or 1, height', width', N]}.
       pool, precision: see `vgg.represent`.
       strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
-        as far as pool2, (8, 2) and two from there to pool3. A picture of few rows gets fewer.
+        as far as pool1, (8, 4) and four from there to pool2. A picture of few rows gets fewer.
     """
     styles = tuple(style_layers)
     _, grams, contents = _through(params, images, styles, dict(content_targets), (), pool, precision, strips)

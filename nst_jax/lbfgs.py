@@ -161,9 +161,11 @@ class LBFGS:
 
         s_new = jnp.where(taken, s / scale, history.s[slot])
         y_new = jnp.where(taken, y / scale, history.y[slot])
-        # The barriers have each ring written once, in place; fused into what reads them, they would be copied for each.
         s_new, y_new = jax.lax.optimization_barrier((s_new, y_new))
-        rings = history.s.at[slot].set(s_new), history.y.at[slot].set(y_new)
+        # Elementwise, and behind a barrier, so that each ring is written once, in place: XLA for CPU copies it whole
+        # for an update by index, and again for each of the products that read it.
+        here = (jnp.arange(self.history) == slot).reshape(-1, *[1] * s.ndim)
+        rings = jnp.where(here, s_new, history.s), jnp.where(here, y_new, history.y)
         s_ring, y_ring = jax.lax.optimization_barrier(rings)
         row, column, both = (
             _products(y_ring, s_new),

@@ -153,7 +153,12 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     group.add_argument("--dry-run", action="store_true", help="tell the lanes, batches, memory and time, and stop")
     group.add_argument("--force", action="store_true", help="overwrite a run that is in the folder")
     group.add_argument("--batch", type=int, metavar="LANES", help="lanes at once (default: what fits and is fast)")
-    group.add_argument("--memory", type=_bytes, metavar="SIZE", help="memory to use on a device, e.g. 4GB")
+    group.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help="memory to use on a device, e.g. 4GB (default: most of what is free)",
+    )
     group.add_argument(
         "--tolerance", type=float, default=0.0, metavar="FLOAT",
         help="end a lane whose loss fell by less than this part in 20 evaluations (default: 0, never)",

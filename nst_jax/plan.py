@@ -23,7 +23,7 @@ PROCESS_BYTES = 500_000_000
 """What a process on CPU takes beside its program's data: Python, JAX, compiling, reading pictures."""
 
 _SEGMENTS_AND_ROWS = ((1, 64), (2, 64), (2, 32), (3, 64), (4, 64), (4, 32), (4, 16))  # the fastest first
-_REST = (2750, 1500, 1000, 600, 300)  # bytes a pixel outside of slabs, by how many segments are cut (measured)
+_REST = (2750, 1500, 1060, 600, 300)  # bytes a pixel outside of slabs, by how many segments are cut (measured)
 _SLAB = ((1400, 2), (700, 4), (700, 16), (350, 32))  # of each segment: bytes a pixel in a slab; rows around a strip
 
 
@@ -101,7 +101,8 @@ def cut_to_fit(goal: Objective, images: jax.Array, optimizer: Optimizer, memory:
     def needed(cuts: Cuts) -> int:
         return _bytes(minimise.program(goal.replace(strips=cuts), images, optimizer))
 
-    arguments = sum(leaf.nbytes for leaf in jax.tree.leaves((goal, jax.eval_shape(optimizer.init, images))))
+    given = jax.tree.leaves((goal, jax.eval_shape(optimizer.init, images)))
+    arguments = sum(leaf.size * leaf.dtype.itemsize for leaf in given)
     if 2 * (arguments + images.shape[0] * _temporaries(height, width, goal.strips)) <= limit:
         return goal  # without doubt, and without compiling twice
     return goal.replace(strips=_cut(needed, needed(goal.strips), goal.strips, height, width, limit)[0])

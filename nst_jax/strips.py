@@ -1,15 +1,11 @@
 """What the losses need of a picture, with the network's first layers worked through in strips of rows.
 
 The layers nearest to the picture hold nearly all the memory of an evaluation: of about 320 activations a pixel, 144 are
-in the first block and 72 in the second. A *segment* of layers, worked through in strips, keeps only its input and what it hands on. Its
-gradient takes each strip once more: it computes the strip's activations again and pulls back the strip's share, as
-Chen et al. (arXiv 1604.06174) do with layers. The Gram matrices are sums over positions (equation 3), so they are
-summed over the strips before any gradient is asked for, and nothing is approximated: values and gradients are those of
-the whole picture, to rounding.
-
-A strip's own rows are computed from a *slab*, which has more rows on both sides, as many as the convolutions reach. All
-slabs lie within the picture and are of one height. At the picture's edges a slab ends where the picture does, so that
-the zero padding is the picture's; elsewhere it is wrong, and spoils rows beyond the strip's own, which are left out.
+in the first block and 72 in the second. A *segment* of layers, worked through in strips, keeps only its input and what
+it hands on. Its gradient takes each strip once more: it computes the strip's activations again and pulls back the
+strip's share, as Chen et al. (arXiv 1604.06174) do with layers. The Gram matrices are sums over positions (equation 3),
+so they are summed over the strips before any gradient is asked for, and nothing is approximated: values and gradients
+are those of the whole picture, to rounding.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +17,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from nst_jax import losses
-from nst_jax.layers import CONVOLUTIONS, LAYERS, halvings
+from nst_jax.layers import LAYERS, halvings
+from nst_jax.slabs import Slab, Slabs
 from nst_jax.vgg import VGG19, check_images, check_layers
 
 Array = jax.Array
@@ -32,6 +29,8 @@ ENDS = ("pool1", "pool2", "pool3", "pool4")
 SLAB_PIXELS = 2**16
 """About how many pixels' worth of layers to hold at once where only values are wanted."""
 
+_SHARES = (1, 2, 2, 4)  # how many times less memory than the first segment's layers those of each take, about
+
 
 def for_values(height: int, width: int) -> tuple[int, ...]:
     """Strips for a picture that is evaluated without a gradient: it then takes little memory, whatever its size.
@@ -40,9 +39,6 @@ def for_values(height: int, width: int) -> tuple[int, ...]:
     """
     counts = tuple(-(-height * width // (SLAB_PIXELS * share)) for share in _SHARES)
     return counts if counts[0] > 1 else ()
-
-
-_SHARES = (1, 2, 2, 4)  # how many times less memory a pixel's worth of each segment's layers takes, about
 
 
 def by_rows(height: int, rows: int, segments: int) -> tuple[int, ...]:
@@ -120,10 +116,6 @@ class _Segment(NamedTuple):
         """All that are wanted."""
         return tuple(sorted({*self.kept, *self.styles, *self.contents}, key=LAYERS.index))
 
-    def stride(self, layer: str) -> int:
-        """How many rows of the input make one of this layer's."""
-        return 2 ** (halvings(layer) - (halvings(self.after) if self.after else 0))
-
 
 class _Found(NamedTuple):
     """What comes out of a segment, or of the network; each with a leading axis of images."""
@@ -183,74 +175,17 @@ def _compute(
     )
 
 
-class _Slab(NamedTuple):
-    """A strip with the rows around it that it depends on, of one image; rows are those of the segment's input."""
-
-    image: Array
-    start: Array
-    """Its first row."""
-    low: Array
-    high: Array
-    """The strip's own rows are from `low` to before `high`."""
-
-
-class _Slabs:
-    """How an input [images, height, width, channels] is cut into slabs."""
-
-    def __init__(self, segment: _Segment, shape: tuple[int, ...]) -> None:
-        images, height = shape[:2]
-        self.segment = segment
-        step = segment.stride(segment.layers[-1])  # no pool's window may be cut in two
-        self.halo = _reach(segment) + -_reach(segment) % step
-        self.strip = step * max(1, -(-height // (segment.strips * step)))
-        self.height = min(height, self.strip + 2 * self.halo + height % step)
-        self._last = height - self.height  # where a slab may start at the latest; a multiple of `step`
-        self._bottom = height
-        self._strips = -(-height // self.strip)
-        self.count = images * self._strips
-
-    def at(self, i: Array) -> _Slab:
-        """Slab number i of `count`."""
-        low = i % self._strips * self.strip
-        last = i % self._strips == self._strips - 1
-        start = jnp.clip(low - self.halo, 0, self._last)
-        return _Slab(i // self._strips, start, low, jnp.where(last, self._bottom, low + self.strip))
-
-    def cut(self, slab: _Slab, x: Array, layer: str | None = None) -> Array:
-        """A layer's, or the input's, rows of the slab: [1, rows, width, channels]; `x` may be one for all images."""
-        stride = self.segment.stride(layer) if layer else 1
-        image = slab.image if x.shape[0] > 1 else 0
-        shape = (1, self.height // stride, *x.shape[2:])
-        return lax.dynamic_slice(x, (image, slab.start // stride, 0, 0), shape)
-
-    def own(self, slab: _Slab, value: Array, layer: str) -> Array:
-        """The value [1, rows, width, channels] with zeros outside of the strip."""
-        stride = self.segment.stride(layer)
-        rows = slab.start // stride + jnp.arange(value.shape[1])
-        mine = (slab.low // stride <= rows) & (rows < slab.high // stride)
-        return jnp.where(mine[:, None, None], value, 0)
-
-
-def _reach(segment: _Segment) -> int:
-    """How many rows of the input beyond its own, on either side, a strip depends on."""
-    first = LAYERS.index(segment.after) + 1 if segment.after else 0
-    rows = 0
-    for layer in reversed(LAYERS[first : LAYERS.index(segment.layers[-1]) + 1]):
-        rows = rows + 1 if layer in CONVOLUTIONS else 2 * rows
-    return rows
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _cut(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> _Found:
     """As `_compute`, in strips."""
-    slabs = _Slabs(segment, x.shape)
+    slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
 
     def body(i: Array, found: _Found) -> _Found:
         slab = slabs.at(i)
-        part = _of_slab(slabs, slab, params, targets)(slabs.cut(slab, x))
+        part = _of_slab(segment, slabs, slab, params, targets)(slabs.cut(slab, x))
         return _Found(
             {
-                layer: _add(found.activations[layer], value, slab.image, slab.start // segment.stride(layer))
+                layer: _add(found.activations[layer], value, slab.image, slab.start // slabs.stride(layer))
                 for layer, value in part.activations.items()
             },
             {layer: _add(found.grams[layer], value, slab.image) for layer, value in part.grams.items()},
@@ -268,11 +203,11 @@ def _forward(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]
 
 def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[None, Array, None]:
     params, x, targets = residuals
-    slabs = _Slabs(segment, x.shape)
+    slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
 
     def body(i: Array, gradient: Array) -> Array:
         slab = slabs.at(i)
-        _, pull = jax.vjp(_of_slab(slabs, slab, params, targets), slabs.cut(slab, x))
+        _, pull = jax.vjp(_of_slab(segment, slabs, slab, params, targets), slabs.cut(slab, x))
         of_image: _Found = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, slab.image, 1), cotangent)
         activations = {layer: slabs.cut(slab, leaf, layer) for layer, leaf in cotangent.activations.items()}
         return _add(gradient, pull(of_image._replace(activations=activations))[0], slab.image, slab.start)
@@ -283,10 +218,12 @@ def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[N
 _cut.defvjp(_forward, _backward)
 
 
-def _of_slab(slabs: _Slabs, slab: _Slab, params: Any, targets: dict[str, Array]) -> Callable[[Array], _Found]:
+def _of_slab(
+    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, Array]
+) -> Callable[[Array], _Found]:
     """From a slab of the input to what its strip contributes."""
     own_targets = {layer: slabs.cut(slab, target, layer) for layer, target in targets.items()}
-    return lambda x: _compute(slabs.segment, params, x, own_targets, partial(slabs.own, slab))
+    return lambda x: _compute(segment, params, x, own_targets, partial(slabs.own, slab))
 
 
 def _add(total: Array, part: Array, *corner: Array) -> Array:

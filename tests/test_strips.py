@@ -1,4 +1,4 @@
-"""Strips: the values and gradients of the whole picture, in float64, for every way to cut; and geometry on its own."""
+"""Strips: the values and gradients of the whole picture, in float64, for every way to cut."""
 
 from functools import partial
 
@@ -6,13 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from nst_jax import losses, objective, strips
-from nst_jax.layers import CONVOLUTIONS, LAYERS, halvings
+from nst_jax.layers import CONVOLUTIONS, halvings
 from nst_jax.minimise import minimise
 from nst_jax.objective import Objective, Targets, weighting
 from nst_jax.vgg import prepare, represent
@@ -146,31 +144,3 @@ def test_targets_in_strips(params64, monkeypatch):
     assert_the_same(objective.content_targets(params64, images, layers), whole)
     found = objective.style_targets(params64, images, layers)
     assert_the_same(found, {layer: losses.style_representation(value) for layer, value in whole.items()})
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    height=st.integers(32, 500),
-    count=st.integers(2, 40),
-    lanes=st.integers(1, 3),
-    after=st.sampled_from([None, "pool1", "pool3"]),
-    last=st.integers(0, 5),
-)
-def test_slabs_cover_the_picture_once(height, count, lanes, after, last):
-    """Every row belongs to one strip, and each slab has the rows that its strip depends on, or ends at the picture."""
-    first = LAYERS.index(after) + 1 if after else 0
-    segment = strips._Segment(after, (LAYERS[first + last],), (), (), "avg", "float32", count)
-    slabs = strips._Slabs(segment, (lanes, height, 32, 3))
-    step = segment.stride(LAYERS[first + last])
-    reach = strips._reach(segment)
-    owned = []
-    for i in range(slabs.count):
-        image, begin, low, high = (int(x) for x in slabs.at(np.int32(i)))
-        end = begin + slabs.height
-        owned += [(image, row) for row in range(low, high)]
-        assert 0 <= begin <= max(0, low - reach) or begin == 0
-        assert min(height, high + reach) <= end <= height
-        assert begin % step == low % step == 0
-        assert high == height or high % step == 0
-        assert height - end == 0 or (end - begin) // step == slabs.height // step
-    assert owned == [(image, row) for image in range(lanes) for row in range(height)]

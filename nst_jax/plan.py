@@ -19,8 +19,8 @@ Cuts = tuple[int, ...]
 CPU_PIXELS = 4 * 128 * 128
 """Pixels a batch on CPU: larger ones were no faster for each lane (see docs/speed.md), and take more memory."""
 SHARE_OF_MEMORY = 0.8
-PROCESS_BYTES = 500_000_000
-"""What a process on CPU takes beside its program's data: Python, JAX, compiling, reading pictures."""
+PROCESS_BYTES = 1_000_000_000
+"""What a process on CPU takes beside its program: Python, JAX, reading, compiling; 0.65 to 0.8 GB were measured."""
 
 _SEGMENTS_AND_ROWS = ((1, 64), (2, 64), (2, 32), (3, 64), (4, 64), (4, 32), (4, 16))  # the fastest first
 _REST = (2750, 1500, 1060, 600, 300)  # bytes a pixel outside of slabs, by how many segments are cut (measured)

@@ -227,7 +227,7 @@ def test_memory_is_bounded_by_strips(inputs, tmp_path):
     """To the same picture, but for rounding; the bound leaves 50 MB to the program, and then 1 MB."""
     larger = (*FEW, "--size", 256, "--steps", 3, "--history", 2, "--init", "content")
     made = {}
-    for name, options in (("whole.png", ()), ("strips.png", ("--memory", "550MB"))):
+    for name, options in (("whole.png", ()), ("strips.png", ("--memory", "1050MB"))):
         done("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / name, *larger, *options)
         made[name] = tmp_path / name
     assert about(made["whole.png"])["strips"] == []
@@ -242,7 +242,7 @@ def test_memory_is_bounded_by_strips(inputs, tmp_path):
         tmp_path / "no.png",
         *larger,
         "--memory",
-        "501MB",
+        "1001MB",
     )
     assert_refused(outcome, "memory: ", " GB are allowed", "--size")
     assert not (tmp_path / "no.png").exists()

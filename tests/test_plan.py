@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from small_sweep import LANES, OPTIMIZER, lane, problem
 
-from nst_jax import minimise, objective, plan
+from nst_jax import minimise, objective, plan, vgg
 from nst_jax.errors import InputError
 from nst_jax.sweep import Sweep
 
@@ -129,7 +129,8 @@ def test_a_lane_that_does_not_fit_is_cut(devices):
 
 def test_a_picture_s_program(params, picture):
     """Of real programs: whole where that fits, then in strips that do fit, then refused with the least it takes."""
-    image = jnp.asarray(picture("photograph", 128, 64))[None]
+    image = jnp.asarray(picture("photograph", 256, 128))[None]
+    params = vgg.prepare(params, ("conv2_1",))
     targets = objective.Targets({}, objective.style_targets(params, image, ("conv2_1",)))
     weights = objective.weighting(0.0, 1.0, content_layers=(), style_layers=("conv2_1",))
     goal = objective.Objective(params, targets, weights)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ Cuts = tuple[int, ...]
 
 CPU_PIXELS = 4 * 128 * 128
 """Pixels a batch on CPU: larger ones were no faster for each lane (see docs/speed.md), and take more memory."""
+LARGE = 2**20
+"""Pixels from which a picture is always cut on CPU: in strips it is no slower, and takes little more than half."""
 SHARE_OF_MEMORY = 0.8
 PROCESS_BYTES = 1_000_000_000
 """What a process on CPU takes beside its program: Python, JAX, reading, compiling; 0.65 to 0.8 GB were measured."""
@@ -63,6 +66,7 @@ def choose(
     limit = _free() if memory is None else memory
     on_cpu = devices[0].platform == "cpu"
     height, width = make(count, cuts).problem.shape[:2]
+    cuts = cuts or _usual(height, width)
     each = -(-batch // count) if batch else (max(1, CPU_PIXELS // (height * width)) if on_cpu else lanes)
     each = min(each, -(-lanes // count))
     while True:
@@ -85,8 +89,8 @@ def choose(
     return Plan(each * count, count, needed, cuts), programs[cuts]
 
 
-def cut_to_fit(goal: Objective, images: jax.Array, optimizer: Optimizer, memory: int | None = None) -> Objective:
-    """The objective, cut into strips if its minimisation from `images` would not fit into memory whole.
+def cut_to_fit(goal: Objective, images: Any, optimizer: Optimizer, memory: int | None = None) -> Objective:
+    """The objective, cut into strips if it is large, or if its minimisation from `images` would not fit into memory.
 
     Args:
       images: [lanes, height, width, 3]; only their shape counts.
@@ -97,15 +101,16 @@ def cut_to_fit(goal: Objective, images: jax.Array, optimizer: Optimizer, memory:
     """
     limit = _free() if memory is None else memory
     height, width = images.shape[-3:-1]
+    goal = replace(goal, strips=_usual(height, width))
 
     def needed(cuts: Cuts) -> int:
-        return _bytes(minimise.program(goal.replace(strips=cuts), images, optimizer))
+        return _bytes(minimise.program(replace(goal, strips=cuts), images, optimizer))
 
     given = jax.tree.leaves((goal, jax.eval_shape(optimizer.init, images)))
     arguments = sum(leaf.size * leaf.dtype.itemsize for leaf in given)
     if 2 * (arguments + images.shape[0] * _temporaries(height, width, goal.strips)) <= limit:
         return goal  # without doubt, and without compiling twice
-    return goal.replace(strips=_cut(needed, needed(goal.strips), goal.strips, height, width, limit)[0])
+    return replace(goal, strips=_cut(needed, needed(goal.strips), goal.strips, height, width, limit)[0])
 
 
 def _cut(
@@ -117,7 +122,7 @@ def _cut(
     """
     ladder = dict.fromkeys(strips.by_rows(height, rows, segments) for segments, rows in _SEGMENTS_AND_ROWS)
     start, least = (cuts, needed), needed
-    for more in ladder:
+    for more in [more for more in ladder if _temporaries(height, width, more) < _temporaries(height, width, cuts)]:
         if needed <= limit:
             break
         guess = start[1] - _temporaries(height, width, start[0]) + _temporaries(height, width, more)
@@ -130,6 +135,11 @@ def _cut(
             "a smaller --size or --history takes less"
         )
     return cuts, needed
+
+
+def _usual(height: int, width: int) -> Cuts:
+    large = jax.default_backend() == "cpu" and height * width >= LARGE
+    return strips.by_rows(height, 64, 2) if large else ()
 
 
 def _temporaries(height: int, width: int, cuts: Cuts) -> float:

@@ -1,6 +1,7 @@
 """What a sweep's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -113,7 +114,8 @@ class Problem:
             spec(goal.targets.content, len(self._content_targets) > 1),
             spec(goal.targets.style, len(self._style_targets) > 1),
         )
-        return goal.replace(params=spec(goal.params, False), targets=targets, weighting=spec(goal.weighting, True))
+        params, weighting = spec(goal.params, False), spec(goal.weighting, True)
+        return replace(goal, params=params, targets=targets, weighting=weighting)
 
     def starts(self, lanes: Sequence[Lane]) -> Array:
         """The start images, [lanes, height, width, 3] float32."""

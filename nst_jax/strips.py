@@ -167,7 +167,9 @@ def _compute(
     The slab's targets are cut out of the picture's.
     """
     network = VGG19(segment.layers, segment.pool, segment.precision, segment.after)
-    found: dict[str, Array] = {layer: own(value, layer) for layer, value in dict(network.apply(params, x)).items()}
+    represented = network.apply(params, x)
+    assert isinstance(represented, dict)
+    found: dict[str, Array] = {layer: own(value, layer) for layer, value in represented.items()}
     return _Found(
         {layer: found[layer] for layer in segment.kept},
         {layer: losses.gram_matrix(found[layer], segment.precision) for layer in segment.styles},

@@ -9,6 +9,7 @@ sweep that was interrupted and resumed takes the same course, to the same bytes.
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -199,7 +200,7 @@ class Sweep:
 
     def _place(self, fresh: np.ndarray) -> None:
         """Puts the slots' objective on the devices, and start images into the slots that are `fresh`."""
-        goal = self.problem.objective(self._slot_lanes()).replace(strips=self._strips)
+        goal = replace(self.problem.objective(self._slot_lanes()), strips=self._strips)
         self._objective = self._spread(goal, self.problem.specs(goal))
         if fresh.any():
             new = self.template()

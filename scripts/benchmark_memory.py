@@ -72,7 +72,9 @@ def _ours(kind: str, size: int, rows: int, segments: int) -> float:
     goal = objective.Objective(params, targets, objective.weighting(), strips=strips.by_rows(size, rows or 1, segments))
     if kind == "optimiser":
         times: list[float] = []
-        minimise.minimise(goal, image, steps=4, every=1, callback=lambda p: times.append(p.records[-1].seconds))
+        minimise.minimise(
+            goal, jnp.asarray(image), steps=4, every=1, callback=lambda p: times.append(p.records[-1].seconds)
+        )
         return (times[-1] - times[0]) / (len(times) - 1)
     evaluate = jax.jit(jax.value_and_grad(lambda image, goal: jnp.sum(goal(image).total)))
     jax.block_until_ready(evaluate(image, goal))

@@ -223,6 +223,7 @@ def test_save_every_writes_numbered_pictures(stylize, plain):
     assert about(sixth) == about(output)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_strips(inputs, tmp_path):
     """To the same picture, but for rounding; the bound leaves 50 MB to the program, and then 1 MB."""
     larger = (*FEW, "--size", 256, "--steps", 3, "--history", 2, "--init", "content")

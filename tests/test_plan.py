@@ -125,8 +125,10 @@ def test_a_lane_that_does_not_fit_is_cut(devices):
     deepest = choose(20, devices, memory=54)
     assert (deepest.batch, deepest.strips) == (devices, (8, 4, 4, 2))
     assert choose(20, devices, cuts=(7, 2)).strips == (7, 2)
+    assert choose(20, devices, 1024).strips == (16, 8)  # large enough to be cut at once
 
 
+@pytest.mark.slow
 def test_a_picture_s_program(params, picture):
     """Of real programs: whole where that fits, then in strips that do fit, then refused with the least it takes."""
     image = jnp.asarray(picture("photograph", 256, 128))[None]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import __version__, assemble, files, images, measures, objective, weights
+from nst_jax import __version__, assemble, files, images, measures, objective, plan, weights
 from nst_jax.conventions import PAPER
 from nst_jax.errors import INTERRUPTED, InputError
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE
@@ -21,12 +21,13 @@ from nst_jax.minimise import Progress, Result, minimise
 from nst_jax.objective import Objective, Targets
 from nst_jax.progress import Reporter, interruptible
 from nst_jax.settings import Settings
+from nst_jax.strips import for_values
 from nst_jax.vgg import prepare
 
 
 def stylize(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, save_every: int | None, quiet: bool,
-    as_json: bool,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
+    save_every: int | None, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
     if save_every is not None and save_every < 1:
@@ -48,7 +49,9 @@ def stylize(
         settings.pool,
         settings.precision,
     )
-    text = {"nst_jax": json.dumps(_provenance(content, style, settings), ensure_ascii=False)}
+    goal = plan.cut_to_fit(goal, begin[None], assemble.optimizer_of(settings), plan.of_process(memory))
+    made_from = _provenance(content, style, settings) | {"strips": goal.strips}
+    text = {"nst_jax": json.dumps(made_from, ensure_ascii=False)}
 
     def save(path: Path, image: Any) -> None:
         images.write_image(path, np.asarray(image), text)
@@ -127,7 +130,7 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     targets = Targets(
         assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)
     )
-    goal = Objective(params, targets, weighting, settings.pool, settings.precision)
+    goal = Objective(params, targets, weighting, settings.pool, settings.precision, for_values(height, width))
     terms = jax.device_get(jax.jit(Objective.__call__)(goal, picture[None]))
     report = _losses(terms, settings, (height, width))
     if with_measures:

@@ -57,13 +57,17 @@ def _conv3x3_relu(x: Array, kernel: Array, bias: Array, transformed: Transformed
     if _takes_winograd(x.shape, kernel.shape):
         transformed = _transform(kernel) if transformed is None else transformed
         return _winograd_forward(x, transformed.forward, bias)
-    return plain3x3_relu(x, kernel, bias, precision)
+    return _bias_and_relu(_direct(x, kernel, precision), bias)
 
 
 def plain3x3_relu(x: Array, kernel: Array, bias: Array, precision: str = "float32") -> Array:
-    """As `conv3x3_relu`, without Winograd's method whatever the shape, and with JAX's own gradients."""
+    """As `conv3x3_relu`, by `lax.conv` whatever the shape, and with JAX's own gradients."""
+    return _bias_and_relu(_lax_conv(x, kernel, precision), bias)
+
+
+def _bias_and_relu(y: Array, bias: Array) -> Array:
     # The barrier lets the ReLU be computed once, not again in every consumer.
-    return lax.optimization_barrier(jnp.maximum(_direct(x, kernel, precision) + bias, 0))
+    return lax.optimization_barrier(jnp.maximum(y + bias, 0))
 
 
 def transform(kernel: Array) -> Transformed | None:
@@ -111,6 +115,10 @@ def _winograd_backward(cotangent: Array, y: Array, transformed: Transformed) -> 
 def _direct(x: Array, kernel: Array, precision: str) -> Array:
     if jax.default_backend() == "cpu" and min(kernel.shape[2:]) < FEWEST_CHANNELS:
         return _from_columns(x, kernel) if kernel.shape[2] < kernel.shape[3] else _to_columns(x, kernel)
+    return _lax_conv(x, kernel, precision)
+
+
+def _lax_conv(x: Array, kernel: Array, precision: str) -> Array:
     return lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision(precision)
     )

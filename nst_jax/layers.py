@@ -37,7 +37,11 @@ def channels_of(layer: str) -> int:
     return CONVOLUTIONS[[name for name in earlier if name in CONVOLUTIONS][-1]][1]
 
 
+def halvings(layer: str) -> int:
+    """How many pools there are up to and including this layer: its sides are the picture's, halved so often."""
+    return sum(name.startswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
+
+
 def positions_of(layer: str, height: int, width: int) -> int:
-    """The positions of a layer for a picture of height x width pixels; each pool halves both, rounding down."""
-    pools = sum(name.startswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
-    return (height >> pools) * (width >> pools)
+    """M: the positions of a layer for a picture of height x width pixels; each pool halves both, rounding down."""
+    return (height >> halvings(layer)) * (width >> halvings(layer))

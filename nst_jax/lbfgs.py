@@ -159,11 +159,14 @@ class LBFGS:
         scale = jnp.sqrt(jnp.where(taken, curvature, 1.0))
         slot = jnp.argmax(jnp.where(history.age < 0, jnp.iinfo(jnp.int32).max, history.age))
 
-        def put(ring: Array, new: Array) -> Array:
-            return ring.at[slot].set(jnp.where(taken, new, ring[slot]))
-
-        s_ring, y_ring = put(history.s, s / scale), put(history.y, y / scale)
-        s_new, y_new = s_ring[slot], y_ring[slot]
+        s_new = jnp.where(taken, s / scale, history.s[slot])
+        y_new = jnp.where(taken, y / scale, history.y[slot])
+        s_new, y_new = jax.lax.optimization_barrier((s_new, y_new))
+        # Elementwise, and behind a barrier, so that each ring is written once, in place: XLA for CPU copies it whole
+        # for an update by index, and again for each of the products that read it.
+        here = (jnp.arange(self.history) == slot).reshape(-1, *[1] * s.ndim)
+        rings = jnp.where(here, s_new, history.s), jnp.where(here, y_new, history.y)
+        s_ring, y_ring = jax.lax.optimization_barrier(rings)
         row, column, both = (
             _products(y_ring, s_new),
             _products(s_ring, y_new),

@@ -201,6 +201,12 @@ def advance(
     return carry, rows
 
 
+def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
+    """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes."""
+    carry = jax.eval_shape(partial(begin, optimizer=optimizer), objective, images)
+    return _program().lower(objective, carry, 1, optimizer=optimizer).compile()
+
+
 @cache
 def _program() -> Any:
     """`advance` under jit; made when it is first needed, since its options depend on the backend."""

@@ -11,7 +11,9 @@ import numpy as np
 
 from nst_jax import losses
 from nst_jax.errors import InputError
-from nst_jax.vgg import check_layers, represent
+from nst_jax.layers import halvings
+from nst_jax.strips import activations, for_values, statistics
+from nst_jax.vgg import check_layers
 
 Array = jax.Array
 CONTENT_LAYER = "conv4_2"
@@ -61,6 +63,8 @@ class Objective:
     weighting: Weighting
     pool: str = flax.struct.field(pytree_node=False, default="avg")
     precision: str = flax.struct.field(pytree_node=False, default="float32")
+    strips: tuple[int, ...] = flax.struct.field(pytree_node=False, default=())
+    """See `strips.statistics`: the same values and gradients in less memory."""
 
     def __call__(self, images: Array) -> Terms:
         """Equation 7 and its parts.
@@ -81,19 +85,18 @@ class Objective:
         ):
             if set(have) != set(want):
                 raise InputError(f"{kind} layers: targets are of {sorted(have)}, weights of {sorted(want)}; must agree")
-        layers = {*targets.content, *targets.style}
-        activations = represent(self.params, images, layers, pool=self.pool, precision=self.precision)
         for layer, target in targets.content.items():
-            if target.shape[1:] != activations[layer].shape[1:]:
-                sizes = f"{target.shape[1:3]}, the images' {activations[layer].shape[1:3]}"
+            positions = tuple(side >> halvings(layer) for side in images.shape[1:3])
+            if target.shape[1:3] != positions:
+                sizes = f"{target.shape[1:3]}, the images' {positions}"
                 raise InputError(
                     f"content target of {layer}: its positions are {sizes}; the pictures' sizes must agree"
                 )
-        content = {layer: losses.content_loss(activations[layer], target) for layer, target in targets.content.items()}
-        style = {
-            layer: losses.style_layer_loss(losses.style_representation(activations[layer], self.precision), target)
-            for layer, target in targets.style.items()
-        }
+        styles, content = statistics(
+            self.params, images, targets.style, targets.content,
+            pool=self.pool, precision=self.precision, strips=self.strips,
+        )  # fmt: skip
+        style = {layer: losses.style_layer_loss(styles[layer], target) for layer, target in targets.style.items()}
         lanes = jnp.zeros(images.shape[0], images.dtype)
         content_total = lanes + losses.weighted_sum(content, weighting.content_layers)
         style_total = lanes + losses.weighted_sum(style, weighting.style_layers)
@@ -112,7 +115,9 @@ def content_targets(
     precision: str = "float32",
 ) -> dict[str, Array]:
     """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the size must be the optimised image's."""
-    return represent(params, images, layers, pool=pool, precision=precision, plain=True)
+    strips = for_values(*images.shape[-3:-1])
+    plain = not strips
+    return activations(params, images, layers, pool=pool, precision=precision, strips=strips, plain=plain)
 
 
 @partial(jax.jit, static_argnames=("layers", "pool", "precision"))
@@ -125,8 +130,9 @@ def style_targets(
     precision: str = "float32",
 ) -> dict[str, Array]:
     """A / M_a of equation 4 for style pictures [lanes or 1, height, width, 3] of any size."""
-    activations = represent(params, images, layers, pool=pool, precision=precision, plain=True)
-    return {layer: losses.style_representation(x, precision) for layer, x in activations.items()}
+    layers, strips = check_layers(layers), for_values(*images.shape[-3:-1])
+    plain = not strips
+    return statistics(params, images, layers, {}, pool=pool, precision=precision, strips=strips, plain=plain).styles
 
 
 def blend(targets: Iterable[dict[str, Array]], weights: Iterable[float]) -> dict[str, Array]:

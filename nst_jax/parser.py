@@ -49,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
         "weights",
         "network",
     )
+    command.add_argument(
+        "--memory", type=_bytes, metavar="SIZE",
+        help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
+    )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
@@ -172,7 +176,12 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     group.add_argument("--dry-run", action="store_true", help="tell the lanes, batches, memory and time, and stop")
     group.add_argument("--force", action="store_true", help="overwrite a run that is in the folder")
     group.add_argument("--batch", type=int, metavar="LANES", help="lanes at once (default: what fits and is fast)")
-    group.add_argument("--memory", type=_bytes, metavar="SIZE", help="memory to use on a device, e.g. 4GB")
+    group.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help="memory to use on a device, e.g. 4GB (default: most of what is free)",
+    )
     group.add_argument(
         "--tolerance", type=float, default=0.0, metavar="FLOAT",
         help="end a lane whose loss fell by less than this part in 20 evaluations (default: 0, never)",

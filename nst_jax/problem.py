@@ -1,6 +1,7 @@
 """What a sweep's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -121,7 +122,7 @@ class Problem:
             spec(goal.targets.style, len(self._style_targets) > 1),
         )
         params, weighting = spec(goal.params, False), spec(goal.weighting, True)
-        return Objective(params, targets, weighting, self._pool, self._precision)
+        return replace(goal, params=params, targets=targets, weighting=weighting)
 
     def starts(self, lanes: Sequence[Lane]) -> Array:
         """The start images, [lanes, height, width, 3] float32."""

@@ -127,6 +127,7 @@ class RunFolder:
                 raise ValueError(f"format {data['format']!r} is unknown")
             from_json(data["table"])
             counts = [data["plan"][key] for key in ("batch", "devices", "shares")]
+            counts += data["plan"]["strips"]
             if not all(isinstance(n, int) and n > 0 for n in counts) or not 0 <= data["tolerance"] <= 1:
                 raise ValueError("plan or tolerance is not a number that is allowed")
         except FileNotFoundError:

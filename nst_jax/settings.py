@@ -157,6 +157,8 @@ class RunOptions:
 
     batch: int | None = None
     """Lanes at once, over all devices; None for what fits and is fast."""
+    strips: tuple[int, ...] = ()
+    """Of a run that is run again; see `strips.statistics`."""
     memory: int | None = None
     """Bytes to use on a device; None for most of what is free."""
     tolerance: float = 0.0

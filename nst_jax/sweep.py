@@ -9,6 +9,7 @@ sweep that was interrupted and resumed takes the same course, to the same bytes.
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -78,6 +79,7 @@ class Sweep:
         steps: int,
         batch: int,
         optimizer: Optimizer,
+        strips: tuple[int, ...] = (),
         tolerance: float = 0.0,
         devices: Sequence[Any] | None = None,
     ) -> None:
@@ -87,12 +89,13 @@ class Sweep:
           problem: the pictures' targets, for these lanes.
           steps: evaluations for each lane.
           batch: slots; a multiple of the number of devices.
+          strips: those of the objective.
           tolerance: a lane is done when its loss fell by less than this part of itself in the latest
             TOLERANCE_WINDOW evaluations; zero never ends a lane.
           devices: over which the slots are spread, each device running on its own (default: all local ones).
         """
         self.problem, self.lanes, self.steps, self.tolerance = problem, tuple(lanes), steps, tolerance
-        self._optimizer = optimizer
+        self._optimizer, self._strips = optimizer, strips
         self._mesh = Mesh(np.array(devices or jax.local_devices()), ("lanes",))
         self._programs: dict[int, Any] = {}
         self.carry: Carry | None = None
@@ -197,7 +200,7 @@ class Sweep:
 
     def _place(self, fresh: np.ndarray) -> None:
         """Puts the slots' objective on the devices, and start images into the slots that are `fresh`."""
-        goal = self.problem.objective(self._slot_lanes())
+        goal = replace(self.problem.objective(self._slot_lanes()), strips=self._strips)
         self._objective = self._spread(goal, self.problem.specs(goal))
         if fresh.any():
             new = self.template()
@@ -311,8 +314,8 @@ def outcomes(
     """
     from nst_jax import plan  # noqa: PLC0415 (it plans sweeps)
 
-    def make(slots: int) -> Sweep:
-        return Sweep(problem, lanes, steps=steps, batch=slots, optimizer=optimizer, tolerance=tolerance)
+    def make(slots: int, strips: tuple[int, ...] = ()) -> Sweep:
+        return Sweep(problem, lanes, steps=steps, batch=slots, optimizer=optimizer, strips=strips, tolerance=tolerance)
 
     current = make(batch) if batch else plan.choose(make, len(lanes))[1]
     while not current.finished:

@@ -22,7 +22,7 @@ from nst_jax.shares import own_lanes, share_of
 from nst_jax.sweep import Sweep
 
 SECONDS_TO_MEASURE = 2.0  # for the estimate of a dry run
-_Maker = Callable[[int], Sweep]  # from a number of slots
+_Maker = Callable[[int, plan.Cuts], Sweep]  # from a number of slots, and strips
 
 
 def sweep(
@@ -83,7 +83,7 @@ def resume(folder: Path, options: RunOptions) -> int:
         print(f"nst-jax: note: {folder}: begun elsewhere, {', '.join(changed)}; bytes may differ", file=sys.stderr)
     with run.locked():
         make = _maker(table, own_lanes(table, share, shares), settings, before["tolerance"])
-        current = make(before["plan"]["batch"])
+        current = make(before["plan"]["batch"], tuple(before["plan"]["strips"]))
         run.restore(current)
         return _go_on(run, table, shares, current, options)
 
@@ -97,7 +97,8 @@ def _again(source: Path, output: Path | None, options: RunOptions) -> int:
     now = describe(table, settings, before["tolerance"])
     if changed := [change for change in differences(before, now) if change.startswith(("inputs", "weights"))]:
         raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
-    kept = replace(options, tolerance=before["tolerance"], batch=before["plan"]["batch"])
+    planned = {"batch": before["plan"]["batch"], "strips": tuple(before["plan"]["strips"])}
+    kept = replace(options, tolerance=before["tolerance"], **planned)
     return _start(table, settings, output, kept)
 
 
@@ -114,24 +115,27 @@ def _start(table: Table, settings: Settings, output: Path | None, options: RunOp
     run.check(force=options.force, joining=shares > 1)  # before anything is computed
     make = _maker(table, own, settings, options.tolerance)
     with run.opened(force=options.force, joining=shares > 1):
-        batch, current = 0, None
+        planned, current = {}, None
         if not run.begun:
             chosen, current = _choose(make, table, shares, options)
-            batch = chosen.batch
-            run.create(described | {"plan": {"batch": batch, "devices": chosen.devices, "shares": shares}})
+            planned = {"batch": chosen.batch, "strips": list(chosen.strips)}
+            run.create(described | {"plan": planned | {"devices": chosen.devices, "shares": shares}})
         here = run.run()  # of this process or, in a folder with several shares, of a faster one
         ours = described | {"plan": here["plan"] | {"devices": len(jax.local_devices()), "shares": shares}}
         if differing := differences(here, ours):
             raise InputError(f"--output {output}: another run's folder; it differs in {', '.join(differing)}")
-        if current is None or batch != here["plan"]["batch"]:
-            current = make(here["plan"]["batch"])
+        if current is None or not planned.items() <= here["plan"].items():
+            current = make(here["plan"]["batch"], tuple(here["plan"]["strips"]))
         run.restore(current)
         return _go_on(run, table, shares, current, options)
 
 
 def _choose(make: _Maker, table: Table, shares: int, options: RunOptions) -> tuple[plan.Plan, Sweep]:
     """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
-    return plan.choose(make, -(-len(table.lanes) // shares), batch=options.batch, memory=options.memory)
+    return plan.choose(
+        make, -(-len(table.lanes) // shares),
+        batch=options.batch, cuts=options.strips, memory=plan.of_process(options.memory),
+    )  # fmt: skip
 
 
 def _go_on(run: RunFolder, table: Table, shares: int, current: Sweep, options: RunOptions) -> int:
@@ -174,14 +178,18 @@ def _tell(table: Table, own: Sequence[Lane], shares: int, settings: Settings, op
     rounds = -(-len(own) // chosen.batch)
     print(
         f"{len(own)} lanes in {rounds} batches of {chosen.batch} on {chosen.devices} devices; "
-        f"{chosen.bytes / 1e9:.2f} GB for a batch on each; about {pace * rounds * settings.steps:.0f} s "
+        f"{chosen.bytes / 1e9:.2f} GB for a batch on each{_cut(chosen)}; about {pace * rounds * settings.steps:.0f} s "
         f"({settings.steps} evaluations of {pace:.2f} s a batch)"
     )
     return 0
 
 
+def _cut(chosen: plan.Plan) -> str:
+    return f", in {'+'.join(map(str, chosen.strips))} strips" if chosen.strips else ""
+
+
 def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: float) -> _Maker:
-    """Reads pictures and parameters; from a number of slots to a sweep, of `own`, that has not begun.
+    """Reads pictures and parameters; from a number of slots, and strips, to a sweep, of `own`, that has not begun.
 
     The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
     """
@@ -201,6 +209,6 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
         convention=settings.convention,
     )  # fmt: skip
     optimizer = optimizer_of(settings)
-    return lambda batch: Sweep(
-        problem, own, steps=settings.steps, batch=batch, optimizer=optimizer, tolerance=tolerance
+    return lambda batch, strips: Sweep(
+        problem, own, steps=settings.steps, batch=batch, optimizer=optimizer, strips=strips, tolerance=tolerance
     )

@@ -28,24 +28,28 @@ class VGG19(nn.Module):
       pool: "avg", as in the paper, or "max", as the network was trained.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
       plain: see `represent`.
+      after: the layer whose activation the network starts from; None: from images.
     """
 
     layers: tuple[str, ...]
     pool: str = "avg"
     precision: str = "float32"
     plain: bool = False
+    after: str | None = None
 
     @nn.compact
-    def __call__(self, images: Array) -> dict[str, Array]:
+    def __call__(self, x: Array) -> dict[str, Array]:
         """Maps [batch, height, width, 3] float32 RGB, 0..1, to {layer: [batch, height', width', channels]}.
 
         A convolution's activation is taken after its ReLU.
         """
-        mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value
-        scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value
-        x = (255.0 * images - mean) * scale  # zero padding comes after the subtraction, as in training
+        if self.after is None:
+            mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value
+            scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value
+            x = (255.0 * x - mean) * scale  # zero padding comes after the subtraction, as in training
+        first = 0 if self.after is None else LAYERS.index(self.after) + 1
         activations = {}
-        for name in LAYERS[: 1 + max(LAYERS.index(layer) for layer in self.layers)]:
+        for name in LAYERS[first : 1 + max(LAYERS.index(layer) for layer in self.layers)]:
             if name.startswith("pool"):
                 x = pool2x2(x, self.pool)
             else:
@@ -113,11 +117,7 @@ def represent(
       InputError: an unknown layer, pool or precision, no layer at all, or an image of another shape.
     """
     layers = check_layers(layers)
-    for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
-        if value not in allowed:
-            raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
-    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < 32:
-        raise InputError(f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least 32")
+    check_images(images, pool, precision)
     batch = images.reshape(-1, *images.shape[-3:])
     activations = VGG19(layers, pool, precision, plain).apply(params, batch)
     assert isinstance(activations, dict)
@@ -144,6 +144,15 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
 def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, Array]]:
     found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
     return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
+
+
+def check_images(images: Array, pool: str, precision: str) -> None:
+    """Raises InputError for images that are not [..., height, width, 3] or too small, an unknown pool or precision."""
+    for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
+    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < 32:
+        raise InputError(f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least 32")
 
 
 def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:

@@ -250,6 +250,32 @@ def test_save_every_writes_numbered_pictures(stylize, plain):
     assert about(sixth) == about(output)
 
 
+@pytest.mark.slow
+def test_memory_is_bounded_by_strips(inputs, tmp_path):
+    """To the same picture, but for rounding; the bound leaves 50 MB to the program, and then 1 MB."""
+    larger = (*FEW, "--size", 256, "--steps", 3, "--history", 2, "--init", "content")
+    made = {}
+    for name, options in (("whole.png", ()), ("strips.png", ("--memory", "1050MB"))):
+        done("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / name, *larger, *options)
+        made[name] = tmp_path / name
+    assert about(made["whole.png"])["strips"] == []
+    assert max(about(made["strips.png"])["strips"]) > 1
+    whole, cut = (pixels(path).astype(int) for path in made.values())
+    assert np.abs(whole - cut).max() <= 1
+    outcome = run(
+        "stylize",
+        inputs / "photo.png",
+        inputs / "painting.png",
+        "-o",
+        tmp_path / "no.png",
+        *larger,
+        "--memory",
+        "1001MB",
+    )
+    assert_refused(outcome, "memory: ", " GB are allowed", "--size")
+    assert not (tmp_path / "no.png").exists()
+
+
 def test_init_from_a_file(inputs, stylize):
     same, large = (stylize("out.png", "--init", inputs / name, "--steps", 1) for name in ("other.png", "large.png"))
     np.testing.assert_array_equal(pixels(same), pixels(inputs / "other.png"))

@@ -3,10 +3,11 @@
 import re
 
 import jax
+import jax.numpy as jnp
 import pytest
 from small_sweep import LANES, OPTIMIZER, lane, problem
 
-from nst_jax import plan
+from nst_jax import minimise, objective, plan, vgg
 from nst_jax.errors import InputError
 from nst_jax.sweep import Sweep
 
@@ -25,32 +26,38 @@ def devices(request, monkeypatch):
 
 
 class Analysis:
-    """Of a program that takes 100 bytes and 10 for each slot of a device."""
+    """Of a program that takes 100 bytes and 10 for each slot of a device, and 60 less the more it is cut."""
 
-    def __init__(self, slots: int) -> None:
-        self.temp_size_in_bytes, self.argument_size_in_bytes = 60 + 6 * slots, 40 + 4 * slots
+    def __init__(self, slots: int, strips: tuple[int, ...]) -> None:
+        saved = 60 - 60 // (1 + sum(strips))
+        self.temp_size_in_bytes, self.argument_size_in_bytes = 60 + 6 * slots - saved, 40 + 4 * slots
 
 
 class Pretended:
     """What the planner needs of a sweep, without a compiler."""
 
-    def __init__(self, slots: int, devices: int, shape: tuple[int, int, int]) -> None:
-        self.problem, self.batch, self._devices = self, slots, devices
+    def __init__(self, slots: int, strips: tuple[int, ...], devices: int, shape: tuple[int, int, int]) -> None:
+        self.problem, self.batch, self.strips, self._devices = self, slots, strips, devices
         self.shape = shape
 
     def program(self):
         return self
 
     def memory_analysis(self):
-        return Analysis(self.batch // self._devices)
+        return Analysis(self.batch // self._devices, self.strips)
 
 
 def choose(lanes: int, devices: int, side: int = 128, **options) -> plan.Plan:
-    chosen, sweep = plan.choose(lambda slots: Pretended(slots, devices, (side, side, 3)), lanes, **options)
+    def make(slots: int, strips: tuple[int, ...]) -> Pretended:
+        return Pretended(slots, strips, devices, (side, side, 3))
+
+    chosen, sweep = plan.choose(make, lanes, **options)
     assert sweep.batch == chosen.batch
     assert chosen.devices == devices
     assert chosen.batch % devices == 0
-    assert chosen.bytes == 100 + 10 * (chosen.batch // devices)
+    assert sweep.strips == chosen.strips
+    slots = chosen.batch // devices
+    assert chosen.bytes == 40 + 4 * slots + Analysis(slots, chosen.strips).temp_size_in_bytes
     return chosen
 
 
@@ -88,7 +95,7 @@ def test_batches_over_two_devices(devices, lanes, options, batch):
 
 def test_too_little_memory_for_one_lane(devices):
     with pytest.raises(InputError, match=re.escape("memory: one lane needs 0.00 GB")) as caught:
-        choose(20, devices, memory=109)
+        choose(20, devices, memory=49)
     assert "\n" not in str(caught.value)
     assert "--size" in str(caught.value)
 
@@ -97,8 +104,8 @@ def test_too_little_memory_for_one_lane(devices):
 def test_a_compiled_program_s_own_figures(own, devices):
     """Of real programs: more slots take more memory, and a limit makes fewer of them."""
 
-    def make(slots: int) -> Sweep:
-        return Sweep(own, LANES, steps=3, batch=slots, optimizer=OPTIMIZER)
+    def make(slots: int, strips: tuple[int, ...]) -> Sweep:
+        return Sweep(own, LANES, steps=3, batch=slots, optimizer=OPTIMIZER, strips=strips)
 
     large, sweep = plan.choose(make, 2 * devices)
     assert large.batch == 2 * devices
@@ -108,6 +115,40 @@ def test_a_compiled_program_s_own_figures(own, devices):
     assert small.batch < large.batch
     assert 0 < small.bytes < large.bytes
     assert len(sweep.slots) == small.batch
+
+
+def test_a_lane_that_does_not_fit_is_cut(devices):
+    """Into no more strips than it takes; and from strips that are given, into no fewer."""
+    assert choose(20, devices, memory=110).strips == ()
+    assert choose(20, devices, memory=109).strips == (2,)
+    assert choose(20, devices, memory=65).strips == (2, 1)
+    deepest = choose(20, devices, memory=54)
+    assert (deepest.batch, deepest.strips) == (devices, (8, 4, 4, 2))
+    assert choose(20, devices, cuts=(7, 2)).strips == (7, 2)
+    assert choose(20, devices, 1024).strips == (16, 8)  # large enough to be cut at once
+
+
+@pytest.mark.slow
+def test_a_picture_s_program(params, picture):
+    """Of real programs: whole where that fits, then in strips that do fit, then refused with the least it takes."""
+    image = jnp.asarray(picture("photograph", 256, 128))[None]
+    params = vgg.prepare(params, ("conv2_1",))
+    targets = objective.Targets({}, objective.style_targets(params, image, ("conv2_1",)))
+    weights = objective.weighting(0.0, 1.0, content_layers=(), style_layers=("conv2_1",))
+    goal = objective.Objective(params, targets, weights)
+    assert plan.cut_to_fit(goal, image, OPTIMIZER).strips == ()
+
+    def needed(goal):
+        analysis = minimise.program(goal, image, OPTIMIZER).memory_analysis()
+        return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
+
+    whole = needed(goal)
+    assert plan.cut_to_fit(goal, image, OPTIMIZER, whole).strips == ()
+    cut = plan.cut_to_fit(goal, image, OPTIMIZER, whole - 1)
+    assert cut.strips
+    assert needed(cut) < whole
+    with pytest.raises(InputError, match=r"^memory: one lane needs 0\.0\d GB in strips"):
+        plan.cut_to_fit(goal, image, OPTIMIZER, 1000)
 
 
 def test_free_memory_is_that_of_a_machine():

@@ -4,12 +4,12 @@ from functools import cache
 
 import jax
 
-_ON_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+_ON_CPU: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Products and convolutions by Eigen instead of YNNPACK, which is slower in these programs (docs/speed.md)."""
 
 
 @cache
-def options() -> dict[str, str]:
+def options() -> dict[str, str | bool]:
     """For `jax.jit` and `lower(...).compile`; empty where this version of XLA, or the backend, does not know them."""
     if jax.default_backend() != "cpu":
         return {}

@@ -149,7 +149,7 @@ def _through(
         segment = _Segment(after, handed_on, among(styles), among(targets), pool, precision, plain, count)
         if segment.layers:
             own_targets = {layer: targets[layer] for layer in segment.contents}
-            part = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
+            part: Any = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
             for have, new in zip(found, part, strict=True):
                 have.update(new)
         if not onward:

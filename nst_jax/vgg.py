@@ -141,7 +141,7 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
 
 
 @partial(jax.jit, static_argnums=1)
-def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, Array]]:
+def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
     found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
     return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 

@@ -1,30 +1,22 @@
-"""The command line's options, generated from `settings.Settings` where they are settings. Nothing heavy is imported."""
+"""The commands of the command line with their options. Nothing heavy is imported."""
 
 import argparse
-import re
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
 
 from nst_jax import __version__
-from nst_jax.errors import WRONG_INPUT
-from nst_jax.settings import Settings, layers, numbers
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, as for every other wrong input; argparse would print the usage too."""
-        self.exit(WRONG_INPUT, f"nst-jax: {' '.join(message.split())} (see {self.prog} --help)\n")
+from nst_jax.options import OneLineParser, add_command, add_settings, sets, share, size_in_bytes, whole_numbers
+from nst_jax.settings import layers, numbers
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
-    top = _Parser(prog="nst-jax", description="Neural style transfer by optimisation (Gatys, Ecker & Bethge) in JAX.")
+    top = OneLineParser(
+        prog="nst-jax", description="Neural style transfer by optimisation (Gatys, Ecker & Bethge) in JAX."
+    )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    command = _command(
+    command = add_command(
         commands, "stylize", "commands.stylize", "one picture: a photograph's content in a painting's style",
         "nst-jax stylize photo.jpg painting.jpg -o out.png",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --size 256 --ratio 1e-4 --init content",
@@ -34,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
     command.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="the painting, or several to blend")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
-    _settings(
+    add_settings(
         command,
         "loss",
         "sweep",
@@ -50,14 +42,14 @@ def parser() -> argparse.ArgumentParser:
         "network",
     )
     command.add_argument(
-        "--memory", type=_bytes, metavar="SIZE",
+        "--memory", type=size_in_bytes, metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
     )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
 
-    command = _command(
+    command = add_command(
         commands, "reconstruct", "commands.reconstruct", "figure 1's reconstructions of any picture",
         "nst-jax reconstruct content photo.jpg -o folder",
         "nst-jax reconstruct style painting.jpg -o folder --layers conv1_1,conv2_1 --size 256",
@@ -69,11 +61,11 @@ def parser() -> argparse.ArgumentParser:
         "--layers", type=layers, default=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), metavar="LAYERS",
         help="(default: conv1_1,conv2_1,conv3_1,conv4_1,conv5_1)",
     )  # fmt: skip
-    _settings(command, "noise", "seed", "search", "size", "input", "weights", "network")
+    add_settings(command, "noise", "seed", "search", "size", "input", "weights", "network")
     command.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     command.add_argument("--quiet", action="store_true", help="no progress, no file names")
 
-    command = _command(
+    command = add_command(
         commands, "evaluate", "commands.evaluate", "the loss of any picture, in parts, as JSON",
         "nst-jax evaluate out.png --content photo.jpg --style painting.jpg",
         "nst-jax evaluate out.png --content photo.jpg --style painting.jpg --measures",
@@ -85,9 +77,9 @@ def parser() -> argparse.ArgumentParser:
         "--measures", action="store_true", dest="with_measures",
         help="also how much of both is in it, and the scale of its structure",
     )  # fmt: skip
-    _settings(command, "loss", "sweep", "style", "style-size", "input", "weights", "network")
+    add_settings(command, "loss", "sweep", "style", "style-size", "input", "weights", "network")
 
-    command = _command(
+    command = add_command(
         commands, "features", "features_commands.features", "the style representation of pictures, for other uses",
         "nst-jax features painting.jpg -o painting.npz",
         "nst-jax features folder -o paintings.npz --kind compact --size 256",
@@ -110,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         "positions, [pictures, 2N] (default: gram)",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
-    _settings(command, "style", "size", "input", "weights", "network")
+    add_settings(command, "style", "size", "input", "weights", "network")
 
     _sweeps(commands)
     _weights(commands)
@@ -118,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _sweeps(commands: argparse._SubParsersAction) -> None:
-    command = _command(
+    command = add_command(
         commands, "sweep", "sweep_commands.sweep", "many pictures in one compiled program, into a run folder",
         "nst-jax sweep photo.jpg painting.jpg -o folder --ratio 1e-5,1e-4,1e-3,1e-2 --rows A,B,C,D,E",
         "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --seed 0,1,2 --size 256 --dry-run",
@@ -137,16 +129,16 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         ("--alpha", "alphas", numbers, "values of α, instead of --ratio"),
         ("--beta", "betas", numbers, "values of β, instead of --ratio"),
         ("--rows", "rows", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E"),
-        ("--style-layers", "layer_sets", _sets(layers), "sets of style layers, instead of --rows"),
-        ("--style-weights", "weight_sets", _sets(numbers), "sets of w_l, each with one for each style layer"),
-        ("--seed", "seeds", _whole_numbers, "seeds of the white noise (default: 0)"),
+        ("--style-layers", "layer_sets", sets(layers), "sets of style layers, instead of --rows"),
+        ("--style-weights", "weight_sets", sets(numbers), "sets of w_l, each with one for each style layer"),
+        ("--seed", "seeds", whole_numbers, "seeds of the white noise (default: 0)"),
     ):
         axes.add_argument(option, type=kind, dest=field, default=(), metavar="LIST", help=about)
     _run_options(command)
     for group in ("search", "size", "style-size", "input", "weights", "network", "start", "noise", "sweep"):
-        _settings(command, group)
+        add_settings(command, group)
 
-    command = _command(
+    command = add_command(
         commands, "figure", "sweep_commands.figure", "the paper's figures, from any pictures",
         "nst-jax figure 3 -o folder",
         "nst-jax figure 2 -o folder --content photo.jpg --style one.jpg two.jpg three.jpg",
@@ -160,9 +152,9 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
                          help="figure 2: α/β of each painting (default: the paper's)")  # fmt: skip
     _run_options(command)
     for group in ("noise", "seed", "search", "size", "style-size", "input", "weights", "network"):
-        _settings(command, group)
+        add_settings(command, group)
 
-    command = _command(
+    command = add_command(
         commands, "resume", "sweep_commands.resume", "go on with a sweep or figure that was interrupted",
         "nst-jax resume folder",
     )  # fmt: skip
@@ -178,7 +170,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     group.add_argument("--batch", type=int, metavar="LANES", help="lanes at once (default: what fits and is fast)")
     group.add_argument(
         "--memory",
-        type=_bytes,
+        type=size_in_bytes,
         metavar="SIZE",
         help="memory to use on a device, e.g. 4GB (default: most of what is free)",
     )
@@ -192,7 +184,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
 def _work_options(group) -> None:
     group.add_argument("--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="(default: 60)")
     group.add_argument(
-        "--share", type=_share, default=(0, 1), metavar="K/N",
+        "--share", type=share, default=(0, 1), metavar="K/N",
         help="do share K (from 0) of N, of a folder that several processes fill",
     )  # fmt: skip
     group.add_argument(
@@ -202,50 +194,25 @@ def _work_options(group) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
 
 
-def _sets(kind: Callable[[str], tuple]) -> Callable[[str], tuple]:
-    def sets(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(";"))
-
-    return sets
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
-
-
-def _share(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not match or int(match[1]) >= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} must be K/N with K from 0 to N - 1")
-    return int(match[1]), int(match[2])
-
-
 def _weights(commands: argparse._SubParsersAction) -> None:
-    group = _command(
+    group = add_command(
         commands, "weights", None, "parameters: list, verify, convert, normalise, quantise, compare, fetch"
     )
     group = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _command(group, "list", "weights_commands.show_all", "the parameters known by name", "nst-jax weights list")
-    command = _command(
+    add_command(group, "list", "weights_commands.show_all", "the parameters known by name", "nst-jax weights list")
+    command = add_command(
         group, "verify", "weights_commands.verify", "whether parameters are sound",
         "nst-jax weights verify", "nst-jax weights verify mine.h5",
     )  # fmt: skip
     command.add_argument("names", nargs="*", metavar="NAME", help="names or files (default: all that are there)")
-    command = _command(
+    command = add_command(
         group, "convert", "weights_commands.convert", "Keras, torch, MatConvNet or .npz to our format",
         "nst-jax weights convert imagenet-vgg-verydeep-19.mat -o mine.h5",
     )  # fmt: skip
     command.add_argument("source", type=Path, metavar="FILE")
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
     command.add_argument("--preprocessing", choices=("auto", "caffe", "torchvision"), default="auto")
-    command = _command(
+    command = add_command(
         group, "normalise", "weights_commands.normalise", "make mean activations over pictures one",
         "nst-jax weights normalise photographs -o normalised.h5",
         "nst-jax weights normalise photographs -o means.h5 --means-only",
@@ -257,8 +224,8 @@ def _weights(commands: argparse._SubParsersAction) -> None:
         help="write the mean activations alone (47 kB), which load as the normalised network of their weights",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
-    _settings(command, "size", "input", "weights")
-    command = _command(
+    add_settings(command, "size", "input", "weights")
+    command = add_command(
         group, "quantise", "weights_commands.quantise", "few values for each layer's kernel, stored in 8 bits or fewer",
         "nst-jax weights quantise vgg19-full -o mine.h5", "nst-jax weights quantise vgg19 -o mine.h5 --bits 6",
     )  # fmt: skip
@@ -267,7 +234,7 @@ def _weights(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--bits", type=int, default=8, metavar="1-8", help="2 to this power are the values (default: 8)"
     )
-    command = _command(
+    command = add_command(
         group, "compare", "compare_command.run", "how far activations, gradients and pictures made with A are from B's",
         "nst-jax weights compare vgg19 vgg19-full", "nst-jax weights compare mine.h5 vgg19 --size 128 --steps 100",
     )  # fmt: skip
@@ -278,39 +245,9 @@ def _weights(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--steps", type=int, dest="evaluations", metavar="N",
                          help="also make a picture with each, in N evaluations")  # fmt: skip
     command.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
-    _settings(command, "seed", "noise", "size", "input", "network")
-    command = _command(
+    add_settings(command, "seed", "noise", "size", "input", "network")
+    command = add_command(
         group, "fetch", "weights_commands.fetch", "download the original float32 parameters (80 MB) as vgg19-full",
         "nst-jax weights fetch", "nst-jax stylize photo.jpg painting.jpg -o out.png --weights vgg19-full",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
-
-
-def _command(commands, name: str, run: str | None, help: str, *examples: str) -> argparse.ArgumentParser:
-    epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples) if examples else None
-    command = commands.add_parser(
-        name, help=help, description=help[0].upper() + help[1:] + ".", epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    command.set_defaults(run=run)
-    if run and (not run.startswith("weights_commands") or name == "normalise"):  # what computes
-        command.add_argument("--no-cache", action="store_true", help="neither use nor keep compiled programs")
-    return command
-
-
-def _settings(command: argparse.ArgumentParser, *groups: str) -> None:
-    """Adds an option for each field of `Settings` in these groups."""
-    for item in fields(Settings):
-        about = item.metadata
-        if about["group"] not in groups:
-            continue
-        default = "" if item.default is None else f" (default: {_shown(item.default)})"
-        command.add_argument(
-            "--" + item.name.replace("_", "-"), type=about["parse"], default=item.default,
-            metavar=about["metavar"] or "|".join(about["choices"] or ()) or about["parse"].__name__.upper(),
-            help=about["help"] + default,
-        )  # fmt: skip
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -4,22 +4,23 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import __version__, assemble, files, images, measures, objective, plan, weights
+from nst_jax import __version__, assemble, files, images, measures, objective, plan, scales, weights
 from nst_jax.conventions import PAPER
 from nst_jax.errors import INTERRUPTED, InputError
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE
 from nst_jax.minimise import Progress, Result, minimise
 from nst_jax.objective import Objective, Targets
 from nst_jax.progress import Reporter, interruptible
+from nst_jax.scales import Scale
 from nst_jax.settings import Settings
 from nst_jax.strips import for_values
 from nst_jax.vgg import prepare
@@ -37,48 +38,65 @@ def stylize(
         images.check_output(_numbered(output, settings.steps, settings.steps))
     _refuse_inputs(output, [content, *style])
     photo = assemble.read_picture(content, settings, settings.size)
-    weighting = assemble.weighting_of(settings, *photo.shape[:2])
+    height, width = photo.shape[:2]
+    sizes = scales.pyramid(height, width, settings.steps, settings.scales)
+    finest = sizes[-1]
+    weightings = {
+        scale: scales.weighted_as(
+            assemble.weighting_of(settings, scale.height, scale.width), settings.convention, scale, finest
+        )
+        for scale in sizes
+    }
     paintings = assemble.read_styles(style, settings, settings.size)
-    begin = assemble.start_image(photo, settings)
+    start = assemble.start_image(images.resize(photo, sizes[0].height, sizes[0].width), settings)
     params = jax.device_put(weights.load(settings.weights))
     params = prepare(params, (settings.content_layer, *settings.style_layers))
-    goal = Objective(
-        params,
-        Targets(assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)),
-        weighting,
-        settings.pool,
-        settings.precision,
-    )
-    goal = plan.cut_to_fit(goal, begin[None], assemble.optimizer_of(settings), plan.of_process(memory))
-    made_from = _provenance(content, style, settings) | {"strips": goal.strips}
+
+    def goal_at(scale: Scale) -> Objective:
+        here = images.resize(photo, scale.height, scale.width)
+        there = [scales.reduced(painting, scale, finest) for painting in paintings]
+        targets = Targets(
+            assemble.content_target(params, here, settings), assemble.style_target(params, there, settings)
+        )
+        goal = Objective(params, targets, weightings[scale], settings.pool, settings.precision)
+        shape = jax.ShapeDtypeStruct((1, *here.shape), np.float32)
+        return plan.cut_to_fit(goal, shape, assemble.optimizer_of(settings), plan.of_process(memory))
+
+    goals = [goal_at(scale) for scale in reversed(sizes)][::-1]  # the finest first: it is what may not fit
+    made_from = _provenance(content, style, settings) | {"strips": [goal.strips for goal in goals]}
     text = {"nst_jax": json.dumps(made_from, ensure_ascii=False)}
 
+    def begin(scale: Scale, before: Result | None) -> Any:
+        here = images.resize(photo, scale.height, scale.width)
+        return (start if before is None else scales.enlarged(np.asarray(before.images[0]), here))[None]
+
     def save(path: Path, image: Any) -> None:
-        images.write_image(path, np.asarray(image), text)
+        images.write_image(path, images.resize(np.asarray(image), height, width), text)
 
     def save_progress(progress: Progress) -> None:
         done = progress.records[-1].evaluations
         if save_every and done % save_every == 0 and done < settings.steps:
             save(_numbered(output, done, settings.steps), progress.images[0])
 
-    result, seconds, interrupted = _run(goal, begin[None], settings, output.name, save_every, quiet, save_progress)
+    stages = list(zip(sizes, goals, strict=True))
+    run = _run(stages, begin, settings, output.name, save_every, quiet, save_progress)
+    result, seconds = run.result, run.seconds
     save(output, result.images[0])
-    status = int(result.status[0])
     if as_json:
-        report = _losses(result.terms, settings, photo.shape[:2])
+        report = _losses(result.terms, settings, result.images.shape[1:3])
         print(
             json.dumps(
                 {"output": str(output), "evaluations": result.evaluations, "seconds": round(seconds, 3)} | report
             )
         )
     elif not quiet:
-        height, width = photo.shape[:2]
         print(
             f"{output}: {width}x{height}, loss {result.terms.total[0]:.6g} after {result.evaluations} evaluations, "
-            f"{seconds:.1f} s" + (" (converged)" if status == CONVERGED else "")
+            f"{seconds:.1f} s" + (" (converged)" if result.status[0] == CONVERGED else "")
         )
-    if interrupted:
-        print(f"nst-jax: interrupted; {output} is the picture so far", file=sys.stderr)
+    if run.interrupted:
+        where = "" if result.images.shape[1] == height else f", at {run.scale.name}"
+        print(f"nst-jax: interrupted{where}; {output} is the picture so far", file=sys.stderr)
         return INTERRUPTED
     return _check_finite(result, [str(output)])
 
@@ -110,13 +128,15 @@ def reconstruct(
         names = [f"style_to_{layer}" for layer in layers]
     goal = Objective(params, targets, weighting, settings.pool, settings.precision)
     begin = jnp.broadcast_to(assemble.start_image(picture, settings), (lanes, *picture.shape))
-    result, _, interrupted = _run(goal, begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)
+    stages = [(Scale(picture.shape[0], picture.shape[1], settings.steps), goal)]
+    run = _run(stages, lambda *_: begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)
+    result = run.result
     for name, lane, row in zip(names, result.images, rows, strict=True):
         about = made_from | {"reconstruct": kind, "layers": dict(zip(layers, row.tolist(), strict=True))}
         images.write_image(output / f"{name}.png", np.asarray(lane), {"nst_jax": json.dumps(about, ensure_ascii=False)})
         if not quiet:
             print(output / f"{name}.png")
-    return INTERRUPTED if interrupted else _check_finite(result, names)
+    return INTERRUPTED if run.interrupted else _check_finite(result, names)
 
 
 def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool) -> int:
@@ -144,11 +164,23 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     return 0
 
 
+class _Run(NamedTuple):
+    result: Result
+    scale: Scale
+    """That of the result: a coarse one, when the run ended there."""
+    seconds: float
+    interrupted: bool
+    """Whether Ctrl-C ended it."""
+
+
 def _run(
-    goal: Objective, begin: Any, settings: Settings, title: str, every: int | None, quiet: bool, callback: Any
-) -> tuple[Result, float, bool]:
-    """Minimises; the result, the seconds it took, and whether Ctrl-C ended it."""
+    stages: Sequence[tuple[Scale, Objective]], begin: Callable[[Scale, Result | None], Any], settings: Settings,
+    title: str, every: int | None, quiet: bool, callback: Callable[[Progress], None],
+) -> _Run:  # fmt: skip
+    """Minimises at one scale after the other; `begin` makes a start for a scale, of the result of the one before."""
     started = time.perf_counter()
+    sizes = [scale for scale, _ in stages]
+    scale, result = sizes[0], None
     with interruptible() as interrupt, Reporter(title, settings.steps, quiet) as report:
 
         def each(progress: Progress) -> bool:
@@ -156,10 +188,18 @@ def _run(
             callback(progress)
             return interrupt.requested
 
-        result = minimise(
-            goal, begin, optimizer=assemble.optimizer_of(settings), steps=settings.steps, callback=each, every=every
-        )
-    return result, time.perf_counter() - started, interrupt.requested
+        for scale, goal in stages:
+            done = result.evaluations if result else 0
+            if len(stages) > 1:
+                report.stage(scale.name, done + scale.steps, scales.later(sizes, scale))
+            result = minimise(
+                goal, begin(scale, result), optimizer=assemble.optimizer_of(settings), steps=scale.steps,
+                callback=each, every=every, earlier=done,
+            )  # fmt: skip
+            if interrupt.requested or np.all(result.status == NOT_FINITE):
+                break
+    assert result is not None
+    return _Run(result, scale, time.perf_counter() - started, interrupt.requested)
 
 
 def _check_finite(result: Result, names: list[str]) -> int:

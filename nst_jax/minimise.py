@@ -37,7 +37,7 @@ class Record(NamedTuple):
     """One step: one evaluation of every lane."""
 
     evaluations: int
-    """How many each lane has had, this one included."""
+    """How many each lane has had, this one and those that went before included."""
     terms: Terms
     """Of each lane's accepted image, [lanes] NumPy float32. A trial that a line search rejects does not show."""
     gradient_norm: np.ndarray
@@ -66,6 +66,7 @@ class Result(NamedTuple):
     terms: Terms
     """Of those images, [lanes] NumPy float32 each."""
     evaluations: int
+    """How many each lane has had, those that went before included."""
     status: np.ndarray
     """[lanes] int32: lbfgs.RUNNING, CONVERGED or NOT_FINITE; a lane that is not finite keeps its last good image."""
 
@@ -78,6 +79,7 @@ def minimise(
     steps: int = 300,
     callback: Callable[[Progress], bool | None] | None = None,
     every: int | None = None,
+    earlier: int = 0,
 ) -> Result:
     """Minimises each lane's total loss over its image.
 
@@ -90,6 +92,7 @@ def minimise(
       callback: hears of the progress about once a second, in chunks of steps whose length does not change the
         outcome; when it returns True, the loop stops there.
       every: the callback is also called after every so many evaluations exactly, for saving pictures.
+      earlier: evaluations that went before, at another scale; records and `every` count on from there.
 
     Raises:
       InputError: `steps` or `every` below one.
@@ -103,9 +106,9 @@ def minimise(
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
     carry = begin(objective, images, optimizer)
-    done, chunk, status = 0, 1, np.full(images.shape[0], RUNNING)
-    while done < steps and np.any(status == RUNNING):
-        count = min(chunk, steps - done, LONGEST_CHUNK)
+    done, chunk, status = earlier, 1, np.full(images.shape[0], RUNNING)
+    while done < earlier + steps and np.any(status == RUNNING):
+        count = min(chunk, earlier + steps - done, LONGEST_CHUNK)
         if every:
             count = min(count, every - done % every)
         before = time.perf_counter()
@@ -125,7 +128,7 @@ def minimise(
                 done += count
                 break
         # The first chunk's time is mostly compilation and tells nothing about the pace.
-        chunk = max(1, min(2 * count, math.ceil(SECONDS_PER_CHUNK / pace))) if done else 2
+        chunk = max(1, min(2 * count, math.ceil(SECONDS_PER_CHUNK / pace))) if done > earlier else 2
         done += count
     return Result(carry.optimizer.image, jax.device_get(carry.terms), done, status)
 

@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "noise",
         "seed",
         "search",
+        "scales",
         "size",
         "style-size",
         "input",

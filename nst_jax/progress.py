@@ -29,6 +29,7 @@ class _Display:
         self._bar: Bar | None = None
         self._task = None
         self._started: tuple[int, float] | None = None  # evaluations and time when compilation was over
+        self._stage, self._end, self._later = "", total, 0.0
         self._line_at = -np.inf
 
     def __enter__(self) -> Self:
@@ -54,8 +55,19 @@ class _Display:
         if self._bar:
             self._bar.stop()
 
+    def stage(self, name: str, end: int, later: float) -> None:
+        """Begins a stage of the work that has a pace of its own.
+
+        Args:
+          end: units of work that will be over at its end.
+          later: what comes after it, in units of this stage.
+        """
+        self._stage, self._end, self._later, self._started = name, end, later, None
+
     def show(self, done: int, about: str) -> None:
         """Says that `done` units of work are over."""
+        if self._stage:
+            about = f"{self._stage}, {about}"
         now = time.perf_counter()
         if self._started is None:
             self._started = done, now
@@ -63,7 +75,7 @@ class _Display:
         pace = since / (done - self._started[0]) if done > self._started[0] else 0.0
         if pace:
             about += f", {pace:.2f} s/{self._unit}"
-        left = f"{_clock(pace * (self._total - done))} left" if pace else ""
+        left = f"{_clock(pace * (self._end - done + self._later))} left" if pace else ""
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=done, about=about, left=left)
         elif not self._quiet and (now - self._line_at >= SECONDS_BETWEEN_LINES or done >= self._total):

@@ -102,6 +102,14 @@ class Settings:
     seed: int = _option(0, "seed", int, "of the white noise", range=(0, 2**32 - 1))
     optimizer: str = _option("lbfgs", "search", str, "L-BFGS, or Adam", choices=("lbfgs", "adam"))
     steps: int = _option(300, "search", int, "evaluations of loss and gradient", range=(1, 1_000_000))
+    scales: int | None = _option(
+        None,
+        "scales",
+        int,
+        "how many sizes to make the picture at, each half of the next, with `--steps` in all of them together "
+        "(default: 3 from 256 pixels on, else 1)",
+        range=(1, 9),
+    )
     history: int = _option(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))
     learning_rate: float = _option(0.02, "search", float, "of Adam, where black to white is 1", range=(1e-9, 1e3))
 

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from program import assert_refused, done, run
 
-from nst_jax import __version__, assemble, commands, files, images, measures, weights
+from nst_jax import __version__, assemble, commands, files, images, measures, objective, start, weights
 from nst_jax.lbfgs import RUNNING
-from nst_jax.minimise import Result
+from nst_jax.minimise import Result, minimise
 from nst_jax.settings import Settings
 
 SIZE = ("--size", 64)
@@ -250,16 +250,50 @@ def test_save_every_writes_numbered_pictures(stylize, plain):
     assert about(sixth) == about(output)
 
 
+def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tmp_path, params):
+    """As by hand, with a painting of another size; numbered pictures have the picture's size at every scale."""
+    sizes = ("--size", 128, "--style-size", 96, "--scales", 2, "--steps", 10, "--save-every", 3)
+    command = ["stylize", inputs / "large.png", inputs / "large_painting.png", "-o", tmp_path / "out.png"]
+    outcome = done(*command, *FEW, *sizes)
+    assert "out.png: 1/10, 64x48, loss " in outcome.err
+    assert "out.png: 10/10, 128x96, loss " in outcome.err
+    numbers = ("out_03.png", "out_06.png", "out_09.png", "out.png")
+    assert {path.name for path in tmp_path.iterdir()} == set(numbers)
+    assert {pixels(tmp_path / name).shape for name in numbers} == {(96, 128, 3)}
+    assert about(tmp_path / "out.png")["strips"] == [[], []]
+
+    photo = images.read_image(inputs / "large.png")
+    painting = images.read_image(inputs / "large_painting.png")
+    layers = ("conv1_1", "conv2_1")
+    image = start.white_noise(0, 48, 64)
+    for divisor, steps in ((2, 4), (1, 6)):
+        here = images.resize(photo, 96 // divisor, 128 // divisor)
+        there = images.resize(painting, 96 // divisor, 80 // divisor)
+        targets = objective.Targets(
+            objective.content_targets(params, here[None], ("conv2_1",)),
+            objective.style_targets(params, there[None], layers),
+        )
+        weighting = objective.weighting(  # equation 1 has a quarter of the positions at half the size
+            1e-3 * divisor**2, 1.0, content_layers=("conv2_1",), style_layers=layers
+        )
+        if divisor == 1:
+            image = (
+                images.resize(np.asarray(image), 96, 128) + here - images.resize(images.resize(here, 48, 64), 96, 128)
+            )
+        image = minimise(objective.Objective(params, targets, weighting), image[None], steps=steps).images[0]
+    assert np.abs(pixels(tmp_path / "out.png") - 255.0 * np.clip(image, 0, 1)).max() < 1.6
+
+
 @pytest.mark.slow
 def test_memory_is_bounded_by_strips(inputs, tmp_path):
     """To the same picture, but for rounding; the bound leaves 50 MB to the program, and then 1 MB."""
-    larger = (*FEW, "--size", 256, "--steps", 3, "--history", 2, "--init", "content")
+    larger = (*FEW, "--size", 256, "--scales", 1, "--steps", 3, "--history", 2, "--init", "content")
     made = {}
     for name, options in (("whole.png", ()), ("strips.png", ("--memory", "1050MB"))):
         done("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / name, *larger, *options)
         made[name] = tmp_path / name
-    assert about(made["whole.png"])["strips"] == []
-    assert max(about(made["strips.png"])["strips"]) > 1
+    assert about(made["whole.png"])["strips"] == [[]]
+    assert max(about(made["strips.png"])["strips"][0]) > 1
     whole, cut = (pixels(path).astype(int) for path in made.values())
     assert np.abs(whole - cut).max() <= 1
     outcome = run(

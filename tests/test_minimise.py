@@ -114,6 +114,23 @@ def test_neither_a_second_run_nor_the_chunks_change_a_byte(real, optimizer):
         np.testing.assert_array_equal(other_rows, rows)
 
 
+def test_evaluations_that_went_before_are_counted_and_change_nothing():
+    def run(earlier):
+        seen, told = [], []
+
+        def callback(progress):
+            seen.extend(record.evaluations for record in progress.records)
+            told.append(progress.records[-1].evaluations)
+
+        return minimise(toy(), TOY_IMAGES, steps=9, every=4, earlier=earlier, callback=callback), seen, told
+
+    (alone, *_), (result, seen, told) = run(0), run(6)
+    assert seen == list(range(7, 16))
+    assert {8, 12, 15} <= set(told)
+    assert (alone.evaluations, result.evaluations) == (9, 15)
+    np.testing.assert_array_equal(result.images, alone.images)
+
+
 def test_the_result_belongs_to_its_terms(real):
     """Under L-BFGS the last evaluation may have been a rejected trial; under Adam the next step is not taken."""
     for optimizer in (DEFAULT_OPTIMIZER, ADAM):

@@ -70,6 +70,28 @@ def test_pictures_are_counted(clock, capsys, monkeypatch):
     assert names[0] in terminal.getvalue()
 
 
+def test_stages_have_names_and_a_pace_of_their_own(clock, capsys):
+    """40 evaluations of 1 s, and 60 of 4 s after them; the first of each compiles."""
+    with Reporter("a.png", 100, quiet=False) as report:
+        for name, evaluations, seconds, later in (("64x48", range(1, 41), 1, 240), ("128x96", range(41, 101), 4, 0)):
+            report.stage(name, evaluations[-1], later)
+            clock.now += 100
+            for done in evaluations:
+                report(after(done, [2.0]))
+                clock.now += seconds
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert lines[:2] == [
+        "a.png: 1/100, 64x48, loss 2",
+        "a.png: 6/100, 64x48, loss 2, 1.00 s/evaluation, 4:34 left",
+    ]
+    at = next(n for n, line in enumerate(lines) if "128x96" in line)
+    assert lines[at : at + 2] == [
+        "a.png: 41/100, 128x96, loss 2",
+        "a.png: 43/100, 128x96, loss 2, 4.00 s/evaluation, 3:48 left",
+    ]
+    assert lines[-1] == "a.png: 100/100, 128x96, loss 2, 4.00 s/evaluation, 0:00 left"
+
+
 def test_quiet_is_quiet(clock, capsys):
     with Reporter("a.png", 2, quiet=True) as report:
         report(after(1, [1.0]))
@@ -111,34 +133,39 @@ def test_the_first_ctrl_c_is_noted_and_the_second_interrupts():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.fixture
-def started(tmp_path, picture):
+@pytest.fixture(params=["one scale", "the coarser scale"])
+def started(request, tmp_path, picture):
     """A program that stylises for hours, after its first evaluation; ended at the latest when the test ends."""
     images.write_image(tmp_path / "photo.png", picture("photograph", 48, 64))
     images.write_image(tmp_path / "painting.png", picture("painting", 48, 64))
-    command = [*PROGRAM, "stylize", "photo.png", "painting.png", "-o", "out.png", "--size", "64"]
+    size = ["--size", "64"] if request.param == "one scale" else ["--size", "128", "--scales", "2"]
+    command = [*PROGRAM, "stylize", "photo.png", "painting.png", "-o", "out.png", *size]
     command += ["--steps", "1000000", "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--optimizer", "adam"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
             for line in process.stderr:
-                if line.startswith("out.png: 1/1000000, loss "):
+                if line.startswith("out.png: 1/1000000, "):
                     break
-            yield process
+            yield process, (64, 48) if request.param == "one scale" else (128, 96)
         finally:
             process.kill()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 def test_ctrl_c_saves_the_picture_so_far(started, tmp_path):
+    """At its own size, also where that has not been begun."""
+    program, (width, height) = started
     time.sleep(0.5)
-    started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=120)
-    assert started.returncode == 130, err
-    assert err.splitlines()[-1] == "nst-jax: interrupted; out.png is the picture so far"
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 130, err
+    where = "" if width == 64 else ", at 64x48"
+    assert err.splitlines()[-1] == f"nst-jax: interrupted{where}; out.png is the picture so far"
     assert "Traceback" not in err
-    assert out.startswith("out.png: 64x48, loss ")
+    assert out.startswith(f"out.png: {width}x{height}, loss ")
     with Image.open(tmp_path / "out.png") as saved:
+        assert saved.size == (width, height)
         assert np.asarray(saved).std() > 0
     settings = json.loads(images.read_settings(tmp_path / "out.png")["nst_jax"])["settings"]
     assert settings["steps"] == 1_000_000

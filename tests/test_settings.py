@@ -14,7 +14,7 @@ from nst_jax.settings import RunOptions, Settings, layers, numbers
 
 RANGES = {item.name: item.metadata["range"] for item in fields(Settings) if item.metadata["range"]}
 SEVERAL = ("style_weights", "style_blend")
-WHOLE = ("size", "style_size", "max_pixels", "seed", "steps", "history")
+WHOLE = ("size", "style_size", "max_pixels", "seed", "steps", "history", "scales")
 
 
 def refusal(**options) -> str:

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nst_jax import compiler
+from nst_jax import compiler, traced
 from nst_jax.errors import InputError
 from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import LBFGS, RUNNING
-from nst_jax.objective import Terms
+from nst_jax.objective import Objective, Terms
 from nst_jax.spectrum import FrequencyShaping
 
 Array = jax.Array
@@ -106,13 +106,14 @@ def minimise(
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
     carry = begin(objective, images, optimizer)
+    run = _program(objective, carry, optimizer)
     done, chunk, status = earlier, 1, np.full(images.shape[0], RUNNING)
     while done < earlier + steps and np.any(status == RUNNING):
         count = min(chunk, earlier + steps - done, LONGEST_CHUNK)
         if every:
             count = min(count, every - done % every)
         before = time.perf_counter()
-        carry, rows = _program()(objective, carry, count, optimizer=optimizer)
+        carry, rows = run(objective, carry, jnp.int32(count))
         rows = jax.device_get(rows)
         count = int(np.sum(rows.status[:, 0] != NOT_TAKEN))
         after = time.perf_counter()
@@ -157,8 +158,11 @@ class Rows(NamedTuple):
 @partial(jax.jit, static_argnames=("optimizer",))
 def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
     """The carry before any step, in buffers of its own, since it is donated; its terms and gradient norm are NaN."""
-    shapes = jax.eval_shape(objective, images)
-    terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
+    if isinstance(objective, Objective):
+        terms = objective.unknown(images)
+    else:
+        shapes = jax.eval_shape(objective, images)
+        terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
     carry = Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
     return jax.tree.map(jnp.copy, carry)
 
@@ -207,12 +211,23 @@ def advance(
 def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
     """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes."""
     carry = jax.eval_shape(partial(begin, optimizer=optimizer), objective, images)
-    return _program().lower(objective, carry, 1, optimizer=optimizer).compile()
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    return _program(objective, carry, optimizer).lower(objective, carry, count).compile()
+
+
+def _program(objective: Callable[[Array], Terms], carry: Carry, optimizer: Optimizer) -> Any:
+    """`advance` under jit for arguments like these, from objective, carry and count to carry and rows."""
+    ours = isinstance(optimizer, LBFGS) and isinstance(optimizer.precondition, FrequencyShaping)
+    if not (ours and type(objective) is Objective):
+        return _plain(optimizer)  # what others wrote: nobody could tell whether its source has changed
+    state = carry.optimizer
+    rows = Rows(carry.terms, carry.gradient_norm, state.status, state.accepted)
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    own = partial(advance, optimizer=optimizer)
+    return traced.program(own, "advance", repr(optimizer), (objective, carry, count), 1, (carry, rows))
 
 
 @cache
-def _program() -> Any:
-    """`advance` under jit; made when it is first needed, since its options depend on the backend."""
-    return jax.jit(
-        advance, static_argnames=("optimizer",), donate_argnames=("carry",), compiler_options=compiler.options()
-    )
+def _plain(optimizer: Optimizer) -> Any:
+    """Made when it is first needed, since its options depend on the backend."""
+    return jax.jit(partial(advance, optimizer=optimizer), donate_argnums=1, compiler_options=compiler.options())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(\w+)': (.*)", re.DOTALL)
 _told: set[str] = set()
+folder: Path | None = None
+"""Where programs are kept; None until `use` says so, and where it cannot be known."""
 
 
 def use(kept: bool) -> None:
@@ -15,6 +17,8 @@ def use(kept: bool) -> None:
     The environment decides, where it already says which folder (JAX_COMPILATION_CACHE_DIR) or how long a program must
     have taken to compile (here the shortest count, since a start has dozens of them).
     """
+    global folder  # noqa: PLW0603 (there is one cache for the process, as JAX has it)
+    folder = None
     if not kept:
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
         return
@@ -25,6 +29,7 @@ def use(kept: bool) -> None:
     except RuntimeError:  # a user without a home
         return
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 
 def heal(warning: str) -> str | None:
@@ -39,15 +44,15 @@ def heal(warning: str) -> str | None:
     match = _TROUBLE.fullmatch(warning)
     if match is None:
         return warning
-    folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", ""))
+    used = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", ""))
     try:
         if match[1] == "reading":
-            for entry in folder.glob(f"{escape(match[2])}-*-cache"):
+            for entry in used.glob(f"{escape(match[2])}-*-cache"):
                 entry.unlink()
             return None
     except OSError:
         return None
-    text = f"compiled programs cannot be kept in {folder}; the next start will be as slow ({match[3]})"
+    text = f"compiled programs cannot be kept in {used}; the next start will be as slow ({match[3]})"
     first = not _told
     _told.add(text)
     return text if first else None

@@ -155,16 +155,17 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     compiled = time.perf_counter() - before
     steps = max(3, min(minimise.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
     carry = minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER)
-    carry, _ = minimise._program()(goal, carry, 1, optimizer=minimise.DEFAULT_OPTIMIZER)
+    run = minimise._program(goal, carry, minimise.DEFAULT_OPTIMIZER)
+    carry, _ = run(goal, carry, jnp.int32(1))
     jax.block_until_ready(carry)
     before = time.perf_counter()
-    carry, _ = minimise._program()(goal, carry, steps, optimizer=minimise.DEFAULT_OPTIMIZER)
+    carry, _ = run(goal, carry, jnp.int32(steps))
     jax.block_until_ready(carry)
     pace = (time.perf_counter() - before) / steps
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = {"pace": pace, "compile": compiled, "peak_mb": peak}
     if name == "lanes":
-        program = minimise._program().lower(goal, carry, 1, optimizer=minimise.DEFAULT_OPTIMIZER).compile()
+        program = run.lower(goal, carry, jnp.int32(1)).compile()
         analysis = program.memory_analysis()
         assert analysis is not None
         found["program_mb"] = analysis.temp_size_in_bytes / 1e6

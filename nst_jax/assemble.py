@@ -8,11 +8,13 @@ import jax
 import numpy as np
 import optax
 
-from nst_jax import conventions, images, objective, start
+from nst_jax import conventions, images, objective, scales, start
 from nst_jax.errors import InputError
 from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import LBFGS
 from nst_jax.minimise import DEFAULT_OPTIMIZER, Optimizer
+from nst_jax.objective import Objective, Targets
+from nst_jax.scales import Scale
 from nst_jax.settings import Settings
 
 
@@ -81,6 +83,18 @@ def weighting_of(settings: Settings, height: int, width: int) -> objective.Weigh
         tv=settings.tv,
     )
     return conventions.translated(weighting, settings.convention, height, width)
+
+
+def objective_at(
+    scale: Scale, finest: Scale, params: Any, photo: np.ndarray, paintings: Sequence[np.ndarray], settings: Settings
+) -> Objective:
+    """What is minimised at one of a picture's scales; the pictures are those of the finest."""
+    here = images.resize(photo, scale.height, scale.width)
+    there = [scales.reduced(painting, scale, finest) for painting in paintings]
+    targets = Targets(content_target(params, here, settings), style_target(params, there, settings))
+    weighting = weighting_of(settings, scale.height, scale.width)
+    weighting = scales.weighted_as(weighting, settings.convention, scale, finest)
+    return Objective(params, targets, weighting, settings.pool, settings.precision)
 
 
 def optimizer_of(settings: Settings) -> Optimizer:

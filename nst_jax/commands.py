@@ -41,25 +41,15 @@ def stylize(
     height, width = photo.shape[:2]
     sizes = scales.pyramid(height, width, settings.steps, settings.scales)
     finest = sizes[-1]
-    weightings = {
-        scale: scales.weighted_as(
-            assemble.weighting_of(settings, scale.height, scale.width), settings.convention, scale, finest
-        )
-        for scale in sizes
-    }
+    assemble.weighting_of(settings, height, width)  # before anything is computed
     paintings = assemble.read_styles(style, settings, settings.size)
     start = assemble.start_image(images.resize(photo, sizes[0].height, sizes[0].width), settings)
     params = jax.device_put(weights.load(settings.weights))
     params = prepare(params, (settings.content_layer, *settings.style_layers))
 
     def goal_at(scale: Scale) -> Objective:
-        here = images.resize(photo, scale.height, scale.width)
-        there = [scales.reduced(painting, scale, finest) for painting in paintings]
-        targets = Targets(
-            assemble.content_target(params, here, settings), assemble.style_target(params, there, settings)
-        )
-        goal = Objective(params, targets, weightings[scale], settings.pool, settings.precision)
-        shape = jax.ShapeDtypeStruct((1, *here.shape), np.float32)
+        goal = assemble.objective_at(scale, finest, params, photo, paintings, settings)
+        shape = jax.ShapeDtypeStruct((1, scale.height, scale.width, 3), np.float32)
         return plan.cut_to_fit(goal, shape, assemble.optimizer_of(settings), plan.of_process(memory))
 
     goals = [goal_at(scale) for scale in reversed(sizes)][::-1]  # the finest first: it is what may not fit

@@ -4,29 +4,22 @@ Several processes may share a folder, each with its own share of the lanes, lock
 and the page are made from what all shares have saved, by whoever saved last.
 """
 
-import csv
 import json
-import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst_jax import checkpoint, files, images
-from nst_jax.contact_sheet import Cell, contact_sheet
+from nst_jax import checkpoint, files, images, run_report
 from nst_jax.description import FORMAT, differences
 from nst_jax.errors import InputError
-from nst_jax.lanes import Lane, Table, from_json, power
-from nst_jax.lbfgs import NOT_FINITE
-from nst_jax.measures import columns, described
-from nst_jax.report import page
-from nst_jax.sweep import Record, Sweep
+from nst_jax.lanes import Lane, Table, from_json
+from nst_jax.run_report import describe_lane
+from nst_jax.sweep import Sweep
 
 _MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "run.json")  # the last goes last: a run till then
-REFRESH_SECONDS = 15
 
 
 class RunFolder:
@@ -178,117 +171,19 @@ class RunFolder:
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
-        about = {"lane": _described(lane), "run": "see run.json"}
+        about = {"lane": describe_lane(lane), "run": "see run.json"}
         images.write_image(self._lanes / f"{lane.name}.png", image, {"nst_jax": json.dumps(about, ensure_ascii=False)})
 
     def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
         """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""
         with _lock(self._checkpoint / "lock-report", wait=True):
             run = self.run()
-            shares = run["plan"]["shares"]
-            cells, rows, measured = [], [], []
-            saved = {
-                share: checkpoint.read(self._state(share)) for share in range(shares) if self._state(share).is_file()
-            }
-            for number, lane in enumerate(table.lanes):
-                share, own = number % shares, number // shares
-                records: list[Record] = saved[share].records.get(own, []) if share in saved else []
-                state = "waiting"
-                if share in saved and own in saved[share].status:
-                    state = "failed" if saved[share].status[own] == NOT_FINITE else "done"
-                elif share in saved and own in saved[share].running:
-                    state = "running"
-                rows += [
-                    [lane.name, r.step, r.evaluations, r.total, r.content, r.style, *r.style_layers, r.seconds]
-                    for r in records
-                ]
-                measures = saved[share].measures.get(own, []) if state in ("done", "failed") else []
-                if measures:
-                    r = records[-1]
-                    told = ["" if math.isnan(value) else value for value in measures]
-                    measured.append(
-                        [lane.name, lane.row, lane.column, r.evaluations, r.total, r.content, r.style, *told]
-                    )
-                path = self._lanes / f"{lane.name}.png"
-                cells.append(
-                    Cell(
-                        lane.name,
-                        lane.row,
-                        lane.column,
-                        images.read_image(path) if records and path.is_file() else None,
-                        _described(lane) | described(measures, style_layers),
-                        _curves(records, style_layers),
-                        state,
-                    )
-                )
-            losses = ["evaluations", "total", "content", "style"]
-            _write_csv(self.path / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
-            header = ["lane", "row", "column", *losses, *columns(style_layers)]
-            _write_csv(self.path / "measures.csv", header, measured)
-            headings: dict[str, Any] = {
-                "row_headings": table.row_headings,
-                "column_headings": table.column_headings,
-                "corner": table.corner,
-            }
-            images.write_image(self.path / "grid.png", contact_sheet(cells, **headings))
-            over = all(cell.state in ("done", "failed") for cell in cells)
-            refresh = None if over else REFRESH_SECONDS
-            html = page(self.path.resolve().name, cells, **headings, refresh_seconds=refresh, notes=_notes(run))
-            with files.atomic(self.path / "index.html") as temporary:
-                temporary.write_text(html, "utf-8")
+            states = {share: self._state(share) for share in range(run["plan"]["shares"])}
+            saved = {share: checkpoint.read(path) for share, path in states.items() if path.is_file()}
+            run_report.write(self.path, run, table, saved, style_layers)
 
     def _state(self, share: int) -> Path:
         return self._checkpoint / f"state-{share}.npz"
-
-
-def _described(lane: Lane) -> dict[str, str]:
-    """A lane's settings, to be read by people."""
-    return {
-        "content": os.path.basename(lane.content),
-        "style": os.path.basename(lane.style) or "none",
-        "α/β": power(lane.alpha / lane.beta) if lane.beta else "content only",
-        "α": f"{lane.alpha:g}",
-        "β": f"{lane.beta:g}",
-        "content layer": ", ".join(layer for layer, weight in lane.content_layers if weight) or "none",
-        "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
-        "seed": str(lane.seed),
-    }
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    # A heading may hold what UTF-8 does not, from a file name; see `create`.
-    with (
-        files.atomic(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-
-
-def _notes(run: Mapping[str, Any]) -> dict[str, str]:
-    """What all lanes share, to be read by people."""
-    shared = (
-        "size",
-        "style_size",
-        "steps",
-        "optimizer",
-        "history",
-        "pool",
-        "weights",
-        "init",
-        "noise",
-        "tv",
-        "precision",
-    )
-    chosen = {name.replace("_", " "): run["settings"][name] for name in shared}
-    return {name: str(value) for name, value in chosen.items() if value is not None} | {"device": run["device"]}
-
-
-def _curves(records: list[Record], style_layers: tuple[str, ...]) -> dict[str, list[float]]:
-    curves: dict[str, list[float]] = {
-        name: [float(getattr(record, name)) for record in records]
-        for name in ("evaluations", "total", "content", "style")
-    }
-    return curves | {layer: [r.style_layers[n] for r in records] for n, layer in enumerate(style_layers)}
 
 
 @contextmanager

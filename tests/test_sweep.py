@@ -16,7 +16,7 @@ from nst_jax import sweep as sweeps
 from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE, RUNNING
 from nst_jax.minimise import minimise
-from nst_jax.sweep import Sweep, outcomes
+from nst_jax.sweep import Sweep
 
 STEPS = 8
 
@@ -264,22 +264,3 @@ def test_a_lane_that_is_not_finite_leaves_and_disturbs_nobody(run, five):
     for number, other in ((0, 0), (2, 1), (3, 2), (4, 3), (5, 4)):
         np.testing.assert_array_equal(images[number], without.images[other])
         assert losses(over)[number] == losses(without.sweep)[other]
-
-
-# -- from Python
-
-
-def test_outcomes_come_as_lanes_are_done(run, five, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jax, "local_devices", lambda own=jax.local_devices: own()[:1])
-    over = run(2, 1)
-    seen = []
-    for outcome in outcomes(five, LANES, steps=STEPS, batch=2, optimizer=OPTIMIZER):
-        number = LANES.index(outcome.lane)
-        seen.append(number)
-        np.testing.assert_array_equal(outcome.image, over.images[number])
-        assert outcome.record is outcome.history[-1]
-        assert len(outcome.history) == STEPS
-        assert outcome.status == RUNNING
-    assert sorted(seen) == list(range(5))
-    assert list(tmp_path.iterdir()) == []

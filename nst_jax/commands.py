@@ -39,7 +39,8 @@ def stylize(
     _refuse_inputs(output, [content, *style])
     photo = assemble.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
-    sizes = scales.pyramid(height, width, settings.steps, settings.scales)
+    count = settings.scales or (None if settings.init == "noise" else 1)  # other starts gain nothing (docs/speed.md)
+    sizes = scales.pyramid(height, width, settings.steps, count)
     finest = sizes[-1]
     assemble.weighting_of(settings, height, width)  # before anything is computed
     paintings = assemble.read_styles(style, settings, settings.size)

@@ -113,7 +113,7 @@ def minimise(
         if every:
             count = min(count, every - done % every)
         before = time.perf_counter()
-        carry, rows = run(objective, carry, jnp.int32(count))
+        carry, rows = run(objective, carry, np.int32(count))
         rows = jax.device_get(rows)
         count = int(np.sum(rows.status[:, 0] != NOT_TAKEN))
         after = time.perf_counter()

@@ -43,7 +43,7 @@ def pyramid(height: int, width: int, steps: int, count: int | None = None) -> tu
 
     Args:
       steps: evaluations at all scales together.
-      count: how many scales; None for BY_DEFAULT where it is worth it, or as many as there is room for.
+      count: how many scales; None for what pays from white noise: BY_DEFAULT of large pictures, if there is room.
 
     Raises:
       InputError: the coarsest would have a side of less than `images.MIN_SIDE`, or fewer steps than scales.

@@ -107,7 +107,7 @@ class Settings:
         "scales",
         int,
         "how many sizes to make the picture at, each half of the next, with `--steps` in all of them together "
-        "(default: 3 from 256 pixels on, else 1)",
+        "(default: 3 when starting from noise at 256 pixels or more, else 1)",
         range=(1, 9),
     )
     history: int = _option(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))

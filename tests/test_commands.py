@@ -285,6 +285,14 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("start", "count"), [("noise", 3), ("content", 1), ("large.png", 1)])
+def test_by_default_there_are_scales_where_they_pay(inputs, tmp_path, start, count):
+    large = ("--size", 256, "--steps", 3, "--init", inputs / start if start.endswith("png") else start)
+    done("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / "out.png", *FEW, *large)
+    assert about(tmp_path / "out.png")["strips"] == [[]] * count
+
+
+@pytest.mark.slow
 def test_memory_is_bounded_by_strips(inputs, tmp_path):
     """To the same picture, but for rounding; the bound leaves 50 MB to the program, and then 1 MB."""
     larger = (*FEW, "--size", 256, "--scales", 1, "--steps", 3, "--history", 2, "--init", "content")

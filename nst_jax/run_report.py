@@ -9,7 +9,7 @@ from typing import Any
 
 from nst_jax import files, images
 from nst_jax.checkpoint import Saved
-from nst_jax.contact_sheet import Cell, contact_sheet
+from nst_jax.contact_sheet import Cell, State, contact_sheet
 from nst_jax.lanes import Lane, Table, power
 from nst_jax.lbfgs import NOT_FINITE
 from nst_jax.measures import columns, described
@@ -65,7 +65,7 @@ def write(
         temporary.write_text(html, "utf-8")
 
 
-def _state(saved: Saved | None, lane: int) -> str:
+def _state(saved: Saved | None, lane: int) -> State:
     if saved and lane in saved.status:
         return "failed" if saved.status[lane] == NOT_FINITE else "done"
     return "running" if saved and lane in saved.running else "waiting"

@@ -86,7 +86,8 @@ def stylize(
             f"{seconds:.1f} s" + (" (converged)" if result.status[0] == CONVERGED else "")
         )
     if run.interrupted:
-        where = "" if result.images.shape[1] == height else f", at {run.scale.name}"
+        rows, columns = result.images.shape[1:3]
+        where = "" if rows == height else f", at {columns}x{rows}"
         print(f"nst-jax: interrupted{where}; {output} is the picture so far", file=sys.stderr)
         return INTERRUPTED
     return _check_finite(result, [str(output)])
@@ -157,8 +158,7 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
 
 class _Run(NamedTuple):
     result: Result
-    scale: Scale
-    """That of the result: a coarse one, when the run ended there."""
+    """Of a coarse scale, when the run ended there."""
     seconds: float
     interrupted: bool
     """Whether Ctrl-C ended it."""
@@ -171,7 +171,7 @@ def _run(
     """Minimises at one scale after the other; `begin` makes a start for a scale, of the result of the one before."""
     started = time.perf_counter()
     sizes = [scale for scale, _ in stages]
-    scale, result = sizes[0], None
+    result = None
     with interruptible() as interrupt, Reporter(title, settings.steps, quiet) as report:
 
         def each(progress: Progress) -> bool:
@@ -190,7 +190,7 @@ def _run(
             if interrupt.requested or np.all(result.status == NOT_FINITE):
                 break
     assert result is not None
-    return _Run(result, scale, time.perf_counter() - started, interrupt.requested)
+    return _Run(result, time.perf_counter() - started, interrupt.requested)
 
 
 def _check_finite(result: Result, names: list[str]) -> int:

@@ -52,8 +52,9 @@ def program(
     """
     leaves, structure = jax.tree.flatten(arguments)
     shapes = [(leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False)) for leaf in leaves]
-    backend = (jax.default_backend(), jax.devices()[0].device_kind, jax.config.read("jax_enable_x64"))
-    about = (settings, structure, shapes, jax.__version__, backend, _source())
+    backend = (jax.default_backend(), jax.devices()[0].device_kind)
+    tracing = [getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision")]  # what it sees
+    about = (settings, structure, shapes, jax.__version__, backend, tracing, _source())
     key = f"{name}-{hashlib.sha256(repr(about).encode()).hexdigest()}"
     if key not in _ready:
 

@@ -38,7 +38,9 @@ def gram_matrix(activation: Array, precision: str = "float32") -> Array:
 
 
 def _gram_product(activation: Array, precision: str) -> Array:
-    return jnp.einsum("...hwi,...hwj->...ij", activation, activation, precision=lax.Precision(precision))
+    # One position axis, not two: XLA for CPU would transpose a copy of F for a product over two.
+    positions = activation.reshape(*activation.shape[:-3], -1, activation.shape[-1])
+    return jnp.einsum("...mi,...mj->...ij", positions, positions, precision=lax.Precision(precision))
 
 
 def _gram_backward(precision: str, activation: Array, cotangent: Array) -> tuple[Array]:

@@ -82,7 +82,7 @@ def weighting_of(settings: Settings, height: int, width: int) -> objective.Weigh
         style_layers=settings.layer_weights,
         tv=settings.tv,
     )
-    return conventions.translated(weighting, settings.convention, height, width)
+    return conventions.translated(weighting, settings.convention, height, width, settings.ratio_size)
 
 
 def objective_at(

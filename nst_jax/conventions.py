@@ -116,7 +116,9 @@ CONVENTIONS: dict[str, Convention] = {
 }
 
 
-def translated(weighting: Weighting, convention: str, height: int, width: int) -> Weighting:
+def translated(
+    weighting: Weighting, convention: str, height: int, width: int, ratio_size: int | None = None
+) -> Weighting:
     """The weights of equations 5 and 7 whose objective is exactly that of the convention.
 
     α and β stay as they are; the layers' weights take the factors. So the total is the other system's loss, the
@@ -126,9 +128,13 @@ def translated(weighting: Weighting, convention: str, height: int, width: int) -
       weighting: with α, β and w_l as one would give them to that system.
       convention: a name out of CONVENTIONS.
       height, width: the picture's, in pixels; the mean over positions depends on it.
+      ratio_size: longest side of the picture that α and β of the paper's equations are meant for. Equation 1 is a sum
+        over positions and equation 4 is not, so the same look at another size needs α by the number of pixels
+        (docs/figures.md); this gives the content layers' weights that factor. None: α and β are meant for this size.
     """
     if convention == PAPER:
-        return weighting
+        factor = 1.0 if ratio_size is None else (ratio_size / max(height, width)) ** 2
+        return weighting._replace(content_layers={k: factor * w for k, w in weighting.content_layers.items()})
     known = CONVENTIONS[convention]
     content, style = {}, {}
     for layer, weight in weighting.content_layers.items():

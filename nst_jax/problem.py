@@ -37,6 +37,7 @@ class Problem:
         noise: float = 1.0,
         tv: float = 0.0,
         convention: str = conventions.PAPER,
+        ratio_size: int | None = None,
     ) -> None:
         """Represents all pictures.
 
@@ -50,6 +51,7 @@ class Problem:
           noise: standard deviation of white noise, in levels of 255.
           tv: the weight of total variation, in all lanes.
           convention: whose loss the lanes' α, β and layer weights are given for, out of `conventions.CONVENTIONS`.
+          ratio_size: the longest side that α and β are given for; see `conventions.translated`.
 
         Raises:
           InputError: content pictures of different sizes.
@@ -57,7 +59,7 @@ class Problem:
         self.content_layers = _union(dict(lane.content_layers) for lane in lanes if lane.alpha)
         self.style_layers = _union(dict(lane.style_layers) for lane in lanes if lane.beta)
         self._pool, self._precision, self._init, self._noise, self._tv = pool, precision, init, noise, tv
-        self._convention = convention
+        self._convention, self._ratio_size = convention, ratio_size
         used = (*self.content_layers, *self.style_layers)
         self._params = jax.device_put(prepare(params, used))
         contents = {lane.content: contents[lane.content] for lane in lanes}
@@ -108,7 +110,7 @@ class Problem:
             style_layers=weights(self.style_layers, [dict(lane.style_layers) for lane in lanes]),
             tv=column([self._tv] * len(lanes)),
         )
-        weighting = conventions.translated(weighting, self._convention, *self.shape[:2])
+        weighting = conventions.translated(weighting, self._convention, *self.shape[:2], self._ratio_size)
         return Objective(self._params, Targets(content, style), weighting, self._pool, self._precision)
 
     def specs(self, goal: Objective) -> Objective:

@@ -70,6 +70,14 @@ class Settings:
         + "; ".join(f"{name}: {known.network}" for name, known in CONVENTIONS.items()),
         choices=tuple(CONVENTIONS),
     )
+    ratio_size: int | None = _option(
+        None,
+        "sweep",
+        int,
+        "longest side in pixels of the picture that α/β is given for: α is scaled by the number of pixels so that the "
+        "look at --size is the same (default: --size, the paper's plain meaning)",
+        range=_SIDE,
+    )
     weights: str = _option(
         "vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file", metavar="NAME|FILE"
     )
@@ -119,6 +127,8 @@ class Settings:
             _check("--" + item.name.replace("_", "-"), value, item.metadata["range"], item.metadata["choices"])
         if self.ratio is not None and (self.alpha is not None or self.beta is not None):
             raise InputError("--ratio: not allowed together with --alpha or --beta; give one or the other")
+        if self.ratio_size is not None and self.convention != PAPER:
+            raise InputError(f"--ratio-size: only with --convention {PAPER}; the others take means, whatever the size")
         if not any(self.alpha_beta):
             raise InputError("--alpha and --beta: both are zero; at least one must be positive")
         for option, shares in (("--style-weights", self.style_weights), ("--style-blend", self.style_blend)):

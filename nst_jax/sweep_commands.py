@@ -206,7 +206,7 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
     problem = Problem(
         weights.load(settings.weights), contents, styles, table.lanes,
         pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,
-        convention=settings.convention,
+        convention=settings.convention, ratio_size=settings.ratio_size,
     )  # fmt: skip
     optimizer = optimizer_of(settings)
     return lambda batch, strips: Sweep(

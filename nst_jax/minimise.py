@@ -155,9 +155,14 @@ class Rows(NamedTuple):
     """Whether the step's evaluation moved the image."""
 
 
-@partial(jax.jit, static_argnames=("optimizer",))
 def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
     """The carry before any step, in buffers of its own, since it is donated; its terms and gradient norm are NaN."""
+    # Committed to its device, as what a program returns may be: otherwise the second call would compile it again.
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), _begin(objective, images, optimizer))
+
+
+@partial(jax.jit, static_argnames=("optimizer",))
+def _begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
     if isinstance(objective, Objective):
         terms = objective.unknown(images)
     else:
@@ -210,7 +215,7 @@ def advance(
 
 def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
     """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes."""
-    carry = jax.eval_shape(partial(begin, optimizer=optimizer), objective, images)
+    carry = jax.eval_shape(partial(_begin, optimizer=optimizer), objective, images)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     return _program(objective, carry, optimizer).lower(objective, carry, count).compile()
 

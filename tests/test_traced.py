@@ -146,3 +146,10 @@ def test_what_others_wrote_is_not_kept(goal, folder):
     minimise(Mine(goal.params, goal.targets, goal.weighting), IMAGES, steps=1)
     minimise(goal, IMAGES, steps=1, optimizer=LBFGS())  # its preconditioner is a function
     assert not folder.exists()
+
+
+def test_the_loop_is_compiled_once(folder, goal):
+    """What comes out of a chunk goes into the next as what the first chunk got."""
+    minimise(goal, IMAGES, steps=6)  # in chunks of 1, 2 and 3
+    (program,) = traced._ready.values()
+    assert program._cache_size() == 1

@@ -9,8 +9,8 @@ def keep_freed_memory() -> None:
     """Keeps memory that was freed in the process, for the next array of its size.
 
     Products pack their factors into buffers of their own, some thousands an evaluation. By default glibc may give each
-    back to the kernel and fault it in again, page by page: up to 28,000 faults an evaluation at 256 px were counted, and
-    2,000 with these options (docs/speed.md). Where the C library is another, nothing is done.
+    back to the kernel and fault it in again, page by page: up to 28,000 faults an evaluation at 256 px were counted,
+    and 2,000 with these options (docs/speed.md). Where the C library is another, nothing is done.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -110,7 +110,8 @@ class Problem:
             style_layers=weights(self.style_layers, [dict(lane.style_layers) for lane in lanes]),
             tv=column([self._tv] * len(lanes)),
         )
-        weighting = conventions.translated(weighting, self._convention, *self.shape[:2], self._ratio_size)
+        height, width = self.shape[:2]
+        weighting = conventions.translated(weighting, self._convention, height, width, self._ratio_size)
         return Objective(self._params, Targets(content, style), weighting, self._pool, self._precision)
 
     def specs(self, goal: Objective) -> Objective:

@@ -7,9 +7,11 @@ optimised for equation 7 from the same seed. With -o the pictures are kept, to b
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import figures, images, start, weights
@@ -32,7 +34,8 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures")
     chosen = parser.parse_args()
-    photo, painting = (images.read_image(path, size=chosen.size) for path in (chosen.content, chosen.style))
+    photo = images.read_image(chosen.content, size=chosen.size)
+    painting = images.read_image(chosen.style, size=chosen.size)
     print("| | total loss | grain, % | checkerboard, % |\n|---|---|---|---|")
     for name, picture in (("photograph", photo), ("painting", painting)):
         _tell(name, "", picture)
@@ -41,12 +44,17 @@ def main() -> int:
     base = Settings(size=chosen.size, steps=chosen.steps, ratio=1e-3)
     params = weights.load()
     for name, settings, optimizer, scales, size in _variants(base):
-        here = (photo, painting) if size is None else [images.resize(p, *size(p)) for p in (photo, painting)]
-        loss, picture = _make(params, *here, settings, optimizer or optimizer_of(settings), scales)
+        here, there = (photo, painting) if size is None else (_brought(photo, size), _brought(painting, size))
+        loss, picture = _make(params, here, there, settings, optimizer or optimizer_of(settings), scales)
         _tell(name, f"{loss:.4g}", picture)
         if chosen.output:
             images.write_image(chosen.output / f"{name.replace(' ', '_').replace(',', '')}.png", picture)
     return 0
+
+
+def _brought(picture: np.ndarray, size: Callable[[np.ndarray], tuple[int, int]]) -> np.ndarray:
+    height, width = size(picture)
+    return images.resize(picture, height, width)
 
 
 def _variants(base: Settings):
@@ -68,15 +76,17 @@ def _variants(base: Settings):
 def _make(
     params: object, photo: np.ndarray, painting: np.ndarray, settings: Settings, optimizer: Optimizer, count: int
 ) -> tuple[float, np.ndarray]:
-    scales = pyramid(*photo.shape[:2], settings.steps, count)
+    height, width = photo.shape[:2]
+    scales = pyramid(height, width, settings.steps, count)
     picture: np.ndarray | None = None
+    loss = np.nan
     for scale in scales:
         goal = objective_at(scale, scales[-1], params, photo, [painting], settings)
         begin = _start(scale, picture, photo, settings)
-        result = minimise(goal, begin[None], optimizer=optimizer, steps=scale.steps)
-        picture = np.asarray(result.images[0])
+        result = minimise(goal, jnp.asarray(begin[None]), optimizer=optimizer, steps=scale.steps)
+        picture, loss = np.asarray(result.images[0]), float(result.terms.total[0])
     assert picture is not None
-    return float(result.terms.total[0]), picture
+    return loss, picture
 
 
 def _start(scale: Scale, picture: np.ndarray | None, photo: np.ndarray, settings: Settings) -> np.ndarray:

@@ -105,7 +105,7 @@ def minimise(
     started = time.perf_counter()
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
-    carry = begin(objective, images, optimizer)
+    carry = committed(begin(objective, images, optimizer))
     run = _program(objective, carry, optimizer)
     done, chunk, status = earlier, 1, np.full(images.shape[0], RUNNING)
     while done < earlier + steps and np.any(status == RUNNING):
@@ -155,14 +155,9 @@ class Rows(NamedTuple):
     """Whether the step's evaluation moved the image."""
 
 
+@partial(jax.jit, static_argnames=("optimizer",))
 def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
     """The carry before any step, in buffers of its own, since it is donated; its terms and gradient norm are NaN."""
-    # Committed to its device, as what a program returns may be: otherwise the second call would compile it again.
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), _begin(objective, images, optimizer))
-
-
-@partial(jax.jit, static_argnames=("optimizer",))
-def _begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
     if isinstance(objective, Objective):
         terms = objective.unknown(images)
     else:
@@ -170,6 +165,11 @@ def _begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimi
         terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
     carry = Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
     return jax.tree.map(jnp.copy, carry)
+
+
+def committed(carry: Carry) -> Carry:
+    """A carry that stays on its device, as what a program returns may: from another, JAX would compile it twice."""
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), carry)
 
 
 def advance(
@@ -215,7 +215,7 @@ def advance(
 
 def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
     """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes."""
-    carry = jax.eval_shape(partial(_begin, optimizer=optimizer), objective, images)
+    carry = jax.eval_shape(partial(begin, optimizer=optimizer), objective, images)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     return _program(objective, carry, optimizer).lower(objective, carry, count).compile()
 

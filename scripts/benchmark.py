@@ -164,7 +164,7 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     minimise.minimise(goal, begin, steps=1)
     compiled = time.perf_counter() - before
     steps = max(3, min(minimise.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
-    carry = minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER)
+    carry = minimise.committed(minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER))
     run = minimise._program(goal, carry, minimise.DEFAULT_OPTIMIZER)
     carry, _ = run(goal, carry, jnp.int32(1))
     jax.block_until_ready(carry)

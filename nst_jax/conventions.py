@@ -133,7 +133,9 @@ def translated(
         (docs/figures.md); this gives the content layers' weights that factor. None: α and β are meant for this size.
     """
     if convention == PAPER:
-        factor = 1.0 if ratio_size is None else (ratio_size / max(height, width)) ** 2
+        if ratio_size is None:
+            return weighting
+        factor = (ratio_size / max(height, width)) ** 2
         return weighting._replace(content_layers={k: factor * w for k, w in weighting.content_layers.items()})
     known = CONVENTIONS[convention]
     content, style = {}, {}

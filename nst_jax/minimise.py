@@ -168,7 +168,10 @@ def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimiz
 
 
 def committed(carry: Carry) -> Carry:
-    """A carry that stays on its device, as what a program returns may: from another, JAX would compile it twice."""
+    """The carry committed to the device it is on, as what a program of jax.export's returns is.
+
+    To jit that is another kind of argument: given a first carry that is not committed, it would compile the loop twice.
+    """
     return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), carry)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmark_memory import CONTENT, STYLES
-from benchmark_peers import PAIRS, SAMPLES, _peers
+from benchmark_peers import PAIRS, SAMPLES, peers_python
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             for way in ("winograd", "plain", "float64"):
                 _child(sys.executable, "ours", folder, way, cases, JAX_ENABLE_X64=str(int(way == "float64")))
-            rows = _child(_peers(chosen.peers), "torch", folder, cases)
+            rows = _child(peers_python(chosen.peers), "torch", folder, cases)
     for cells in (rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows)):
         print("|", " | ".join(f"{cell:.2g}" if isinstance(cell, float) else str(cell) for cell in cells), "|")
     return 0

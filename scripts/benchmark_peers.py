@@ -54,7 +54,7 @@ def main() -> int:
     if chosen.child:
         print(json.dumps(_torch_from_noise(*json.loads(chosen.child))))
         return 0
-    peer = _peers(chosen.peers)
+    peer = peers_python(chosen.peers)
     pairs = [(chosen.content, chosen.style)] if chosen.content else [(SAMPLES / a, SAMPLES / b) for a, b in PAIRS]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     rows = []
@@ -70,7 +70,8 @@ def main() -> int:
     return 0
 
 
-def _peers(folder: Path) -> Path:
+def peers_python(folder: Path) -> Path:
+    """The Python of the peers' virtual environment, which is made when it is not there."""
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)

@@ -88,7 +88,10 @@ def weighting_of(settings: Settings, height: int, width: int) -> objective.Weigh
 def objective_at(
     scale: Scale, finest: Scale, params: Any, photo: np.ndarray, paintings: Sequence[np.ndarray], settings: Settings
 ) -> Objective:
-    """What is minimised at one of a picture's scales; the pictures are those of the finest."""
+    """What is minimised at one of a picture's scales; the pictures are those of the finest.
+
+    Its parameters are `params`, which need not be prepared: pictures that are represented once are represented plainly.
+    """
     here = images.resize(photo, scale.height, scale.width)
     there = [scales.reduced(painting, scale, finest) for painting in paintings]
     targets = Targets(content_target(params, here, settings), style_target(params, there, settings))

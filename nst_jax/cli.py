@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 
-from nst_jax import allocator, program_cache
+from nst_jax import program_cache
 from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError
 from nst_jax.lanes import Axes
 from nst_jax.parser import parser
@@ -16,7 +16,6 @@ from nst_jax.settings import RunOptions, Settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Returns 0 when done, 1 when the run failed, 2 for wrong input, 130 after Ctrl-C."""
-    allocator.keep_freed_memory()
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a Greek letter, or a file name, that it cannot show ends no program

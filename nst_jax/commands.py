@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,11 +46,11 @@ def stylize(
     assemble.weighting_of(settings, height, width)  # before anything is computed
     paintings = assemble.read_styles(style, settings, settings.size)
     start = assemble.start_image(images.resize(photo, sizes[0].height, sizes[0].width), settings)
-    params = jax.device_put(weights.load(settings.weights))
-    params = prepare(params, (settings.content_layer, *settings.style_layers))
+    params = weights.load(settings.weights)
+    prepared = jax.device_put(prepare(params, (settings.content_layer, *settings.style_layers)))
 
     def goal_at(scale: Scale) -> Objective:
-        goal = assemble.objective_at(scale, finest, params, photo, paintings, settings)
+        goal = replace(assemble.objective_at(scale, finest, params, photo, paintings, settings), params=prepared)
         shape = jax.ShapeDtypeStruct((1, scale.height, scale.width, 3), np.float32)
         return plan.cut_to_fit(goal, shape, assemble.optimizer_of(settings), plan.of_process(memory))
 
@@ -99,7 +100,7 @@ def reconstruct(
     """Figure 1's reconstructions: a picture's content from single layers, or its style from cumulative subsets."""
     layers = objective.check_layers(layers, "--layers")
     picture = assemble.read_picture(image, settings, settings.size)
-    params = prepare(weights.load(settings.weights), layers)
+    params = weights.load(settings.weights)
     _make_folder(output, force)
     made_from = _provenance(image, [], settings)
     precise = {"pool": settings.pool, "precision": settings.precision}
@@ -118,7 +119,7 @@ def reconstruct(
             0.0, 1.0, content_layers={}, style_layers=dict(zip(layers, rows.T, strict=True))
         )
         names = [f"style_to_{layer}" for layer in layers]
-    goal = Objective(params, targets, weighting, settings.pool, settings.precision)
+    goal = Objective(prepare(params, layers), targets, weighting, settings.pool, settings.precision)
     begin = jnp.broadcast_to(assemble.start_image(picture, settings), (lanes, *picture.shape))
     stages = [(Scale(picture.shape[0], picture.shape[1], settings.steps), goal)]
     run = _run(stages, lambda *_: begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)

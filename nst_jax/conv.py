@@ -15,7 +15,6 @@ from nst_jax import winograd
 
 Array = jax.Array
 FEWEST_CHANNELS = 16  # coming in or going out: with fewer, the transforms cost more than they save
-FEWEST_TILES = 4  # in the batch: with fewer, reading the transformed kernel costs more than the products
 LARGEST_TWICE = 256 * 256  # channels in times out, up to which both layouts of a transformed kernel are kept
 
 
@@ -29,7 +28,7 @@ class Transformed(NamedTuple):
 
 
 def conv3x3_relu(
-    x: Array, kernel: Array, bias: Array, transformed: Transformed | None = None, precision: str = "float32"
+    x: Array, kernel: Array | None, bias: Array, transformed: Transformed | None = None, precision: str = "float32"
 ) -> Array:
     """Convolves with stride one and zero padding, so that height and width stay; adds the bias; applies the ReLU.
 
@@ -38,11 +37,11 @@ def conv3x3_relu(
     reversed kernel, which XLA for CPU leaves in a slow form inside `while`, `scan` and `cond` bodies, where optimisers
     run. Only the result is kept for it: where it is zero, the ReLU's derivative is zero.
 
-    The algorithm is chosen by shape, and by JAX's default backend at the time of tracing.
+    The algorithm is chosen by the kernel's shape, and by JAX's default backend at the time of tracing.
 
     Args:
       x: [batch, height, width, in] float32 (float64 works too).
-      kernel: [3, 3, in, out], HWIO, the same dtype.
+      kernel: [3, 3, in, out], HWIO, the same dtype; not needed where there is a transformed one.
       bias: [out].
       transformed: from `transform`; computed here when it is not given.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
@@ -53,10 +52,13 @@ def conv3x3_relu(
     return _block(x, kernel, bias, transformed, precision)
 
 
-def _conv3x3_relu(x: Array, kernel: Array, bias: Array, transformed: Transformed | None, precision: str) -> Array:
-    if _takes_winograd(x.shape, kernel.shape):
-        transformed = _transform(kernel) if transformed is None else transformed
+def _conv3x3_relu(
+    x: Array, kernel: Array | None, bias: Array, transformed: Transformed | None, precision: str
+) -> Array:
+    transformed = _transformed(kernel, transformed)
+    if transformed is not None:
         return _winograd_forward(x, transformed.forward, bias)
+    assert kernel is not None
     return _bias_and_relu(_direct(x, kernel, precision), bias)
 
 
@@ -89,14 +91,12 @@ def _transform(kernel: Array) -> Transformed:
     return Transformed(forward, jnp.swapaxes(forward, 1, 2) if twice else None)
 
 
+def _transformed(kernel: Array | None, transformed: Transformed | None) -> Transformed | None:
+    return transform(kernel) if transformed is None and kernel is not None else transformed
+
+
 def _winograd_pays(kernel: tuple[int, ...]) -> bool:
     return jax.default_backend() == "cpu" and min(kernel[2:]) >= FEWEST_CHANNELS
-
-
-def _takes_winograd(images: tuple[int, ...], kernel: tuple[int, ...]) -> bool:
-    batch, height, width, _ = images
-    tiles = batch * -(-height // winograd.TILE) * -(-width // winograd.TILE)
-    return _winograd_pays(kernel) and tiles >= FEWEST_TILES
 
 
 # Under jit, layers of one shape are traced once, and outside it there is one program to compile instead of fifty.
@@ -145,11 +145,11 @@ def _shifted(x: Array, size: tuple[int, ...]) -> list[Array]:
     return [padded[:, row : row + size[0], column : column + size[1]] for row in range(3) for column in range(3)]
 
 
-_Residuals = tuple[Array, Array, Transformed | None]
+_Residuals = tuple[Array, Array | None, Transformed | None]
 
 
 def _forward(
-    x: Array, kernel: Array, bias: Array, transformed: Transformed | None, precision: str
+    x: Array, kernel: Array | None, bias: Array, transformed: Transformed | None, precision: str
 ) -> tuple[Array, _Residuals]:
     y = _block(x, kernel, bias, transformed, precision)
     return y, (y, kernel, transformed)
@@ -157,9 +157,10 @@ def _forward(
 
 def _backward(precision: str, residuals: _Residuals, cotangent: Array) -> tuple[Array, None, None, None]:
     y, kernel, transformed = residuals
-    if _takes_winograd(y.shape, kernel.shape):
-        transformed = _transform(kernel) if transformed is None else transformed
+    transformed = _transformed(kernel, transformed)
+    if transformed is not None:
         return _winograd_backward(cotangent, y, transformed), None, None, None
+    assert kernel is not None
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     through = lax.optimization_barrier(_through_relu(cotangent, y))
     return _direct(through, turned, precision), None, None, None

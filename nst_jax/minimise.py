@@ -105,7 +105,7 @@ def minimise(
     started = time.perf_counter()
     images = jnp.asarray(images)
     objective = jax.device_put(objective)  # parameters come from files as NumPy arrays; they travel only once
-    carry = committed(begin(objective, images, optimizer))
+    carry = begin(objective, images, optimizer)
     run = _program(objective, carry, optimizer)
     done, chunk, status = earlier, 1, np.full(images.shape[0], RUNNING)
     while done < earlier + steps and np.any(status == RUNNING):
@@ -167,14 +167,6 @@ def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimiz
     return jax.tree.map(jnp.copy, carry)
 
 
-def committed(carry: Carry) -> Carry:
-    """The carry committed to the device it is on, as what a program of jax.export's returns is.
-
-    To jit that is another kind of argument: given a first carry that is not committed, it would compile the loop twice.
-    """
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), carry)
-
-
 def advance(
     objective: Callable[[Array], Terms], carry: Carry, count: Array | int, optimizer: Optimizer
 ) -> tuple[Carry, Rows]:
@@ -217,14 +209,19 @@ def advance(
 
 
 def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
-    """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes."""
+    """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes.
+
+    It takes the objective, a carry and how many steps to take, and returns what `advance` does.
+    """
     carry = jax.eval_shape(partial(begin, optimizer=optimizer), objective, images)
-    count = jax.ShapeDtypeStruct((), jnp.int32)
-    return _program(objective, carry, optimizer).lower(objective, carry, count).compile()
+    found = _program(objective, carry, optimizer)
+    if isinstance(found, traced.Program):
+        return found
+    return compiler.compiled(found, objective, carry, jax.ShapeDtypeStruct((), jnp.int32))
 
 
 def _program(objective: Callable[[Array], Terms], carry: Carry, optimizer: Optimizer) -> Any:
-    """`advance` under jit for arguments like these, from objective, carry and count to carry and rows."""
+    """`advance` for arguments like these: compiled, or under jit."""
     ours = isinstance(optimizer, LBFGS) and isinstance(optimizer.precondition, FrequencyShaping)
     if not (ours and type(objective) is Objective):
         return _plain(optimizer)  # what others wrote: nobody could tell whether its source has changed

@@ -61,7 +61,6 @@ class Problem:
         self._pool, self._precision, self._init, self._noise, self._tv = pool, precision, init, noise, tv
         self._convention, self._ratio_size = convention, ratio_size
         used = (*self.content_layers, *self.style_layers)
-        self._params = jax.device_put(prepare(params, used))
         contents = {lane.content: contents[lane.content] for lane in lanes}
         styles = {lane.style: styles[lane.style] for lane in lanes if lane.beta}
         sizes = {name: picture.shape for name, picture in contents.items()}
@@ -76,19 +75,20 @@ class Problem:
         self._seen: dict[str | None, Seen] = {}  # None is for noise
         self._content_targets = {name: self._represent_content(picture) for name, picture in contents.items()}
         self._style_targets = {name: self._represent_style(picture) for name, picture in styles.items()}
+        self._params = jax.device_put(prepare(params, used))
 
     def _represent_content(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
             return {}
         return objective.content_targets(
-            self._params, picture[None], self.content_layers, pool=self._pool, precision=self._precision
+            self._whole_params, picture[None], self.content_layers, pool=self._pool, precision=self._precision
         )
 
     def _represent_style(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.style_layers:
             return {}
         return objective.style_targets(
-            self._params, picture[None], self.style_layers, pool=self._pool, precision=self._precision
+            self._whole_params, picture[None], self.style_layers, pool=self._pool, precision=self._precision
         )
 
     def objective(self, lanes: Sequence[Lane]) -> Objective:

@@ -155,8 +155,8 @@ class Sweep:
                 out_specs=(P("lanes"), P(None, "lanes")),
                 check_vma=False,  # nothing is exchanged between devices
             )
-            jitted = jax.jit(step, donate_argnums=1)
-            self._programs[batch] = jitted.lower(self._objective, self.carry, jnp.int32(1)).compile(compiler.options())
+            arguments = self._objective, self.carry, jnp.int32(1)
+            self._programs[batch] = compiler.compiled(jax.jit(step, donate_argnums=1), *arguments)
             self._chunk = 1
         return self._programs[batch]
 

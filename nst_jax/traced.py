@@ -23,7 +23,7 @@ _ready: dict[str, Any] = {}
 
 
 class Program:
-    """A function under jit; pytrees in and out."""
+    """A compiled function; pytrees in and out."""
 
     def __init__(self, flat: Any, result: Any) -> None:
         self._flat, self._result = flat, result
@@ -32,15 +32,15 @@ class Program:
         """Runs it."""
         return jax.tree.unflatten(self._result, self._flat(*jax.tree.leaves(arguments)))
 
-    def lower(self, *arguments: Any) -> Any:
-        """As `lower` of a function under jit."""
-        return self._flat.lower(*jax.tree.leaves(arguments))
+    def memory_analysis(self) -> Any:
+        """As that of JAX's compiled programs."""
+        return self._flat.memory_analysis()
 
 
 def program(
     function: Callable[..., Any], name: str, settings: str, arguments: tuple[Any, ...], donated: int, result: Any
 ) -> Program:
-    """A function under jit, for arguments like these, from the user's cache if it is there.
+    """A function compiled for arguments like these, from the user's cache if it is there; once in a process.
 
     Args:
       function: pure, of this package alone: beside the arguments it depends on nothing but the package's source.
@@ -69,7 +69,7 @@ def program(
         call.__name__ = name
         first = len(jax.tree.leaves(arguments[:donated]))
         own = tuple(range(first, first + len(jax.tree.leaves(arguments[donated]))))
-        _ready[key] = jax.jit(call, donate_argnums=own, compiler_options=compiler.options())
+        _ready[key] = compiler.compiled(jax.jit(call, donate_argnums=own), *leaves)
     return Program(_ready[key], jax.tree.structure(result))
 
 

@@ -1,7 +1,6 @@
 """VGG-19's sixteen convolutions and five pools (Simonyan & Zisserman, arXiv 1409.1556, column E) as a Linen module."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -21,7 +20,8 @@ class VGG19(nn.Module):
     """The network up to the deepest of `layers`; returns the activations of `layers` by the paper's names.
 
     The collection "params" holds a kernel [3, 3, in, out] (HWIO, RGB) and a bias [out] per convolution, the collection
-    "preprocessing" the `mean` and `scale` [3] that belong to them; "transformed", from `prepare`, may be there or not.
+    "preprocessing" the `mean` and `scale` [3] that belong to them; "transformed", from `prepare`, holds those kernels
+    that "params" lacks.
 
     Attributes:
       layers: names out of `nst_jax.layers.LAYERS`.
@@ -66,12 +66,13 @@ class _Convolution(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         channels = CONVOLUTIONS[self.name or ""]
-        kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
         bias = self.param("bias", nn.initializers.zeros, (channels[1],))
-        if self.plain:
-            return conv.plain3x3_relu(x, kernel, bias, self.precision)
-        transformed = self.get_variable("transformed", "kernel")  # None unless `prepare` made one
-        return conv.conv3x3_relu(x, kernel, bias, transformed, self.precision)
+        transformed = self.get_variable("transformed", "kernel")
+        if transformed is not None:  # by `prepare`, which leaves no other kernel
+            return conv.conv3x3_relu(x, None, bias, transformed, self.precision)
+        kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
+        convolve = conv.plain3x3_relu if self.plain else conv.conv3x3_relu
+        return convolve(x, kernel, bias, precision=self.precision)
 
 
 def pool2x2(x: Array, kind: str) -> Array:
@@ -108,7 +109,7 @@ def represent(
       pool: "avg" or "max".
       precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
       plain: leaves every convolution to `lax.conv`, which compiles in a fraction of the time and runs more slowly on
-        CPU: for images that are represented once. It is as exact.
+        CPU: for images that are represented once. It is as exact. Prepared parameters cannot be left to it.
 
     Returns:
       {layer: [..., height', width', channels] float32}, in the network's order. Convolutions after their ReLU.
@@ -127,8 +128,8 @@ def represent(
 def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
     """Parameters for many evaluations: what `represent` would otherwise compute from the kernels each time.
 
-    On CPU that is the Winograd transform of each kernel, four times the kernels' memory; elsewhere there is nothing to
-    prepare. Every function that takes parameters takes these too, and returns the same.
+    On CPU that is the Winograd transform of each kernel, in its place and four times as large; elsewhere there is
+    nothing to prepare. Every function that takes parameters takes these too, and returns the same.
 
     Args:
       params: parameters as `nst_jax.weights.load` gives them.
@@ -136,14 +137,10 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
     """
     deepest = max(map(LAYERS.index, check_layers(layers)))
     needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
-    transformed = _transformed({name: layer["kernel"] for name, layer in needed.items()}, jax.default_backend())
-    return {**params, "params": needed, "transformed": transformed}
-
-
-@partial(jax.jit, static_argnums=1)
-def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
-    found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
-    return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
+    found = {name: conv.transform(jnp.asarray(layer["kernel"])) for name, layer in needed.items()}
+    transformed = {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
+    kept = {name: {"bias": layer["bias"]} if name in transformed else layer for name, layer in needed.items()}
+    return {**params, "params": kept, "transformed": transformed}
 
 
 def check_images(images: Array, pool: str, precision: str) -> None:

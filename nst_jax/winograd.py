@@ -106,8 +106,22 @@ def convolve(
         return lax.optimization_barrier(after(_convolve_tiles(padded, transformed, turned, channels)))
 
     count = batch // images * strips
-    y = strip(0) if count == 1 else lax.map(strip, jnp.arange(count))
+    y = strip(0)[None] if count == 1 else _stacked(strip, count, inputs[0][0, 0, 0, 0])
     return y.reshape(batch, -1, across * TILE, outgoing)[:, :height, :width]
+
+
+def _stacked(part: Callable[[Array | int], Array], count: int, some: Array) -> Array:
+    """[count, ...] of part(0) to part(count - 1), one after the other.
+
+    As `lax.map`, whose result starts as zeros: XLA shares them among all results of a shape, so that they live from the
+    program's beginning to its end and each is begun as a copy. Here it starts as any number that only it depends on.
+    """
+    shape = jax.eval_shape(part, 0)
+
+    def put(i: Array, whole: Array) -> Array:
+        return lax.dynamic_update_index_in_dim(whole, part(i), i, 0)
+
+    return lax.fori_loop(0, count, put, jnp.full((count, *shape.shape), some, shape.dtype))
 
 
 def _strip(batch: int, down: int, across: int, channels: tuple[int, int], itemsize: int) -> tuple[int, int]:

@@ -147,25 +147,24 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     import jax.numpy as jnp  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
-    from nst_jax import allocator, images, minimise, objective, start, vgg, weights  # noqa: PLC0415
+    from nst_jax import images, minimise, objective, start, vgg, weights  # noqa: PLC0415
 
-    allocator.keep_freed_memory()  # as the commands do
     if name == "lockstep":
         return _count_lockstep(size)
     photo = images.resize(images.read_image(CONTENT), size, size)
     painting = images.resize(images.read_image(STYLE), size, size)
-    params = jax.device_put(vgg.prepare(weights.load(), [objective.CONTENT_LAYER, *objective.STYLE_LAYERS]))
+    params = weights.load()
     targets = objective.Targets(
         objective.content_targets(params, photo[None]), objective.style_targets(params, painting[None])
     )
+    params = jax.device_put(vgg.prepare(params, [objective.CONTENT_LAYER, *objective.STYLE_LAYERS]))
     goal = objective.Objective(params, targets, objective.weighting(np.full(lanes, 1e-3)))
     begin = jnp.stack([start.white_noise(seed, size, size) for seed in range(lanes)])
     before = time.perf_counter()
-    minimise.minimise(goal, begin, steps=1)
+    run = minimise.program(goal, begin, minimise.DEFAULT_OPTIMIZER)
     compiled = time.perf_counter() - before
     steps = max(3, min(minimise.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
-    carry = minimise.committed(minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER))
-    run = minimise._program(goal, carry, minimise.DEFAULT_OPTIMIZER)
+    carry = minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER)
     carry, _ = run(goal, carry, jnp.int32(1))
     jax.block_until_ready(carry)
     before = time.perf_counter()
@@ -175,8 +174,7 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = {"pace": pace, "compile": compiled, "peak_mb": peak}
     if name == "lanes":
-        program = run.lower(goal, carry, jnp.int32(1)).compile()
-        analysis = program.memory_analysis()
+        analysis = run.memory_analysis()
         assert analysis is not None
         found["program_mb"] = analysis.temp_size_in_bytes / 1e6
     return found

@@ -36,7 +36,7 @@ def describe(table: Table, settings: Settings, tolerance: float) -> dict[str, An
     """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine."""
     paths = {path for lane in table.lanes for path in (lane.content, lane.style) if path}
     if settings.init not in ("noise", "content"):
-        paths.add(settings.init)
+        paths.add(str(Path(settings.init, "run.json")) if Path(settings.init).is_dir() else settings.init)
     for path in paths:
         if not Path(path).is_file():
             raise InputError(f"{path}: no such file")

@@ -136,7 +136,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     ):
         axes.add_argument(option, type=kind, dest=field, default=(), metavar="LIST", help=about)
     _run_options(command)
-    for group in ("search", "size", "style-size", "input", "weights", "network", "start", "noise", "sweep"):
+    for group in ("search", "size", "style-size", "input", "weights", "network", "start", "noise", "scales", "sweep"):
         add_settings(command, group)
 
     command = add_command(
@@ -152,7 +152,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--ratio", type=numbers, dest="ratios", default=(), metavar="LIST",
                          help="figure 2: α/β of each painting (default: the paper's)")  # fmt: skip
     _run_options(command)
-    for group in ("noise", "seed", "search", "size", "style-size", "input", "weights", "network"):
+    for group in ("noise", "seed", "search", "scales", "size", "style-size", "input", "weights", "network"):
         add_settings(command, group)
 
     command = add_command(

@@ -33,7 +33,7 @@ class Problem:
         *,
         pool: str = "avg",
         precision: str = "float32",
-        init: str | np.ndarray = "noise",
+        init: str | np.ndarray | Mapping[str, np.ndarray] = "noise",
         noise: float = 1.0,
         tv: float = 0.0,
         convention: str = conventions.PAPER,
@@ -47,7 +47,7 @@ class Problem:
             pictures must have one size; style pictures may have any.
           lanes: all that will be asked for. A layer that any lane uses is in every lane, with weight zero where it is
             not wanted, so that one program serves all.
-          init: "noise", "content", or a picture, which is brought to the content's size.
+          init: "noise", "content", a picture, which is brought to the content's size, or one for each lane by its name.
           noise: standard deviation of white noise, in levels of 255.
           tv: the weight of total variation, in all lanes.
           convention: whose loss the lanes' α, β and layer weights are given for, out of `conventions.CONVENTIONS`.
@@ -133,9 +133,10 @@ class Problem:
 
     def _start(self, lane: Lane) -> Array:
         height, width = self.shape[:2]
-        if isinstance(self._init, np.ndarray):
-            return jnp.asarray(images.resize(self._init, height, width))
-        if self._init == "content":
+        given = self._init[lane.name] if isinstance(self._init, Mapping) else self._init
+        if isinstance(given, np.ndarray):
+            return jnp.asarray(images.resize(given, height, width))
+        if given == "content":
             return jnp.asarray(self._contents[lane.content])
         return white_noise(lane.seed, height, width, self._noise)
 

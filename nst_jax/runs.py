@@ -80,7 +80,8 @@ class RunFolder:
             return False
         of_runs = (self._lanes, self._checkpoint)
         inside = (path for folder in of_runs if folder.is_dir() for path in folder.iterdir())
-        others = (path for path in self.path.iterdir() if path not in of_runs and not files.is_leftover(path, {"run"}))
+        known = (*of_runs, self.path / "scales")  # where coarser runs are, and judge for themselves
+        others = (path for path in self.path.iterdir() if path not in known and not files.is_leftover(path, {"run"}))
         return any(others) or any(not path.name.startswith("lock-") for path in inside)
 
     def create(self, run: Mapping[str, Any]) -> None:

@@ -101,8 +101,9 @@ class Settings:
         100_000_000, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
     )
     init: str = _option(
-        "noise", "start", str, "start from white noise, from the content picture, or from a picture file",
-        metavar="noise|content|FILE",
+        "noise", "start", str, "start from white noise, from the content picture, from a picture file or, in sweeps, "
+        "each lane from its picture in another run's folder",
+        metavar="noise|content|FILE|DIR",
     )  # fmt: skip
     noise: float = _option(
         1.0, "noise", float, "standard deviation of the white noise, in levels of 255", range=(0, 10_000)
@@ -115,7 +116,7 @@ class Settings:
         "scales",
         int,
         "how many sizes to make the picture at, each half of the next, with `--steps` in all of them together "
-        "(default: 3 when starting from noise at 256 pixels or more, else 1)",
+        "(default: 3 for one picture from noise at 256 pixels or more, else 1)",
         range=(1, 9),
     )
     history: int = _option(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))

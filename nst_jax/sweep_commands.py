@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -16,6 +17,7 @@ from nst_jax.lanes import Axes, Lane, Table
 from nst_jax.lbfgs import NOT_FINITE
 from nst_jax.problem import Problem
 from nst_jax.progress import SweepReporter, interruptible
+from nst_jax.run_scales import coarse_settings, pictures_of_run, scales_of
 from nst_jax.runs import RunFolder
 from nst_jax.settings import RunOptions, Settings
 from nst_jax.shares import own_lanes, share_of
@@ -67,6 +69,10 @@ def figure(
 
 def resume(folder: Path, options: RunOptions) -> int:
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
+    return _resume(folder, options, folder)
+
+
+def _resume(folder: Path, options: RunOptions, whole: Path) -> int:
     share, shares = share_of(options)
     run = RunFolder(folder, share)
     before = run.run()
@@ -82,10 +88,8 @@ def resume(folder: Path, options: RunOptions) -> int:
     if changed and not options.quiet:
         print(f"nst-jax: note: {folder}: begun elsewhere, {', '.join(changed)}; bytes may differ", file=sys.stderr)
     with run.locked():
-        make = _maker(table, own_lanes(table, share, shares), settings, before["tolerance"])
-        current = make(before["plan"]["batch"], tuple(before["plan"]["strips"]))
-        run.restore(current)
-        return _go_on(run, table, shares, current, options)
+        options = replace(options, share=(share, shares), distributed=False, tolerance=before["tolerance"])
+        return _at_all_scales(run, table, settings, options, whole)
 
 
 _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
@@ -102,7 +106,9 @@ def _again(source: Path, output: Path | None, options: RunOptions) -> int:
     return _start(table, settings, output, kept)
 
 
-def _start(table: Table, settings: Settings, output: Path | None, options: RunOptions) -> int:
+def _start(
+    table: Table, settings: Settings, output: Path | None, options: RunOptions, whole: Path | None = None
+) -> int:
     share, shares = share_of(options)
     if options.dry_run:
         return _tell(table, own_lanes(table, share, shares), shares, settings, options)
@@ -124,10 +130,41 @@ def _start(table: Table, settings: Settings, output: Path | None, options: RunOp
         ours = described | {"plan": here["plan"] | {"devices": len(jax.local_devices()), "shares": shares}}
         if differing := differences(here, ours):
             raise InputError(f"--output {output}: another run's folder; it differs in {', '.join(differing)}")
-        if current is None or not planned.items() <= here["plan"].items():
-            current = make(here["plan"]["batch"], tuple(here["plan"]["strips"]))
-        run.restore(current)
-        return _go_on(run, table, shares, current, options)
+        if not planned.items() <= here["plan"].items():
+            current = None
+        options = replace(options, share=(share, shares), distributed=False)
+        return _at_all_scales(run, table, settings, options, whole or output, current)
+
+
+def _at_all_scales(
+    run: RunFolder, table: Table, settings: Settings, options: RunOptions, whole: Path, current: Sweep | None = None
+) -> int:
+    """The coarser scales first, each a run of its own inside the folder that starts from the one before; then this one.
+
+    Args:
+      current: the sweep of this scale, where it has been planned and there is no coarser one.
+      whole: the folder that a user may resume.
+    """
+    share, shares = options.share
+    *coarser, finest = scales_of(table, settings)
+    start = settings.init
+    for scale in coarser:
+        folder = run.path / "scales" / scale.name
+        if RunFolder(folder).begun and not options.force:
+            code = _resume(folder, options, whole)
+        else:
+            coarse = coarse_settings(replace(settings, init=start), scale, finest)
+            code = _start(table, coarse, folder, replace(options, strips=()), whole)
+        if code == INTERRUPTED:
+            return code
+        start = str(folder)
+    planned = run.run()["plan"]
+    if current is None or coarser:
+        own = own_lanes(table, share, shares)
+        make = _maker(table, own, replace(settings, init=start), options.tolerance)
+        current = make(planned["batch"], tuple(planned["strips"]))
+    run.restore(current)
+    return _go_on(run, table, shares, current, options, whole)
 
 
 def _choose(make: _Maker, table: Table, shares: int, options: RunOptions) -> tuple[plan.Plan, Sweep]:
@@ -138,7 +175,7 @@ def _choose(make: _Maker, table: Table, shares: int, options: RunOptions) -> tup
     )  # fmt: skip
 
 
-def _go_on(run: RunFolder, table: Table, shares: int, current: Sweep, options: RunOptions) -> int:
+def _go_on(run: RunFolder, table: Table, shares: int, current: Sweep, options: RunOptions, whole: Path) -> int:
     style_layers = current.problem.style_layers
     run.tidy(table, shares)
     saved = time.monotonic()
@@ -156,7 +193,7 @@ def _go_on(run: RunFolder, table: Table, shares: int, current: Sweep, options: R
                 run.report(table, style_layers)
                 saved = time.monotonic()
     if interrupt.requested and not current.finished:
-        print(f"nst-jax: interrupted; go on with `nst-jax resume {run.path}`", file=sys.stderr)
+        print(f"nst-jax: interrupted; go on with `nst-jax resume {whole}`", file=sys.stderr)
         return INTERRUPTED
     if not options.quiet:
         print(f"{run.path / 'index.html'}: {len(current.lanes)} lanes, {current.seconds:.0f} s")
@@ -176,10 +213,14 @@ def _tell(table: Table, own: Sequence[Lane], shares: int, settings: Settings, op
         current.advance()
     pace = current.seconds * min(chosen.batch, len(own)) / sum(map(len, current.records.values()))
     rounds = -(-len(own) // chosen.batch)
+    *coarser, finest = scales_of(table, settings)
+    evaluations = finest.steps
+    if coarser:  # in evaluations of the finest scale
+        evaluations += round(sum(one.steps * one.height * one.width for one in coarser) / finest.height / finest.width)
     print(
         f"{len(own)} lanes in {rounds} batches of {chosen.batch} on {chosen.devices} devices; "
-        f"{chosen.bytes / 1e9:.2f} GB for a batch on each{_cut(chosen)}; about {pace * rounds * settings.steps:.0f} s "
-        f"({settings.steps} evaluations of {pace:.2f} s a batch)"
+        f"{chosen.bytes / 1e9:.2f} GB for a batch on each{_cut(chosen)}; about {pace * rounds * evaluations:.0f} s "
+        f"({evaluations} evaluations of {pace:.2f} s a batch)"
     )
     return 0
 
@@ -199,8 +240,12 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
         for lane in table.lanes
         if lane.style
     }
-    init = settings.init
-    if init not in ("noise", "content"):
+    init: Any = settings.init
+    if init in ("noise", "content"):
+        pass
+    elif Path(init).is_dir():
+        init = pictures_of_run(Path(init), own, contents, settings)
+    else:
         height, width = next(iter(contents.values())).shape[:2]
         init = read_to_size(Path(init), settings, height, width, "--init")
     problem = Problem(
@@ -208,7 +253,7 @@ def _maker(table: Table, own: Sequence[Lane], settings: Settings, tolerance: flo
         pool=settings.pool, precision=settings.precision, init=init, noise=settings.noise, tv=settings.tv,
         convention=settings.convention, ratio_size=settings.ratio_size,
     )  # fmt: skip
-    optimizer = optimizer_of(settings)
+    optimizer, steps = optimizer_of(settings), scales_of(table, settings)[-1].steps
     return lambda batch, strips: Sweep(
-        problem, own, steps=settings.steps, batch=batch, optimizer=optimizer, strips=strips, tolerance=tolerance
+        problem, own, steps=steps, batch=batch, optimizer=optimizer, strips=strips, tolerance=tolerance
     )

@@ -1,6 +1,7 @@
 """VGG-19's sixteen convolutions and five pools (Simonyan & Zisserman, arXiv 1409.1556, column E) as a Linen module."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -137,10 +138,15 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
     """
     deepest = max(map(LAYERS.index, check_layers(layers)))
     needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
-    found = {name: conv.transform(jnp.asarray(layer["kernel"])) for name, layer in needed.items()}
-    transformed = {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
+    transformed = _transformed({name: layer["kernel"] for name, layer in needed.items()}, jax.default_backend())
     kept = {name: {"bias": layer["bias"]} if name in transformed else layer for name, layer in needed.items()}
     return {**params, "params": kept, "transformed": transformed}
+
+
+@partial(jax.jit, static_argnums=1)
+def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
+    found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
+    return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 
 
 def check_images(images: Array, pool: str, precision: str) -> None:

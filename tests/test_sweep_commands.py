@@ -19,6 +19,7 @@ from program import PROGRAM, assert_refused, done, run, separately
 from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftovers, rows
 
 from nst_jax import figures, images
+from nst_jax.sweep import Sweep
 
 KILLS = 30
 ALWAYS = ["--quiet", "--checkpoint-every", "0"]
@@ -407,6 +408,8 @@ def test_figures(tmp_path, number, lanes):
         (["sweep", "{photo}", "{painting}", "-o", "out", "--force", "--share", "0/2", "--seed", "1,2"], ["--force"]),
         (["sweep", "{photo}", "{painting}", "--more-content", "{painting}", "-o", "out", "--size", "48"], ["one size"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--memory", "1MB"], ["memory"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--scales", "2"], ["--scales: 2", "at most 1"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--init", "."], ["run.json: no such file"]),
     ],
 )
 def test_what_is_refused(tmp_path, monkeypatch, inputs, arguments, words):
@@ -457,6 +460,73 @@ def test_adam_and_a_start_picture(tmp_path, inputs):
     assert losses[2] < losses[0]
     images.write_image(start, np.full((48, 96, 3), 0.5, np.float32))
     assert_refused(run(*arguments, "-o", tmp_path / "new", "--init", start), "--init", "another aspect")
+
+
+# -- scales
+
+
+SCALES = (
+    "--size", "96", "--history", "3", "--batch", "2", "--content-layer", "conv2_1", "--style-layers", "conv1_1",
+    "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def at_two_scales(tmp_path_factory, inputs):
+    """Three lanes in two rounds, that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("scales") / "run"
+    done("sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2")
+    return folder
+
+
+def without_scales(folder: Path, elsewhere: Path) -> Path:
+    return Path(shutil.copytree(folder, elsewhere / "copy", ignore=shutil.ignore_patterns("scales")))
+
+
+def test_a_coarser_scale_is_a_run_that_the_finer_one_starts_from(tmp_path, inputs, at_two_scales):
+    """The same by hand: at half the size, α/β meant for the whole one; then from there."""
+    assert sorted(os.listdir(at_two_scales)) == sorted([*FILES, "scales"])
+    coarse, fine = tmp_path / "coarse", tmp_path / "fine"
+    ratios = ("--ratio", "0,1e-3,1e-2")
+    half = ("--size", "48", "--steps", "4", "--ratio-size", "96")
+    done("sweep", *inputs, "-o", coarse, *SCALES, *ratios, *half)
+    done("sweep", *inputs, "-o", fine, *SCALES, *ratios, "--steps", "6", "--init", coarse)
+    assert_same(at_two_scales / "scales" / "48x40", coarse)
+    assert_same(without_scales(at_two_scales, tmp_path), fine)
+    first = {row["lane"]: float(row["total"]) for row in rows(at_two_scales) if row["evaluations"] == "1"}
+    done("sweep", *inputs, "-o", tmp_path / "noise", *SCALES, *ratios, "--steps", "1")
+    for row in rows(tmp_path / "noise"):
+        assert first[row["lane"]] < float(row["total"])
+
+
+@pytest.mark.parametrize("chunks", [2, 9])
+def test_killed_at_one_of_the_scales_and_resumed(tmp_path, monkeypatch, inputs, at_two_scales, chunks):
+    folder = tmp_path / "run"
+    command = ["sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2"]
+    with monkeypatch.context() as patched:
+        advance, count = Sweep.advance, iter(range(100))
+
+        def dying(sweep: Sweep) -> object:
+            if next(count) == chunks:
+                raise RuntimeError("killed")
+            return advance(sweep)
+
+        patched.setattr(Sweep, "advance", dying)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(*command, "--checkpoint-every", "0")
+    assert (folder / "scales" / "48x40" / "grid.png").is_file()
+    done("resume", folder, "--quiet")
+    assert_same(folder, at_two_scales)
+
+
+def test_several_scales_are_named_and_told_of_before(inputs):
+    outcome = done("sweep", *inputs, *SCALES, "--steps", "10", "--scales", "2", "--dry-run")
+    assert "(7 evaluations of" in outcome.out  # six, and four of a quarter's cost
+
+
+def test_a_lane_must_be_in_the_run_to_start_from(tmp_path, inputs, whole):
+    outcome = run("sweep", *inputs, "-o", tmp_path / "out", *TINY, "--init", whole)
+    assert_refused(outcome, f"--init {whole}", "no run folder with a picture of lane")
 
 
 # -- in a browser

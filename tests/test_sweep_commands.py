@@ -499,7 +499,7 @@ def test_a_coarser_scale_is_a_run_that_the_finer_one_starts_from(tmp_path, input
         assert first[row["lane"]] < float(row["total"])
 
 
-@pytest.mark.parametrize("chunks", [2, 9])
+@pytest.mark.parametrize("chunks", [1, 4])
 def test_killed_at_one_of_the_scales_and_resumed(tmp_path, monkeypatch, inputs, at_two_scales, chunks):
     folder = tmp_path / "run"
     command = ["sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2"]

@@ -61,8 +61,7 @@ class FrequencyShaping:
         gain = frequency**-self.power
         if not self.curvature:
             return _filtered(gradient, gain)
-        knots, *measured = np.log(_CURVATURE)
-        gain /= jnp.exp(jnp.concatenate([jnp.interp(jnp.log(frequency), knots, values) for values in measured], -1))
+        gain /= jnp.exp(_interpolated(jnp.log(frequency), *np.log(_CURVATURE)))
         mix = jnp.asarray(OPPONENTS, gradient.dtype)
         opponents = jnp.matmul(gradient, mix.T, precision=jax.lax.Precision.HIGHEST)
         return jnp.matmul(_filtered(opponents, gain), mix, precision=jax.lax.Precision.HIGHEST)
@@ -72,3 +71,12 @@ def _filtered(x: Array, gain: Array) -> Array:
     spectrum = jnp.fft.rfft2(x, axes=(0, 1))
     shaped = spectrum * gain.astype(spectrum.dtype)
     return jnp.fft.irfft2(shaped, s=x.shape[:2], axes=(0, 1)).astype(x.dtype)
+
+
+def _interpolated(x: Array, knots: np.ndarray, *values: np.ndarray) -> Array:
+    """`np.interp` of each of the values along a last axis of x; that of JAX takes a third of a second to compile."""
+    gaps, slopes = np.diff(knots), np.diff(values) / np.diff(knots)
+    found = jnp.broadcast_to(np.array(values)[:, 0], (*x.shape[:-1], len(values)))
+    for start, gap, slope in zip(knots[:-1], gaps, slopes.T, strict=True):
+        found += jnp.clip(x - start, 0, gap) * slope
+    return found

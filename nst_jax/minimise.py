@@ -21,7 +21,7 @@ from nst_jax.spectrum import FrequencyShaping
 Array = jax.Array
 LONGEST_CHUNK = 64
 NOT_TAKEN = -1
-DEFAULT_OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.25, curvature=True))
+DEFAULT_OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))
 SECONDS_PER_CHUNK = 1.0  # how often the callback hears of a slow objective
 
 

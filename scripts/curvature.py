@@ -3,7 +3,7 @@
 Runs L-BFGS from white noise, on three shipped pairs of pictures unless others are given, and sees by how much the
 gradient changes along each accepted step. In each band of frequencies the 3x3 matrix H is fitted to y = H s, with s and
 y in luminance and two opponent colours; told are its diagonals, relative to their median, in the geometric mean of the
-pairs. That is the table in `nst_jax/spectrum.py`.
+pairs. That is the table in docs/speed.md.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 
 from nst_jax import compiler, images, objective, start, vgg, weights
 from nst_jax.lbfgs import LBFGS
-from nst_jax.spectrum import OPPONENTS, FrequencyShaping
+from nst_jax.spectrum import FrequencyShaping
 
 SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
 PAIRS = (
@@ -26,6 +26,7 @@ PAIRS = (
     ("rocamadour.jpg", "hokusai_great_wave.jpg"),
     ("schwerin_palace.jpg", "kandinsky_composition_viii.jpg"),
 )
+OPPONENTS = np.array([[1, 1, 1], [1, -2, 1], [1, 0, -1]]) / np.sqrt([[3], [6], [2]])  # orthonormal, of red, green, blue
 EDGES = (0, 0.012, 0.025, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.72)  # cycles per pixel
 FIRST = 50  # accepted steps are counted from here on: before, all is noise still
 OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))

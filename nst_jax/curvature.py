@@ -37,8 +37,11 @@ class Pair(NamedTuple):
     """A pair for the oldest slot, which the rings do not have yet."""
 
     s: Array
+    """The step, [*shape], scaled as in `History`."""
     y: Array
+    """The gradient's change, [*shape]."""
     slot: Array
+    """Where it belongs, int32."""
     taken: Array
     """Whether it is wanted and its curvature safely positive; if not, s and y are zero and nothing is to change."""
 
@@ -53,14 +56,14 @@ class Products(NamedTuple):
 
 
 def empty(pairs: int, image: Array) -> History:
-    """No pair, and room for so many."""
+    """A history of no pairs, with room for so many, of images [*shape] like this one."""
     ring = jnp.zeros((pairs, *image.shape), image.dtype)
     square = jnp.zeros((pairs, pairs), image.dtype)
     return History(ring, ring, square, square, jnp.full(pairs, -1, jnp.int32))
 
 
 def pair(history: History, s: Array, y: Array, wanted: Array) -> Pair:
-    """The pair of a step s and the gradient's change y, if it is wanted and good."""
+    """The pair of a step s and the gradient's change y, [*shape] each, if it is wanted and good (see `Pair.taken`)."""
     curvature = dot(s, y)
     floor = 10 * jnp.finfo(s.dtype).eps * jnp.sqrt(dot(s, s) * dot(y, y))
     taken = wanted & (curvature > floor)  # false for NaN

@@ -17,8 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import compiler, images, objective, start, vgg, weights
-from nst_jax.lbfgs import LBFGS
-from nst_jax.spectrum import FrequencyShaping
+from nst_jax.minimise import DEFAULT_OPTIMIZER as OPTIMIZER
 
 SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
 PAIRS = (
@@ -29,7 +28,6 @@ PAIRS = (
 OPPONENTS = np.array([[1, 1, 1], [1, -2, 1], [1, 0, -1]]) / np.sqrt([[3], [6], [2]])  # orthonormal, of red, green, blue
 EDGES = (0, 0.012, 0.025, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.72)  # cycles per pixel
 FIRST = 50  # accepted steps are counted from here on: before, all is noise still
-OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))
 
 
 def main() -> int:

@@ -76,24 +76,29 @@ def pair(history: History, s: Array, y: Array, wanted: Array) -> Pair:
 def remember(history: History, new: Pair, gradient: Array, precondition: Precondition) -> tuple[History, Products]:
     """The history with the pair's inner products and age, its rings not yet written; and all pairs' with a gradient."""
 
+    # Masks instead of indices, here and below: a scatter or gather is several programs to compile, a mask none.
+    replaced = _replaced(history, new)
+
     def products(ring: Array, own: Array, vectors: list[Array]) -> Array:
         """Of the ring, as if the pair stood in its slot, with each vector: [history, vectors]."""
         several, axes = jnp.stack(vectors), tuple(range(1, ring.ndim))
         earlier, latest = (
             jnp.tensordot(part, several, (axes, axes), precision=lax.Precision.HIGHEST) for part in (ring, own[None])
         )
-        return earlier.at[new.slot].set(jnp.where(new.taken, latest[0], earlier[new.slot]))
+        return jnp.where(replaced[:, None], latest, earlier)
+
+    def with_pair(square: Array, row: Array, column: Array) -> Array:
+        return jnp.where(replaced, column[:, None], jnp.where(replaced[:, None], row, square))
 
     of_s = products(history.s, new.s, [new.y, gradient])
     of_y = products(history.y, new.y, [new.s, precondition(new.y), precondition(gradient)])
-    sy = history.sy.at[new.slot].set(of_y[:, 0]).at[:, new.slot].set(of_s[:, 0])
-    yy = history.yy.at[new.slot].set(of_y[:, 1]).at[:, new.slot].set(of_y[:, 1])
-    age = jnp.where(history.age < 0, -1, history.age + 1).at[new.slot].set(0)
-    small = {
-        name: jnp.where(new.taken, value, getattr(history, name))
-        for name, value in (("sy", sy), ("yy", yy), ("age", age))
-    }
-    return history._replace(**small), Products(of_s[:, 1], of_y[:, 2])
+    older = jnp.where(new.taken & (history.age >= 0), history.age + 1, history.age)
+    history = history._replace(
+        sy=with_pair(history.sy, of_y[:, 0], of_s[:, 0]),
+        yy=with_pair(history.yy, of_y[:, 1], of_y[:, 1]),
+        age=jnp.where(replaced, 0, older),
+    )
+    return history, Products(of_s[:, 1], of_y[:, 2])
 
 
 def inverse_hessian_times(
@@ -112,20 +117,25 @@ def inverse_hessian_times(
     yy = jnp.where(both, history.yy[order][:, order], 0.0)
     r = jnp.triu(sy) + jnp.diag(jnp.where(valid, 0.0, 1.0))
     sg, yg = (jnp.where(valid, values[order], 0.0) for values in products)
-    newest = jnp.argmin(jnp.where(history.age < 0, jnp.iinfo(jnp.int32).max, history.age))
-    gamma = 1.0 / jnp.where(valid[0], history.yy[newest, newest], 1.0)  # s·y / y·P y of the newest pair
+    newest = jnp.sum(jnp.where(history.age == 0, jnp.diagonal(history.yy), 0.0))
+    gamma = 1.0 / jnp.where(valid[0], newest, 1.0)  # s·y / y·P y of the newest pair
 
     solve = jax.scipy.linalg.solve_triangular
     p = solve(r, sg)
     q = solve(r, p + gamma * (jnp.matmul(yy, p, precision=lax.Precision.HIGHEST) - yg), trans=1)
     back = jnp.argsort(order)
-    replaced = (jnp.arange(len(order)) == new.slot) & new.taken
+    replaced = _replaced(history, new)
 
     def combine(weights: Array, ring: Array, own: Array) -> Array:
-        earlier = jnp.where(replaced, 0.0, weights)
-        return jnp.tensordot(earlier, ring, ((0,), (0,)), precision=lax.Precision.HIGHEST) + weights[new.slot] * own
+        earlier, latest = jnp.where(replaced, 0.0, weights), jnp.sum(jnp.where(replaced, weights, 0.0))
+        return jnp.tensordot(earlier, ring, ((0,), (0,)), precision=lax.Precision.HIGHEST) + latest * own
 
     return combine(q[back], history.s, new.s) + gamma * precondition(gradient - combine(p[back], history.y, new.y))
+
+
+def _replaced(history: History, new: Pair) -> Array:
+    """[history]: the slot that the pair takes, if it was taken."""
+    return (jnp.arange(len(history.age)) == new.slot) & new.taken
 
 
 def written(history: History, new: Pair, kept: Array) -> History:
@@ -157,5 +167,5 @@ def _put_for_each(lanes: int, _batched: list[bool], rings: Array, slots: Array, 
 
 
 def dot(a: Array, b: Array) -> Array:
-    """The inner product over all axes."""
-    return jnp.vdot(a, b, precision=lax.Precision.HIGHEST)
+    """The inner product over all axes, which are not flattened: XLA for CPU sums a vector by a chain of programs."""
+    return jnp.sum(a * b)

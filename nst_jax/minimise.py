@@ -192,7 +192,9 @@ def advance(
         kept = (carry.terms, carry.gradient_norm)
         latest = jax.tree.map(lambda new, old: jnp.where(state.accepted, new, old), (terms, norm), kept)
         rows = jax.tree.map(
-            lambda row, value: row.at[i].set(value), rows, Rows(latest[0], latest[1], state.status, state.accepted)
+            lambda row, value: jax.lax.dynamic_update_index_in_dim(row, value, i, 0),
+            rows,
+            Rows(latest[0], latest[1], state.status, state.accepted),
         )
         return Carry(state, latest[0], latest[1]), rows, i + 1
 

@@ -23,11 +23,11 @@ LARGE = 2**20
 """Pixels from which a picture is always cut on CPU: in strips it is no slower, and takes little more than half."""
 SHARE_OF_MEMORY = 0.8
 PROCESS_BYTES = 1_000_000_000
-"""What a process on CPU takes beside its program: Python, JAX, reading, compiling; 0.65 to 0.8 GB were measured."""
+"""What a process on CPU takes beside its program: Python, JAX, reading, compiling; 0.65 to 1.04 GB were measured."""
 
 _SEGMENTS_AND_ROWS = ((1, 64), (2, 64), (2, 32), (3, 64), (4, 64), (4, 32), (4, 16))  # the fastest first
-_REST = (2750, 1500, 1060, 600, 300)  # bytes a pixel outside of slabs, by how many segments are cut (measured)
-_SLAB = ((1400, 2), (700, 4), (700, 16), (350, 32))  # of each segment: bytes a pixel in a slab; rows around a strip
+_REST = (1500, 900, 730, 450, 260)  # bytes a pixel outside of slabs, by how many segments are cut (measured)
+_SLAB = ((700, 2), (350, 4), (350, 16), (290, 32))  # of each segment: bytes a pixel in a slab; rows around a strip
 
 
 class Plan(NamedTuple):

@@ -3,7 +3,7 @@
 pastiche: to the loss that pastiche 1.6.0 ends with, on its own objective: from the photograph, average pooling. Seconds
     of `pastiche ...` and of `nst-jax stylize ... --convention pastiche`, each from the start of its process to its end.
 noise: equation 7 from white noise, to the loss that as many evaluations of torch.optim.LBFGS with strong Wolfe reach
-    from the same noise. `nst-jax stylize` with its defaults, at one scale and at several.
+    from the same noise. Both with a history of 100 and at one scale, which pays in so long a run (docs/speed.md).
 sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for each core (`--share`, with taskset),
     against 20 runs of pastiche with as many evaluations. Of each, --runs are made.
 
@@ -166,7 +166,7 @@ def _noise(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) 
         seconds, out = _timed([peer, __file__, chosen.name, "--child", arguments])
         return seconds, json.loads(out)
 
-    return _compare(photo, painting, chosen, run, {"1 scale": ["--scales", 1], "scales": []})
+    return _compare(photo, painting, chosen, run, {"1 scale": ["--scales", 1, "--history", 100]})
 
 
 def _start(photo: Path) -> str:

@@ -101,6 +101,11 @@ def remember(history: History, new: Pair, gradient: Array, precondition: Precond
     return history, Products(of_s[:, 1], of_y[:, 2])
 
 
+def _replaced(history: History, new: Pair) -> Array:
+    """[history] bool: true for the slot that the pair takes, if it was taken."""
+    return (jnp.arange(len(history.age)) == new.slot) & new.taken
+
+
 def inverse_hessian_times(
     history: History, new: Pair, gradient: Array, products: Products, precondition: Precondition
 ) -> Array:
@@ -133,11 +138,6 @@ def inverse_hessian_times(
     return combine(q[back], history.s, new.s) + gamma * precondition(gradient - combine(p[back], history.y, new.y))
 
 
-def _replaced(history: History, new: Pair) -> Array:
-    """[history]: the slot that the pair takes, if it was taken."""
-    return (jnp.arange(len(history.age)) == new.slot) & new.taken
-
-
 def written(history: History, new: Pair, kept: Array) -> History:
     """The history with the pair in its rings, if it was taken and is to be `kept`.
 
@@ -167,5 +167,5 @@ def _put_for_each(lanes: int, _batched: list[bool], rings: Array, slots: Array, 
 
 
 def dot(a: Array, b: Array) -> Array:
-    """The inner product over all axes, which are not flattened: XLA for CPU sums a vector by a chain of programs."""
-    return jnp.sum(a * b)
+    """The inner product of two arrays of one shape, over all axes: a scalar."""
+    return jnp.sum(a * b)  # not of flattened arrays: XLA for CPU sums a vector by a chain of programs

@@ -98,5 +98,5 @@ def test_the_optimiser_multiplies_in_float32_whatever_is_chosen():
         return asked(partial(advance, count=1, optimizer=DEFAULT_OPTIMIZER), rough, carry)
 
     own = products("float32")["HIGHEST"] - OF_GRADIENT
-    assert own > 10
+    assert own > 0
     assert products("bfloat16") == {"DEFAULT": OF_GRADIENT, "HIGHEST": own}

@@ -7,12 +7,13 @@ noise: equation 7 from white noise, to the loss that as many evaluations of torc
 sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for each core (`--share`, with taskset),
     against 20 runs of pastiche with as many evaluations. Of each, --runs are made.
 
-Both sides read the same pixels: pictures are brought to their size first. How many evaluations ours needs is searched
-for before anything is timed. The runs alternate; medians and ranges are told. The peers are installed into a virtual
-environment of their own (--peers FOLDER, made when it is not there).
+Both sides read the same pixels: pictures are brought to their size first. How many evaluations ours needs is read off
+a sweep of one lane before anything of ours is timed. The runs alternate; medians and ranges are told. The peers are
+installed into a virtual environment of their own (--peers FOLDER, made when it is not there).
 """
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -32,7 +33,6 @@ PAIRS = (
     ("schwerin_palace.jpg", "kandinsky_composition_viii.jpg"),
 )
 OURS = [sys.executable, "-c", "import sys; from nst_jax.cli import main; sys.exit(main())"]
-MORE = 1.02  # the next try has so many times the evaluations
 
 
 def main() -> int:
@@ -46,7 +46,6 @@ def main() -> int:
     parser.add_argument("--style", type=Path, help="painting")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--steps", type=int, default=500, help="evaluations of the peer")
-    parser.add_argument("--first", type=int, default=150, help="evaluations of ours to try first")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -104,11 +103,13 @@ def _stylize(photo: Path, painting: Path, size: int, steps: int, options: list, 
 
 
 def _enough(photo: Path, painting: Path, chosen: argparse.Namespace, options: list, cache: Path, loss: float) -> int:
-    """Evaluations after which ours is at the loss, or the most that are tried: four times the peer's."""
-    steps = chosen.first
-    while steps < 4 * chosen.steps and _stylize(photo, painting, chosen.size, steps, options, cache)[1] > loss:
-        steps = round(steps * MORE)
-    return steps
+    """Evaluations after which ours is at the loss, or the most that are tried: twice the peer's."""
+    most, run = 2 * chosen.steps, photo.with_name("losses")
+    command = [*OURS, "sweep", photo, painting, "-o", run, "--size", chosen.size, "--steps", most, "--quiet"]
+    _timed([*command, *options], cache)
+    with (run / "losses.csv").open(encoding="utf-8", newline="") as lines:
+        reached = (int(row["evaluations"]) for row in csv.DictReader(lines) if float(row["total"]) <= loss)
+        return next(reached, most)
 
 
 def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, ways: dict[str, list]) -> dict:

@@ -116,7 +116,8 @@ class SweepReporter(_Display):
 
     def __init__(self, title: str, sweep: Sweep, quiet: bool) -> None:
         self._sweep = sweep
-        super().__init__(title, len(sweep.lanes) * sweep.steps, self._evaluations(), quiet)
+        begin = "" if sweep.finished else "compiling"
+        super().__init__(title, len(sweep.lanes) * sweep.steps, self._evaluations(), quiet, begin=begin)
 
     def __call__(self) -> None:
         """Shows the sweep's present state."""

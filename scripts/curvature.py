@@ -15,16 +15,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from benchmark_peers import PAIRS, SAMPLES
 
 from nst_jax import compiler, images, objective, start, vgg, weights
 from nst_jax.minimise import DEFAULT_OPTIMIZER as OPTIMIZER
 
-SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
-PAIRS = (
-    ("schwerin_palace.jpg", "van_gogh_street_in_auvers.jpg"),
-    ("rocamadour.jpg", "hokusai_great_wave.jpg"),
-    ("schwerin_palace.jpg", "kandinsky_composition_viii.jpg"),
-)
 OPPONENTS = np.array([[1, 1, 1], [1, -2, 1], [1, 0, -1]]) / np.sqrt([[3], [6], [2]])  # orthonormal, of red, green, blue
 EDGES = (0, 0.012, 0.025, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.72)  # cycles per pixel
 FIRST = 50  # accepted steps are counted from here on: before, all is noise still

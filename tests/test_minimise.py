@@ -8,8 +8,8 @@ import optax
 import pytest
 import scipy.optimize
 
+from nst_jax import compiler, objective, start, traced, vgg
 from nst_jax import minimise as module
-from nst_jax import objective, start, traced
 from nst_jax.errors import InputError
 from nst_jax.first_order import FirstOrder
 from nst_jax.lbfgs import CONVERGED, NOT_FINITE, RUNNING
@@ -292,8 +292,11 @@ def test_no_worse_than_scipy_after_200_evaluations_from_white_noise(params, pict
     evaluations = 200
     content, style = picture("photograph", 85, 128), picture("painting", 100, 128)
     targets = Targets(objective.content_targets(params, content[None]), objective.style_targets(params, style[None]))
-    terms = Objective(params, targets, weighting([1e-3]))
-    slope = jax.jit(lambda terms, image: jax.value_and_grad(lambda x: terms(x[None]).total[0])(image))
+    terms = Objective(vgg.prepare(params), targets, weighting([1e-3]))
+    slope = jax.jit(
+        lambda terms, image: jax.value_and_grad(lambda x: terms(x[None]).total[0])(image),
+        compiler_options=compiler.options(),
+    )
 
     def scipys(image, unit):
         def evaluate(x):

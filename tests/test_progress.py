@@ -113,8 +113,15 @@ def test_a_bar_on_a_terminal(clock, monkeypatch):
         assert text in shown, text
 
 
-def test_the_first_ctrl_c_is_noted_and_the_second_interrupts():
-    before = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def default_handler():
+    """Python's own, which processes that run tests side by side have not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(default_handler):
     requested = []
 
     def press_twice() -> None:
@@ -126,11 +133,11 @@ def test_the_first_ctrl_c_is_noted_and_the_second_interrupts():
     with pytest.raises(KeyboardInterrupt):
         press_twice()
     assert requested == [False, True]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is default_handler
     with interruptible() as interrupt:
         pass
     assert not interrupt.requested
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is default_handler
 
 
 @pytest.fixture(params=["one scale", "the coarser scale"])

@@ -4,15 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from two_loop_recursion import as_matrix
 
 from nst_jax.spectrum import FrequencyShaping
-
-
-def as_matrix(shaping, height, width):
-    """Of the linear map, by its columns."""
-    size = height * width
-    basis = jnp.eye(size, dtype=jnp.float64).reshape(size, height, width, 1)
-    return np.asarray(jax.vmap(shaping)(basis)).reshape(size, size).T
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (6, 5), (1, 4)], ids=str)
@@ -20,7 +14,7 @@ def as_matrix(shaping, height, width):
 def test_symmetric_and_positive_definite_with_the_gain_of_each_frequency(size, power):
     height, width = size
     with jax.enable_x64(True):
-        matrix = as_matrix(FrequencyShaping(power), height, width)
+        matrix = as_matrix(FrequencyShaping(power), (height, width, 1))
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-6 * np.abs(matrix).max())
     down, across = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
     gains = np.maximum(np.hypot(down, across), 1 / max(size)) ** -power

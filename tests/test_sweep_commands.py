@@ -517,6 +517,8 @@ def test_killed_at_one_of_the_scales_and_resumed(tmp_path, monkeypatch, inputs, 
     assert (folder / "scales" / "48x40" / "grid.png").is_file()
     done("resume", folder, "--quiet")
     assert_same(folder, at_two_scales)
+    again = done("resume", folder)  # what is done says so, a line a scale, and no more
+    assert (again.err, again.out.count("\n")) == ("", 2)
 
 
 def test_several_scales_are_named_and_told_of_before(inputs):

@@ -44,7 +44,7 @@ def main() -> int:
     )
     parser.add_argument("--content", type=Path, help="photograph (default: three shipped pairs)")
     parser.add_argument("--style", type=Path, help="painting")
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--size", type=int, help="longest side in pixels (default: 256; of sweep, 192)")
     parser.add_argument("--steps", type=int, default=500, help="evaluations of the peer")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
@@ -53,6 +53,7 @@ def main() -> int:
     if chosen.child:
         print(json.dumps(_torch_from_noise(*json.loads(chosen.child))))
         return 0
+    chosen.size = chosen.size or (192 if chosen.name == "sweep" else 256)
     peer = peers_python(chosen.peers)
     pairs = [(chosen.content, chosen.style)] if chosen.content else [(SAMPLES / a, SAMPLES / b) for a, b in PAIRS]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")

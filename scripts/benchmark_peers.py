@@ -3,18 +3,20 @@
 pastiche: to the loss that pastiche 1.6.0 ends with, on its own objective: from the photograph, average pooling. Seconds
     of `pastiche ...` and of `nst-jax stylize ... --convention pastiche`, each from the start of its process to its end.
 noise: equation 7 from white noise, to the loss that as many evaluations of torch.optim.LBFGS with strong Wolfe reach
-    from the same noise. Both with a history of 100 and at one scale, which pays in so long a run (docs/speed.md).
+    from the same noise.
 sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for each core (`--share`, with taskset),
     against 20 runs of pastiche with as many evaluations. Of each, --runs are made.
 
 Both sides read the same pixels: pictures are brought to their size first. How many evaluations ours needs is read off
 a sweep of one lane before anything of ours is timed. The runs alternate; medians and ranges are told. The peers are
-installed into a virtual environment of their own (--peers FOLDER, made when it is not there).
+installed into a virtual environment of their own (--peers FOLDER, made when it is not there). All L-BFGS of pastiche
+and noise have a history of 100, and ours is at one scale: both pay in so long a run (docs/speed.md).
 """
 
 import argparse
 import csv
 import json
+import math
 import os
 import platform
 import statistics
@@ -113,28 +115,29 @@ def _enough(photo: Path, painting: Path, chosen: argparse.Namespace, options: li
         return next(reached, most)
 
 
-def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, ways: dict[str, list]) -> dict:
-    """Alternates the peer with ours, warm; `peer_run` gives seconds and loss."""
-    with tempfile.TemporaryDirectory() as folder:
+def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, options: list) -> dict:
+    """Alternates the peer with ours, warm, one scale, history 100; `peer_run` gives seconds and loss."""
+    options = [*options, "--scales", 1, "--history", 100]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
         cache = Path(folder)
         first, loss = peer_run()
-        row: dict = {"peer's loss": f"{loss:.6g}"}
-        steps = {way: _enough(photo, painting, chosen, options, cache, loss) for way, options in ways.items()}
-        times: dict[str, list[float]] = {"peer": [first]} | {way: [] for way in ways}
+        steps = _enough(photo, painting, chosen, options, cache, loss)
+        _stylize(photo, painting, chosen.size, 1, options, cache)  # fills the cache, which the sweep's programs do not
+        theirs, ours, reached = [first], [], math.nan
         for number in range(chosen.runs):
-            for way, options in ways.items():
-                seconds, reached = _stylize(photo, painting, chosen.size, steps[way], options, cache)
-                times[way].append(seconds)
-                row[f"{way}: loss"] = f"{reached:.6g} after {steps[way]} evaluations"
+            seconds, reached = _stylize(photo, painting, chosen.size, steps, options, cache)
+            ours.append(seconds)
             if number < chosen.runs - 1:
-                times["peer"].append(peer_run()[0])
-        for way, options in ways.items():
-            with tempfile.TemporaryDirectory() as empty:
-                row[f"{way}: cold s"] = round(
-                    _stylize(photo, painting, chosen.size, steps[way], options, Path(empty))[0], 1
-                )
-    row |= {f"{name} s": _spread(found) for name, found in times.items()}
-    return row | {f"peer / {way}": _ratio(times["peer"], times[way]) for way in ways}
+                theirs.append(peer_run()[0])
+        cold, _ = _stylize(photo, painting, chosen.size, steps, options, Path(empty))
+    return {
+        "peer's loss": f"{loss:.6g}",
+        "ours": f"{reached:.6g} after {steps} evaluations",
+        "peer s": _spread(theirs),
+        "ours s": _spread(ours),
+        "ours, cold s": round(cold, 1),
+        "peer / ours": _ratio(theirs, ours),
+    }
 
 
 def _spread(values: list[float]) -> str:
@@ -158,8 +161,8 @@ def _pastiche(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespac
         seconds, out = _timed(_pastiche_command(peer, photo, painting, chosen.size, chosen.steps))
         return seconds, float(out.split()[-1])
 
-    same = ["--convention", "pastiche", "--pool", "avg", "--init", "content", "--history", 100]
-    return _compare(photo, painting, chosen, run, {"1 scale": [*same, "--scales", 1]})
+    same = ["--convention", "pastiche", "--pool", "avg", "--init", "content"]
+    return _compare(photo, painting, chosen, run, same)
 
 
 def _noise(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:
@@ -168,7 +171,7 @@ def _noise(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) 
         seconds, out = _timed([peer, __file__, chosen.name, "--child", arguments])
         return seconds, json.loads(out)
 
-    return _compare(photo, painting, chosen, run, {"1 scale": ["--scales", 1, "--history", 100]})
+    return _compare(photo, painting, chosen, run, [])
 
 
 def _start(photo: Path) -> str:

@@ -23,6 +23,7 @@ def two_loops(pairs, gradient, precondition):
 
 
 def as_matrix(precondition, shape):
+    """Of the linear map of arrays of a shape, by its columns."""
     size = int(np.prod(shape))
     columns = jax.vmap(precondition)(jnp.eye(size, dtype=jnp.float64).reshape(size, *shape))
     return np.asarray(columns).reshape(size, size).T

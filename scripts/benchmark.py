@@ -147,7 +147,11 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
     import jax.numpy as jnp  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
-    from nst_jax import images, minimise, objective, start, vgg, weights  # noqa: PLC0415
+    from nst_jax.loss import objective  # noqa: PLC0415
+    from nst_jax.network import vgg  # noqa: PLC0415
+    from nst_jax.optim import minimise  # noqa: PLC0415
+    from nst_jax.pictures import images, start  # noqa: PLC0415
+    from nst_jax.weights import weights  # noqa: PLC0415
 
     if name == "lockstep":
         return _count_lockstep(size)
@@ -182,11 +186,13 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
 
 def _count_lockstep(size: int) -> dict:
     """Of figure 3's lanes, how long each step's line search took, in evaluations."""
-    from nst_jax import figures, images, weights  # noqa: PLC0415
-    from nst_jax.minimise import DEFAULT_OPTIMIZER  # noqa: PLC0415
-    from nst_jax.problem import Problem  # noqa: PLC0415
-    from nst_jax.settings import Settings  # noqa: PLC0415
-    from nst_jax.sweep import Sweep  # noqa: PLC0415
+    from nst_jax.optim.minimise import DEFAULT_OPTIMIZER  # noqa: PLC0415
+    from nst_jax.pictures import images  # noqa: PLC0415
+    from nst_jax.transfer import figures  # noqa: PLC0415
+    from nst_jax.transfer.problem import Problem  # noqa: PLC0415
+    from nst_jax.transfer.settings import Settings  # noqa: PLC0415
+    from nst_jax.transfer.sweep import Sweep  # noqa: PLC0415
+    from nst_jax.weights import weights  # noqa: PLC0415
 
     lanes = figures.figure3(CONTENT, STYLE, Settings(size=size)).lanes
     photo, painting = (images.read_image(path, size=size) for path in (CONTENT, STYLE))

@@ -66,7 +66,10 @@ def _goal(way: str, size: int, *pair: str):
     """Both pictures, white noise, and equation 7; a way that is "plain" holds for the rest of the process."""
     import jax  # noqa: PLC0415 (which the peer's Python has not)
 
-    from nst_jax import conv, images, objective, start, vgg, weights  # noqa: PLC0415
+    from nst_jax.loss import objective  # noqa: PLC0415
+    from nst_jax.network import conv, vgg  # noqa: PLC0415
+    from nst_jax.pictures import images, start  # noqa: PLC0415
+    from nst_jax.weights import weights  # noqa: PLC0415
 
     if way == "plain":
         conv._winograd_pays, conv._direct = lambda kernel: False, conv._lax_conv
@@ -85,7 +88,8 @@ def _ours(folder: str, way: str, cases: list) -> list:
     """Writes a file for each case: all that went in, the gradients, and which activations are positive."""
     import jax  # noqa: PLC0415
 
-    from nst_jax import compiler, vgg  # noqa: PLC0415
+    from nst_jax.network import vgg  # noqa: PLC0415
+    from nst_jax.optim import compiler  # noqa: PLC0415
 
     slope = jax.jit(jax.grad(lambda x, goal: goal(x).total.sum()), compiler_options=compiler.options())
     represent = jax.jit(vgg.represent, static_argnums=2, compiler_options=compiler.options())
@@ -158,7 +162,8 @@ def _torch(folder: str, cases: list) -> list[dict]:
 def _minimised(folder: str, case: list, steps: int, way: str, change: float) -> list[dict]:
     import jax.numpy as jnp  # noqa: PLC0415
 
-    from nst_jax import images, minimise  # noqa: PLC0415
+    from nst_jax.optim import minimise  # noqa: PLC0415
+    from nst_jax.pictures import images  # noqa: PLC0415
 
     noise, goal = _goal(way, *case)[2:]
     noise = noise * np.random.default_rng(0).normal(1, change, noise.shape).astype(np.float32)

@@ -64,7 +64,10 @@ def _ours(kind: str, size: int, rows: int, segments: int) -> float:
     import jax.numpy as jnp  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
-    from nst_jax import compiler, minimise, objective, strips, vgg, weights  # noqa: PLC0415
+    from nst_jax.loss import objective, strips  # noqa: PLC0415
+    from nst_jax.network import vgg  # noqa: PLC0415
+    from nst_jax.optim import compiler, minimise  # noqa: PLC0415
+    from nst_jax.weights import weights  # noqa: PLC0415
 
     random = np.random.default_rng(0)
     photo, painting, image = (random.uniform(size=(1, size, size, 3)).astype(np.float32) for _ in range(3))

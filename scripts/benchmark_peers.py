@@ -82,7 +82,7 @@ def peers_python(folder: Path) -> Path:
 
 
 def _sized(content: Path, style: Path, size: int, folder: Path) -> tuple[Path, Path]:
-    from nst_jax import images  # noqa: PLC0415
+    from nst_jax.pictures import images  # noqa: PLC0415
 
     for path, name in ((content, "content.png"), (style, "style.png")):
         images.write_image(folder / name, images.read_image(path, size=size))
@@ -178,7 +178,7 @@ def _start(photo: Path) -> str:
     """A file with the white noise that `nst-jax stylize` starts from."""
     import numpy as np  # noqa: PLC0415
 
-    from nst_jax import images, start  # noqa: PLC0415
+    from nst_jax.pictures import images, start  # noqa: PLC0415
 
     path = photo.with_name("noise.npy")
     np.save(path, np.asarray(start.white_noise(0, *images.read_image(photo).shape[:2])))

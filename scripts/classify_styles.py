@@ -26,13 +26,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import features, images, weights
+from nst_jax.cli.progress import PictureCounter
 from nst_jax.errors import WRONG_INPUT, InputError
-from nst_jax.losses import style_representation
-from nst_jax.objective import STYLE_LAYERS
-from nst_jax.progress import PictureCounter
-from nst_jax.settings import layers
-from nst_jax.vgg import check_layers, prepare, represent
+from nst_jax.loss.losses import style_representation
+from nst_jax.loss.objective import STYLE_LAYERS
+from nst_jax.measures import features
+from nst_jax.network.vgg import check_layers, prepare, represent
+from nst_jax.pictures import images
+from nst_jax.transfer.settings import layers
+from nst_jax.weights import weights
 
 GRID = 8  # positions a side that activations are averaged to; conv5_1 has as many at 128 pixels
 KINDS = ("Gram", "mean and deviation", "activations")

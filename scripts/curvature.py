@@ -17,8 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from benchmark_peers import PAIRS, SAMPLES
 
-from nst_jax import compiler, images, objective, start, vgg, weights
-from nst_jax.minimise import DEFAULT_OPTIMIZER as OPTIMIZER
+from nst_jax.loss import objective
+from nst_jax.network import vgg
+from nst_jax.optim import compiler
+from nst_jax.optim.minimise import DEFAULT_OPTIMIZER as OPTIMIZER
+from nst_jax.pictures import images, start
+from nst_jax.weights import weights
 
 OPPONENTS = np.array([[1, 1, 1], [1, -2, 1], [1, 0, -1]]) / np.sqrt([[3], [6], [2]])  # orthonormal, of red, green, blue
 EDGES = (0, 0.012, 0.025, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.72)  # cycles per pixel

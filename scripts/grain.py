@@ -14,15 +14,17 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import figures, images, start, weights
-from nst_jax.assemble import objective_at, optimizer_of
-from nst_jax.lanes import ROWS
-from nst_jax.lbfgs import LBFGS
-from nst_jax.minimise import DEFAULT_OPTIMIZER, Optimizer, minimise
-from nst_jax.scales import Scale, enlarged, pyramid
-from nst_jax.settings import Settings
-from nst_jax.spectrum import FrequencyShaping
-from nst_jax.structure import luminance
+from nst_jax.measures.structure import luminance
+from nst_jax.optim.lbfgs import LBFGS
+from nst_jax.optim.minimise import DEFAULT_OPTIMIZER, Optimizer, minimise
+from nst_jax.optim.spectrum import FrequencyShaping
+from nst_jax.pictures import images, start
+from nst_jax.transfer import figures
+from nst_jax.transfer.assemble import objective_at, optimizer_of
+from nst_jax.transfer.lanes import ROWS
+from nst_jax.transfer.scales import Scale, enlarged, pyramid
+from nst_jax.transfer.settings import Settings
+from nst_jax.weights import weights
 
 
 def main() -> int:

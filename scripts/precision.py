@@ -19,11 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from nst_jax import assemble, figures, images, lbfgs, traced, weights
-from nst_jax.compare_command import goal_of
-from nst_jax.minimise import Progress, minimise
-from nst_jax.objective import Objective
-from nst_jax.settings import Settings
+from nst_jax.cli.compare_command import goal_of
+from nst_jax.loss.objective import Objective
+from nst_jax.optim import lbfgs
+from nst_jax.optim.minimise import Progress, minimise
+from nst_jax.pictures import images
+from nst_jax.transfer import assemble, figures, traced
+from nst_jax.transfer.settings import Settings
+from nst_jax.weights import weights
 
 Factors = Callable[[Array, Array], list[tuple[Array, Array]]]  # to those of the products whose sum is computed instead
 

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax import assemble, compare, figures, weights
-from nst_jax.compare_command import goal_of, picture_of
-from nst_jax.quantise import quantised
-from nst_jax.settings import Settings
+from nst_jax.cli.compare_command import goal_of, picture_of
+from nst_jax.measures import compare
+from nst_jax.transfer import assemble, figures
+from nst_jax.transfer.settings import Settings
+from nst_jax.weights import weights
+from nst_jax.weights.quantise import quantised
 
 BITS = (7, 6, 5, 4)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import nst_jax
-from nst_jax import images, weights
+from nst_jax.pictures import images
+from nst_jax.weights import weights
 
 # Before JAX is used for the first time: what is right on one device only shall show.
 jax.config.update("jax_num_cpu_devices", 4)

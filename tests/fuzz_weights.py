@@ -14,15 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_jax import layers
+from nst_jax.network import layers
 
 for name in layers.CONVOLUTIONS:  # before anything else copies the table's numbers
     layers.CONVOLUTIONS[name] = (3 if name == "conv1_1" else 2, 2)
 
 import foreign_weights as foreign  # noqa: E402
 
-from nst_jax import convert, parameters, weights  # noqa: E402
 from nst_jax.errors import InputError  # noqa: E402
+from nst_jax.network import parameters  # noqa: E402
+from nst_jax.weights import convert, weights  # noqa: E402
 
 SLOW = 5.0  # seconds
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from PIL import Image
 
-from nst_jax import checkpoint
+from nst_jax.runs import checkpoint
 
 SWEEP = (
     "--size", "48", "--steps", "24", "--history", "3", "--batch", "2", "--content-layer", "conv2_1",

@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from nst_jax.lanes import Lane
-from nst_jax.lbfgs import LBFGS
-from nst_jax.minimise import DEFAULT_OPTIMIZER
-from nst_jax.problem import Problem
-from nst_jax.sweep import Sweep
+from nst_jax.optim.lbfgs import LBFGS
+from nst_jax.optim.minimise import DEFAULT_OPTIMIZER
+from nst_jax.transfer.lanes import Lane
+from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.sweep import Sweep
 
 OPTIMIZER = LBFGS(history=4, precondition=DEFAULT_OPTIMIZER.precondition)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_jax import images
+from nst_jax.pictures import images
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "classify_styles.py"
 specification = importlib.util.spec_from_file_location("classify_styles", SCRIPT)

@@ -60,8 +60,8 @@ def test_wheel_holds_weights_samples_and_page(wheel):
         "data/vgg19-normalised.h5",
         "data/SHA256SUMS",
         "data/README.md",
-        "report_page/page.html",
-        "report_page/page.js",
+        "runs/report_page/page.html",
+        "runs/report_page/page.js",
     ):
         assert f"nst_jax/{name}" in names
     samples = {name for name in names if name.startswith("nst_jax/samples/")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_jax import images
+from nst_jax.pictures import images
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"

@@ -1,0 +1,52 @@
+"""The command line's entry: runs a command and says in one line what was wrong. README.md shows its use."""
+
+import importlib
+import io
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import fields
+
+from nst_jax.cli import program_cache
+from nst_jax.cli.parser import parser
+from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError
+from nst_jax.transfer.lanes import Axes
+from nst_jax.transfer.settings import RunOptions, Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command. Returns 0 when done, 1 when the run failed, 2 for wrong input, 130 after Ctrl-C."""
+    warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a Greek letter, or a file name, that it cannot show ends no program
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        chosen = vars(parser().parse_args(arguments))
+        module, function = chosen.pop("run").split(".")
+        kinds: dict[str, type] = {"settings": Settings}
+        if module == "sweep_commands":
+            kinds |= {"axes": Axes, "options": RunOptions}
+        for name, kind in kinds.items():
+            given = {item.name: chosen.pop(item.name) for item in fields(kind) if item.name in chosen}
+            if given:
+                chosen[name] = kind(**given)
+        if "no_cache" in chosen:
+            program_cache.use(not chosen.pop("no_cache"))
+        return getattr(importlib.import_module(f"nst_jax.cli.{module}"), function)(**chosen)
+    except InputError as error:
+        code, message = WRONG_INPUT, str(error)
+    except KeyboardInterrupt:
+        code, message = INTERRUPTED, "interrupted"
+    except (OSError, MemoryError) as error:
+        code, message = FAILED, f"{error}" or type(error).__name__
+    except RuntimeError as error:
+        if type(error).__name__ != "JaxRuntimeError":  # XLA's, mostly for want of memory; JAX may not be imported here
+            raise
+        code, message = FAILED, f"{error} (a smaller --size takes less memory)"
+    print("nst-jax: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    if told := program_cache.heal(str(message)):
+        print(f"nst-jax: note: {' '.join(told.split())}", file=sys.stderr)

@@ -1,0 +1,254 @@
+"""The commands of the command line with their options. Nothing heavy is imported."""
+
+import argparse
+from pathlib import Path
+
+from nst_jax import __version__
+from nst_jax.cli.options import OneLineParser, add_command, add_settings, sets, share, size_in_bytes, whole_numbers
+from nst_jax.transfer.settings import layers, numbers
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = OneLineParser(
+        prog="nst-jax", description="Neural style transfer by optimisation (Gatys, Ecker & Bethge) in JAX."
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = add_command(
+        commands, "stylize", "commands.stylize", "one picture: a photograph's content in a painting's style",
+        "nst-jax stylize photo.jpg painting.jpg -o out.png",
+        "nst-jax stylize photo.jpg painting.jpg -o out.png --size 256 --ratio 1e-4 --init content",
+        "nst-jax stylize photo.jpg one.jpg other.jpg -o out.png --style-blend 0.7,0.3",
+        "nst-jax stylize photo.jpg painting.jpg -o out.png --convention neural-style --alpha 5 --beta 100 --pool max",
+    )  # fmt: skip
+    command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
+    command.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="the painting, or several to blend")
+    command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
+    add_settings(
+        command,
+        "loss",
+        "sweep",
+        "style",
+        "start",
+        "noise",
+        "seed",
+        "search",
+        "scales",
+        "size",
+        "style-size",
+        "input",
+        "weights",
+        "network",
+    )
+    command.add_argument(
+        "--memory", type=size_in_bytes, metavar="SIZE",
+        help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
+    )  # fmt: skip
+    command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
+    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
+
+    command = add_command(
+        commands, "reconstruct", "commands.reconstruct", "figure 1's reconstructions of any picture",
+        "nst-jax reconstruct content photo.jpg -o folder",
+        "nst-jax reconstruct style painting.jpg -o folder --layers conv1_1,conv2_1 --size 256",
+    )  # fmt: skip
+    command.add_argument("kind", choices=("content", "style"), help="from single layers, or from cumulative subsets")
+    command.add_argument("image", type=Path, metavar="IMAGE")
+    command.add_argument("-o", "--output", type=Path, required=True, help="folder to write pictures into")
+    command.add_argument(
+        "--layers", type=layers, default=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), metavar="LAYERS",
+        help="(default: conv1_1,conv2_1,conv3_1,conv4_1,conv5_1)",
+    )  # fmt: skip
+    add_settings(command, "noise", "seed", "search", "size", "input", "weights", "network")
+    command.add_argument("--force", action="store_true", help="write into a folder that is not empty")
+    command.add_argument("--quiet", action="store_true", help="no progress, no file names")
+
+    command = add_command(
+        commands, "evaluate", "commands.evaluate", "the loss of any picture, in parts, as JSON",
+        "nst-jax evaluate out.png --content photo.jpg --style painting.jpg",
+        "nst-jax evaluate out.png --content photo.jpg --style painting.jpg --measures",
+    )  # fmt: skip
+    command.add_argument("image", type=Path, metavar="IMAGE")
+    command.add_argument("--content", type=Path, required=True)
+    command.add_argument("--style", type=Path, nargs="+", required=True)
+    command.add_argument(
+        "--measures", action="store_true", dest="with_measures",
+        help="also how much of both is in it, and the scale of its structure",
+    )  # fmt: skip
+    add_settings(command, "loss", "sweep", "style", "style-size", "input", "weights", "network")
+
+    command = add_command(
+        commands, "features", "features_commands.features", "the style representation of pictures, for other uses",
+        "nst-jax features painting.jpg -o painting.npz",
+        "nst-jax features folder -o paintings.npz --kind compact --size 256",
+        """python -c "import numpy; file = numpy.load('paintings.npz'); print(file['names'], file['conv5_1'])\"""",
+    )  # fmt: skip
+    command.add_argument(
+        "sources",
+        type=Path,
+        nargs="+",
+        metavar="PICTURE|FOLDER",
+        help="pictures, or folders of them and of sub-folders; another height or width is compiled anew",
+    )
+    command.add_argument(
+        "-o", "--output", type=Path, required=True,
+        help="file to write: .npz of `names` (relative to a single folder, else as given) and an array for each layer",
+    )  # fmt: skip
+    command.add_argument(
+        "--kind", choices=("gram", "compact"), default="gram",
+        help="Gram matrices per position, [pictures, N, N], or each filter's mean and then its standard deviation over "
+        "positions, [pictures, 2N] (default: gram)",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_settings(command, "style", "size", "input", "weights", "network")
+
+    _sweeps(commands)
+    _weights(commands)
+    return top
+
+
+def _sweeps(commands: argparse._SubParsersAction) -> None:
+    command = add_command(
+        commands, "sweep", "sweep_commands.sweep", "many pictures in one compiled program, into a run folder",
+        "nst-jax sweep photo.jpg painting.jpg -o folder --ratio 1e-5,1e-4,1e-3,1e-2 --rows A,B,C,D,E",
+        "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --seed 0,1,2 --size 256 --dry-run",
+        'nst-jax sweep photo.jpg painting.jpg -o folder --style-layers "conv1_1;conv1_1,conv2_1"',
+        "nst-jax sweep --from folder/run.json -o again",
+    )  # fmt: skip
+    command.add_argument("content", type=Path, nargs="?", metavar="CONTENT", help="the photograph")
+    command.add_argument("style", type=Path, nargs="*", metavar="STYLE", help="the painting, or several to sweep over")
+    command.add_argument("--more-content", type=Path, nargs="+", default=[], metavar="FILE",
+                         help="more photographs of the same size to sweep over")  # fmt: skip
+    command.add_argument("--table", type=Path, metavar="FILE", help="lanes from a CSV or JSON file, one a line")
+    command.add_argument("--from", type=Path, dest="source", metavar="RUN", help="run a run.json again")
+    axes = command.add_argument_group("what to sweep over (lists separated by commas, sets by semicolons)")
+    for option, field, kind, about in (
+        ("--ratio", "ratios", numbers, "values of α/β (default: 1e-3, or the convention's)"),
+        ("--alpha", "alphas", numbers, "values of α, instead of --ratio"),
+        ("--beta", "betas", numbers, "values of β, instead of --ratio"),
+        ("--rows", "rows", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E"),
+        ("--style-layers", "layer_sets", sets(layers), "sets of style layers, instead of --rows"),
+        ("--style-weights", "weight_sets", sets(numbers), "sets of w_l, each with one for each style layer"),
+        ("--seed", "seeds", whole_numbers, "seeds of the white noise (default: 0)"),
+    ):
+        axes.add_argument(option, type=kind, dest=field, default=(), metavar="LIST", help=about)
+    _run_options(command)
+    for group in ("search", "size", "style-size", "input", "weights", "network", "start", "noise", "scales", "sweep"):
+        add_settings(command, group)
+
+    command = add_command(
+        commands, "figure", "sweep_commands.figure", "the paper's figures, from any pictures",
+        "nst-jax figure 3 -o folder",
+        "nst-jax figure 2 -o folder --content photo.jpg --style one.jpg two.jpg three.jpg",
+    )  # fmt: skip
+    command.add_argument("number", type=int, choices=(1, 2, 3))
+    command.add_argument("--content", type=Path, help="the photograph (default: a shipped one)")
+    command.add_argument(
+        "--style", type=Path, nargs="+", default=[], help="the painting or paintings (default: shipped)"
+    )
+    command.add_argument("--ratio", type=numbers, dest="ratios", default=(), metavar="LIST",
+                         help="figure 2: α/β of each painting (default: the paper's)")  # fmt: skip
+    _run_options(command)
+    for group in ("noise", "seed", "search", "scales", "size", "style-size", "input", "weights", "network"):
+        add_settings(command, group)
+
+    command = add_command(
+        commands, "resume", "sweep_commands.resume", "go on with a sweep or figure that was interrupted",
+        "nst-jax resume folder",
+    )  # fmt: skip
+    command.add_argument("folder", type=Path, metavar="DIR")
+    _work_options(command)
+
+
+def _run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-o", "--output", type=Path, metavar="DIR", help="run folder to make")
+    group = command.add_argument_group("how to run it")
+    group.add_argument("--dry-run", action="store_true", help="tell the lanes, batches, memory and time, and stop")
+    group.add_argument("--force", action="store_true", help="overwrite a run that is in the folder")
+    group.add_argument("--batch", type=int, metavar="LANES", help="lanes at once (default: what fits and is fast)")
+    group.add_argument(
+        "--memory",
+        type=size_in_bytes,
+        metavar="SIZE",
+        help="memory to use on a device, e.g. 4GB (default: most of what is free)",
+    )
+    group.add_argument(
+        "--tolerance", type=float, default=0.0, metavar="FLOAT",
+        help="end a lane whose loss fell by less than this part in 20 evaluations (default: 0, never)",
+    )  # fmt: skip
+    _work_options(group)
+
+
+def _work_options(group) -> None:
+    group.add_argument("--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="(default: 60)")
+    group.add_argument(
+        "--share", type=share, default=(0, 1), metavar="K/N",
+        help="do share K (from 0) of N, of a folder that several processes fill",
+    )  # fmt: skip
+    group.add_argument(
+        "--distributed", action="store_true",
+        help="take the share from jax.distributed: TPU pod, Slurm, or JAX_COORDINATOR_ADDRESS",
+    )  # fmt: skip
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+
+
+def _weights(commands: argparse._SubParsersAction) -> None:
+    group = add_command(
+        commands, "weights", None, "parameters: list, verify, convert, normalise, quantise, compare, fetch"
+    )
+    group = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add_command(group, "list", "weights_commands.show_all", "the parameters known by name", "nst-jax weights list")
+    command = add_command(
+        group, "verify", "weights_commands.verify", "whether parameters are sound",
+        "nst-jax weights verify", "nst-jax weights verify mine.h5",
+    )  # fmt: skip
+    command.add_argument("names", nargs="*", metavar="NAME", help="names or files (default: all that are there)")
+    command = add_command(
+        group, "convert", "weights_commands.convert", "Keras, torch, MatConvNet or .npz to our format",
+        "nst-jax weights convert imagenet-vgg-verydeep-19.mat -o mine.h5",
+    )  # fmt: skip
+    command.add_argument("source", type=Path, metavar="FILE")
+    command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
+    command.add_argument("--preprocessing", choices=("auto", "caffe", "torchvision"), default="auto")
+    command = add_command(
+        group, "normalise", "weights_commands.normalise", "make mean activations over pictures one",
+        "nst-jax weights normalise photographs -o normalised.h5",
+        "nst-jax weights normalise photographs -o means.h5 --means-only",
+    )  # fmt: skip
+    command.add_argument("folder", type=Path, metavar="FOLDER")
+    command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
+    command.add_argument(
+        "--means-only", action="store_true",
+        help="write the mean activations alone (47 kB), which load as the normalised network of their weights",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_settings(command, "size", "input", "weights")
+    command = add_command(
+        group, "quantise", "weights_commands.quantise", "few values for each layer's kernel, stored in 8 bits or fewer",
+        "nst-jax weights quantise vgg19-full -o mine.h5", "nst-jax weights quantise vgg19 -o mine.h5 --bits 6",
+    )  # fmt: skip
+    command.add_argument("source", metavar="NAME|FILE", help="parameters: a name that `weights list` shows, or a file")
+    command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
+    command.add_argument(
+        "--bits", type=int, default=8, metavar="1-8", help="2 to this power are the values (default: 8)"
+    )
+    command = add_command(
+        group, "compare", "compare_command.run", "how far activations, gradients and pictures made with A are from B's",
+        "nst-jax weights compare vgg19 vgg19-full", "nst-jax weights compare mine.h5 vgg19 --size 128 --steps 100",
+    )  # fmt: skip
+    command.add_argument("first", metavar="A", help="parameters: a name that `weights list` shows, or a file")
+    command.add_argument("second", metavar="B", help="others, which differences are relative to")
+    command.add_argument("--content", type=Path, metavar="FILE", help="the photograph (default: a shipped one)")
+    command.add_argument("--style", type=Path, metavar="FILE", help="the painting (default: a shipped one)")
+    command.add_argument("--steps", type=int, dest="evaluations", metavar="N",
+                         help="also make a picture with each, in N evaluations")  # fmt: skip
+    command.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
+    add_settings(command, "seed", "noise", "size", "input", "network")
+    command = add_command(
+        group, "fetch", "weights_commands.fetch", "download the original float32 parameters (80 MB) as vgg19-full",
+        "nst-jax weights fetch", "nst-jax stylize photo.jpg painting.jpg -o out.png --weights vgg19-full",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress")

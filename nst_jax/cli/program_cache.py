@@ -1,0 +1,58 @@
+"""The user's cache of compiled programs, which JAX reads and writes. No trouble with it ends a run, or clutters it."""
+
+import os
+import re
+from glob import escape
+from pathlib import Path
+
+_TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(\w+)': (.*)", re.DOTALL)
+_told: set[str] = set()
+folder: Path | None = None
+"""Where programs are kept; None until `use` says so, and where it cannot be known."""
+
+
+def use(kept: bool) -> None:
+    """Lets JAX, which is yet to be imported, take programs from the cache and put them there; or keeps it from both.
+
+    The environment decides, where it already says which folder (JAX_COMPILATION_CACHE_DIR) or how long a program must
+    have taken to compile (here the shortest count, since a start has dozens of them).
+    """
+    global folder  # noqa: PLW0603 (there is one cache for the process, as JAX has it)
+    folder = None
+    if not kept:
+        os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+        return
+    from nst_jax.weights.weights import cache_directory  # noqa: PLC0415 (with h5py, which `--help` does not need)
+
+    try:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_directory() / "compiled"))
+    except RuntimeError:  # a user without a home
+        return
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+
+
+def heal(warning: str) -> str | None:
+    """Takes JAX's warnings about the cache: removes entries that it could not read, which it would never replace.
+
+    Args:
+      warning: any warning's text.
+
+    Returns:
+      What is left to tell the user: another warning itself, one line for the first entry that could not be written.
+    """
+    match = _TROUBLE.fullmatch(warning)
+    if match is None:
+        return warning
+    used = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", ""))
+    try:
+        if match[1] == "reading":
+            for entry in used.glob(f"{escape(match[2])}-*-cache"):
+                entry.unlink()
+            return None
+    except OSError:
+        return None
+    text = f"compiled programs cannot be kept in {used}; the next start will be as slow ({match[3]})"
+    first = not _told
+    _told.add(text)
+    return text if first else None

@@ -1,0 +1,89 @@
+"""How the input of a stretch of layers is cut into strips of rows, and what each strip depends on.
+
+A strip's own rows are computed from a *slab*, which has more rows on both sides, as many as the convolutions reach. All
+slabs lie within the picture and are of one height. At the picture's edges a slab ends where the picture does, so that
+the zero padding is the picture's; elsewhere it is wrong, and spoils rows beyond the strip's own, which are left out.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS, halvings
+
+Array = jax.Array
+
+
+class Slab(NamedTuple):
+    """A strip of one image with the rows around it; rows are those of the input."""
+
+    image: Array
+    start: Array
+    """The slab's first row."""
+    low: Array
+    high: Array
+    """The strip's own rows are from `low` to before `high`."""
+
+
+class Slabs:
+    """The slabs of an input.
+
+    Attributes:
+      count: how many there are, of all images.
+      height: of each, in rows.
+    """
+
+    def __init__(self, after: str | None, last: str, strips: int, shape: tuple[int, ...]) -> None:
+        """Cuts.
+
+        Args:
+          after: the layer whose activation the input is; None: it is the picture.
+          last: the last layer of the stretch.
+          strips: how many of an image; fewer where it has not so many rows.
+          shape: of the input, [images, height, width, channels].
+        """
+        images, self._height = shape[:2]
+        self._halved = halvings(after) if after else 0
+        step = self.stride(last)  # no pool's window may be cut in two
+        self._halo = -(-reach(after, last) // step) * step
+        self._strip = -(-self._height // (strips * step)) * step
+        self._strips = -(-self._height // self._strip)
+        self.height = min(self._height, self._strip + 2 * self._halo + self._height % step)
+        self.count = images * self._strips
+
+    def stride(self, layer: str) -> int:
+        """How many rows of the input make one of this layer's."""
+        return 2 ** (halvings(layer) - self._halved)
+
+    def at(self, i: Array) -> Slab:
+        """Slab number i of `count`."""
+        image, strip = i // self._strips, i % self._strips
+        low = strip * self._strip
+        high = jnp.where(strip == self._strips - 1, self._height, low + self._strip)
+        # What is left to the last start is a multiple of the step, as halo and strip are: every slab starts at one.
+        return Slab(image, jnp.clip(low - self._halo, 0, self._height - self.height), low, high)
+
+    def cut(self, slab: Slab, x: Array, layer: str | None = None) -> Array:
+        """The slab's rows of the input, or of a layer: [1, rows, width, channels]; `x` may be one for all images."""
+        stride = self.stride(layer) if layer else 1
+        image = slab.image if x.shape[0] > 1 else 0
+        shape = (1, self.height // stride, *x.shape[2:])
+        return lax.dynamic_slice(x, (image, slab.start // stride, 0, 0), shape)
+
+    def own(self, slab: Slab, value: Array, layer: str) -> Array:
+        """A layer's activation of the slab, [1, rows, width, channels], with zeros where rows are not the strip's."""
+        stride = self.stride(layer)
+        rows = slab.start // stride + jnp.arange(value.shape[1])
+        mine = (slab.low // stride <= rows) & (rows < slab.high // stride)
+        return jnp.where(mine[:, None, None], value, 0)
+
+
+def reach(after: str | None, last: str) -> int:
+    """How many rows of the input, on either side of its own, a strip depends on."""
+    first = LAYERS.index(after) + 1 if after else 0
+    rows = 0
+    for layer in reversed(LAYERS[first : LAYERS.index(last) + 1]):
+        rows = rows + 1 if layer in CONVOLUTIONS else 2 * rows
+    return rows

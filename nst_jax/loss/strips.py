@@ -1,0 +1,237 @@
+"""What the losses need of a picture, with the network's first layers worked through in strips of rows.
+
+The layers nearest to the picture hold nearly all the memory of an evaluation: of about 320 activations a pixel, 144 are
+in the first block and 72 in the second. A *segment* of layers, worked through in strips, keeps only its input and what
+it hands on. Its gradient takes each strip once more: it computes the strip's activations again and pulls back the
+strip's share, as Chen et al. (arXiv 1604.06174) do with layers. The Gram matrices are sums over positions (equation 3),
+so they are summed over the strips before any gradient is asked for, and nothing is approximated: values and gradients
+are those of the whole picture, to rounding.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from nst_jax.loss import losses
+from nst_jax.loss.slabs import Slab, Slabs
+from nst_jax.network.layers import LAYERS, positions_of
+from nst_jax.network.vgg import VGG19, check_images, check_layers
+
+Array = jax.Array
+ENDS = ("pool1", "pool2", "pool3", "pool4")
+"""The last layer of each segment: a block. The last block is left whole: it is a hundredth of the memory."""
+
+
+SLAB_PIXELS = 2**16
+"""About how many pixels' worth of layers to hold at once where only values are wanted."""
+
+_SHARES = (1, 2, 2, 4)  # how many times less memory than the first segment's layers those of each take, about
+
+
+def for_values(height: int, width: int) -> tuple[int, ...]:
+    """Strips for a picture that is evaluated without a gradient: it then takes little memory, whatever its size.
+
+    They depend on the size alone, so that targets do not depend on a machine's memory, not even by rounding.
+    """
+    counts = tuple(-(-height * width // (SLAB_PIXELS * share)) for share in _SHARES)
+    return counts if counts[0] > 1 else ()
+
+
+def by_rows(height: int, rows: int, segments: int) -> tuple[int, ...]:
+    """Strips that are `rows` high in the first segment, and as large in memory in as many segments as are asked for."""
+    return tuple(-(-height // (rows * share)) for share in _SHARES[:segments])
+
+
+class Statistics(NamedTuple):
+    """What the losses are made of; each has a leading axis of images."""
+
+    styles: dict[str, Array]
+    """G / M of equation 4, [images, N, N]."""
+    contents: dict[str, Array]
+    """Equation 1, [images]."""
+
+
+def statistics(
+    params: Any,
+    images: Array,
+    style_layers: Iterable[str],
+    content_targets: Mapping[str, Array],
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+    strips: tuple[int, ...] = (),
+    plain: bool = False,
+) -> Statistics:
+    """The style representations and content losses of images.
+
+    Only the images are differentiated; where layers are worked through in strips, targets are frozen as parameters are.
+
+    Args:
+      params: as `vgg.represent` takes them.
+      images: [images, height, width, 3] float32 RGB, 0..1.
+      style_layers: names.
+      content_targets: P of equation 1, {layer: [images or 1, height', width', N]}.
+      pool, precision, plain: see `vgg.represent`.
+      strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
+        as far as pool1, (8, 4) and four from there to pool2. A picture of few rows gets fewer.
+    """
+    styles = tuple(style_layers)
+    _, grams, contents = _through(params, images, styles, dict(content_targets), (), pool, precision, strips, plain)
+    sides = images.shape[-3:-1]
+    return Statistics({layer: gram / positions_of(layer, *sides) for layer, gram in grams.items()}, contents)
+
+
+def activations(
+    params: Any,
+    images: Array,
+    layers: Iterable[str],
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+    strips: tuple[int, ...] = (),
+    plain: bool = False,
+) -> dict[str, Array]:
+    """As `vgg.represent` of images [images, height, width, 3], with strips as in `statistics`."""
+    return _through(params, images, (), {}, check_layers(layers), pool, precision, strips, plain).activations
+
+
+class _Segment(NamedTuple):
+    """A stretch of layers; static."""
+
+    after: str | None
+    """The layer whose activation is the input; None: that is the picture."""
+    kept: tuple[str, ...]
+    """Layers whose activations to hand on."""
+    styles: tuple[str, ...]
+    """Layers whose Gram matrices are wanted."""
+    contents: tuple[str, ...]
+    """Layers that have content targets."""
+    pool: str
+    precision: str
+    plain: bool
+    strips: int
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All that are wanted."""
+        return tuple(sorted({*self.kept, *self.styles, *self.contents}, key=LAYERS.index))
+
+
+class _Found(NamedTuple):
+    """What comes out of a segment, or of the network; each with a leading axis of images."""
+
+    activations: dict[str, Array]
+    grams: dict[str, Array]
+    contents: dict[str, Array]
+
+
+def _through(
+    params: Any, images: Array, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
+    pool: str, precision: str, strips: tuple[int, ...], plain: bool,
+) -> _Found:  # fmt: skip
+    """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
+    check_images(images, pool, precision)
+    found = _Found({}, {}, {})
+    x, after, first = images, None, 0
+    for end, count in [*zip(ENDS, strips, strict=False), (LAYERS[-1], 1)]:
+        inside = LAYERS[first : LAYERS.index(end) + 1]
+        first += len(inside)
+        onward = any(layer in LAYERS[first:] for layer in (*styles, *targets, *kept))
+
+        def among(layers: Iterable[str], inside: tuple[str, ...] = inside) -> tuple[str, ...]:
+            return tuple(layer for layer in inside if layer in layers)
+
+        handed_on = among((*kept, end) if onward else kept)
+        segment = _Segment(after, handed_on, among(styles), among(targets), pool, precision, plain, count)
+        if segment.layers:
+            own_targets = {layer: targets[layer] for layer in segment.contents}
+            part: Any = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
+            for have, new in zip(found, part, strict=True):
+                have.update(new)
+        if not onward:
+            break
+        x, after = found.activations[end], end
+    return _Found({layer: found.activations[layer] for layer in kept}, found.grams, found.contents)
+
+
+def _compute(
+    segment: _Segment,
+    params: Any,
+    x: Array,
+    targets: dict[str, Array],
+    own: Callable[[Array, str], Array] = lambda value, _: value,
+) -> _Found:
+    """What an input, or a slab of it, contributes; `own` puts zeros into the rows of a layer that are not the strip's.
+
+    The slab's targets are cut out of the picture's.
+    """
+    network = VGG19(segment.layers, segment.pool, segment.precision, segment.plain, segment.after)
+    represented = network.apply(params, x)
+    assert isinstance(represented, dict)
+    found: dict[str, Array] = {layer: own(value, layer) for layer, value in represented.items()}
+    return _Found(
+        {layer: found[layer] for layer in segment.kept},
+        {layer: losses.gram_matrix(found[layer], segment.precision) for layer in segment.styles},
+        {layer: losses.content_loss(found[layer], own(target, layer)) for layer, target in targets.items()},
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _cut(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> _Found:
+    """As `_compute`, in strips."""
+    slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
+
+    def body(i: Array, found: _Found) -> _Found:
+        slab = slabs.at(i)
+        part = _of_slab(segment, slabs, slab, params, targets)(slabs.cut(slab, x))
+        return _Found(
+            {
+                layer: _add(found.activations[layer], value, slab.image, slab.start // slabs.stride(layer))
+                for layer, value in part.activations.items()
+            },
+            {layer: _add(found.grams[layer], value, slab.image) for layer, value in part.grams.items()},
+            {layer: _add(found.contents[layer], value, slab.image) for layer, value in part.contents.items()},
+        )
+
+    shapes = jax.eval_shape(partial(_compute, segment), params, x, targets)
+    zeros: _Found = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+    return lax.fori_loop(0, slabs.count, body, zeros)
+
+
+def _forward(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> tuple[_Found, tuple]:
+    return _cut(segment, params, x, targets), (params, x, targets)
+
+
+def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[None, Array, None]:
+    params, x, targets = residuals
+    slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
+
+    def body(i: Array, gradient: Array) -> Array:
+        slab = slabs.at(i)
+        _, pull = jax.vjp(_of_slab(segment, slabs, slab, params, targets), slabs.cut(slab, x))
+        of_image: _Found = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, slab.image, 1), cotangent)
+        activations = {layer: slabs.cut(slab, leaf, layer) for layer, leaf in cotangent.activations.items()}
+        return _add(gradient, pull(of_image._replace(activations=activations))[0], slab.image, slab.start)
+
+    return None, lax.fori_loop(0, slabs.count, body, jnp.zeros_like(x)), None
+
+
+_cut.defvjp(_forward, _backward)
+
+
+def _of_slab(
+    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, Array]
+) -> Callable[[Array], _Found]:
+    """From a slab of the input to what its strip contributes."""
+    own_targets = {layer: slabs.cut(slab, target, layer) for layer, target in targets.items()}
+    return lambda x: _compute(segment, params, x, own_targets, partial(slabs.own, slab))
+
+
+def _add(total: Array, part: Array, *corner: Array) -> Array:
+    """Adds in place."""
+    start = (*corner, *[0] * (total.ndim - len(corner)))
+    return lax.dynamic_update_slice(total, lax.dynamic_slice(total, start, part.shape) + part, start)

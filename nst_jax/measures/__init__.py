@@ -1,0 +1,1 @@
+"""What a made picture, or a network, is like."""

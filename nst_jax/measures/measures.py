@@ -1,0 +1,183 @@
+"""What a made picture has of the photograph and of the painting, in figures that do not depend on α, β or the start.
+
+Each picture is first represented (`see`), those it is compared with once for all; comparing is then plain arithmetic.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nst_jax.errors import InputError
+from nst_jax.loss import losses
+from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, style_targets
+from nst_jax.measures import structure
+from nst_jax.network.vgg import represent
+from nst_jax.pictures import images
+from nst_jax.pictures.start import white_noise
+
+Array = jax.Array
+ROUNDING = 1e-5  # of a Gram matrix: what two programs' float32 may differ by
+COARSE = 48  # pixels of the shortest side at which structure is compared: arrangement, not brushwork
+NOISE = 50.0  # standard deviation in 8-bit levels of the noise that style is compared with
+
+
+class Measures(NamedTuple):
+    """Of one picture. NaN is what cannot be told: there is no photograph, no painting, or nothing in it that varies."""
+
+    ssim: float
+    """Structural similarity of its luminance with the photograph's, both brought to COARSE: 1 for the photograph."""
+    correlation: float
+    """Pearson's, of its activations of CONTENT_LAYER with the photograph's, over all filters and positions."""
+    scale: float
+    """Correlation length of its luminance in pixels: the size of strokes and details."""
+    to_noise: dict[str, float]
+    """By style layer, the distance |G/M - A/M_a| (Frobenius) of its Gram matrix from the painting's, over that of white
+    noise: 0 for the painting's style, 1 for no better than noise."""
+    to_content: dict[str, float]
+    """The same over the photograph's distance: 1 for no better than the photograph."""
+
+    def row(self) -> list[float]:
+        """All numbers, in the order of `columns`."""
+        return [self.ssim, self.correlation, self.scale, *self.to_noise.values(), *self.to_content.values()]
+
+
+def columns(style_layers: Sequence[str]) -> list[str]:
+    """What the numbers of `Measures.row` are called."""
+    distances = [f"{layer}_{other}" for other in Measures._fields[3:] for layer in style_layers]
+    return [*Measures._fields[:3], *distances]
+
+
+def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, str]:
+    """The numbers of `Measures.row` that can be told, to be read by people; of an empty row, none."""
+    words = ["structural similarity", f"correlation of {CONTENT_LAYER}", "scale of structure, pixels"]
+    words += [f"{layer} from style, over {other}" for other in ("noise", "photograph") for layer in style_layers]
+    return {word: f"{value:.3g}" for word, value in zip(words, row, strict=bool(row)) if not math.isnan(value)}
+
+
+class Seen(NamedTuple):
+    """A picture as it is measured."""
+
+    luminance: np.ndarray
+    """[height, width] float64, 0..1."""
+    coarse: np.ndarray
+    """The same with its shortest side brought to COARSE, unless it is shorter."""
+    content: np.ndarray
+    """Activations of CONTENT_LAYER, [height', width', N] float32."""
+    style: dict[str, np.ndarray]
+    """G / M by style layer, [N, N] float32."""
+
+
+def see(
+    params: Any,
+    image: np.ndarray,
+    style_layers: tuple[str, ...] = STYLE_LAYERS,
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+) -> Seen:
+    """Represents a picture as a file would hold it: clipped to 0..1 and rounded to 8 bits.
+
+    Args:
+      params: parameters, as `weights.load` gives them.
+      image: [height, width, 3] float32 RGB; both sides at least 32.
+    """
+    image = np.rint(np.clip(image, 0, 1) * 255).astype(np.float32) / 255
+    height, width = image.shape[:2]
+    part = min(1.0, COARSE / min(height, width))
+    coarse = images.resize(image, round(part * height), round(part * width))
+    content, style = jax.device_get(_represented(params, image, style_layers, pool, precision))
+    style = {layer: style[layer] for layer in style_layers}  # jit has sorted them
+    return Seen(structure.luminance(image), structure.luminance(coarse), content, style)
+
+
+@partial(jax.jit, static_argnames=("style_layers", "pool", "precision"))
+def _represented(
+    params: Any, image: Array, style_layers: tuple[str, ...], pool: str, precision: str
+) -> tuple[Array, dict[str, Array]]:
+    activations = represent(params, image, {CONTENT_LAYER, *style_layers}, pool=pool, precision=precision)
+    style = {layer: losses.style_representation(activations[layer], precision) for layer in style_layers}
+    return activations[CONTENT_LAYER], style
+
+
+def compare(
+    picture: Seen, noise: Seen, content: Seen | None = None, style: Mapping[str, np.ndarray] | None = None
+) -> Measures:
+    """Measures a picture.
+
+    Args:
+      noise: `nothing` of its size.
+      content: the photograph, of its size; None for none.
+      style: A / M_a of the painting by style layer, [N, N], as `objective.style_targets` gives it, for all layers that
+        were seen; None for none.
+
+    Raises:
+      InputError: the photograph has another size.
+    """
+    if content and content.luminance.shape != picture.luminance.shape:
+        sizes = f"{content.luminance.shape}, the picture's {picture.luminance.shape}"
+        raise InputError(f"content: its height and width are {sizes}; must be the same")
+
+    def distances(other: Seen | None) -> dict[str, float]:
+        if other is None or style is None:
+            return dict.fromkeys(picture.style, math.nan)
+        return {layer: _distance(gram, other.style[layer], style[layer]) for layer, gram in picture.style.items()}
+
+    return Measures(
+        ssim=structure.similarity(picture.coarse, content.coarse) if content else math.nan,
+        correlation=_correlation(picture.content, content.content) if content else math.nan,
+        scale=structure.correlation_length(picture.luminance),
+        to_noise=distances(noise),
+        to_content=distances(content),
+    )
+
+
+def measure(
+    params: Any,
+    image: np.ndarray,
+    content: np.ndarray | None = None,
+    style: np.ndarray | None = None,
+    style_layers: tuple[str, ...] = STYLE_LAYERS,
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+) -> Measures:
+    """Measures a picture; for one of many use `see` and `compare`, or `Problem.measure`.
+
+    Args:
+      params: parameters, as `weights.load` gives them.
+      image: [height, width, 3] float32 RGB; measured as a file would hold it.
+      content: the photograph, of the same size; None leaves out what depends on it.
+      style: the painting, of any size; None leaves out what depends on it.
+
+    Raises:
+      InputError: the photograph has another size, a picture less than 32 pixels a side, or a layer is unknown.
+    """
+    see_it = partial(see, params, style_layers=style_layers, pool=pool, precision=precision)
+    target = None
+    if style is not None:
+        target = style_targets(params, style[None], style_layers, pool=pool, precision=precision)
+        target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
+    seen = None if content is None else see_it(content)
+    return compare(see_it(image), see_it(nothing(*image.shape[:2])), seen, target)
+
+
+def nothing(height: int, width: int) -> np.ndarray:
+    """The white noise that style is compared with, [height, width, 3] float32: the usual start, seed 0, but strong."""
+    return np.asarray(white_noise(0, height, width, NOISE))
+
+
+def _distance(gram: np.ndarray, other: np.ndarray, style: np.ndarray) -> float:
+    """From the style, over that of the other; NaN when the other is the style, but for rounding."""
+    gram, other, style = (np.asarray(matrix, np.float64) for matrix in (gram, other, style))
+    reference = float(np.linalg.norm(other - style))
+    return float(np.linalg.norm(gram - style)) / reference if reference > ROUNDING * np.linalg.norm(style) else math.nan
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    x, y = (np.asarray(a, np.float64).ravel() - np.mean(a, dtype=np.float64) for a in (x, y))
+    norms = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / norms if norms else math.nan

@@ -1,0 +1,168 @@
+"""VGG-19's sixteen convolutions and five pools (Simonyan & Zisserman, arXiv 1409.1556, column E) as a Linen module."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nst_jax.errors import InputError
+from nst_jax.network import conv
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS
+
+Array = jax.Array
+POOLS = ("avg", "max")
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+
+
+class VGG19(nn.Module):
+    """The network up to the deepest of `layers`; returns the activations of `layers` by the paper's names.
+
+    The collection "params" holds a kernel [3, 3, in, out] (HWIO, RGB) and a bias [out] per convolution, the collection
+    "preprocessing" the `mean` and `scale` [3] that belong to them; "transformed", from `prepare`, holds those kernels
+    that "params" lacks.
+
+    Attributes:
+      layers: names out of `nst_jax.network.layers.LAYERS`.
+      pool: "avg", as in the paper, or "max", as the network was trained.
+      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      plain: see `represent`.
+      after: the layer whose activation the network starts from; None: from images.
+    """
+
+    layers: tuple[str, ...]
+    pool: str = "avg"
+    precision: str = "float32"
+    plain: bool = False
+    after: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> dict[str, Array]:
+        """Maps [batch, height, width, 3] float32 RGB, 0..1, to {layer: [batch, height', width', channels]}.
+
+        A convolution's activation is taken after its ReLU.
+        """
+        if self.after is None:
+            mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value
+            scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value
+            x = (255.0 * x - mean) * scale  # zero padding comes after the subtraction, as in training
+        first = 0 if self.after is None else LAYERS.index(self.after) + 1
+        activations = {}
+        for name in LAYERS[first : 1 + max(LAYERS.index(layer) for layer in self.layers)]:
+            if name.startswith("pool"):
+                x = pool2x2(x, self.pool)
+            else:
+                x = _Convolution(self.precision, self.plain, name=name)(x)
+            if name in self.layers:
+                activations[name] = x
+        return activations
+
+
+class _Convolution(nn.Module):
+    precision: str
+    plain: bool
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        channels = CONVOLUTIONS[self.name or ""]
+        bias = self.param("bias", nn.initializers.zeros, (channels[1],))
+        transformed = self.get_variable("transformed", "kernel")
+        if transformed is not None:  # by `prepare`, which leaves no other kernel
+            return conv.conv3x3_relu(x, None, bias, transformed, self.precision)
+        kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
+        convolve = conv.plain3x3_relu if self.plain else conv.conv3x3_relu
+        return convolve(x, kernel, bias, precision=self.precision)
+
+
+def pool2x2(x: Array, kind: str) -> Array:
+    """The average ("avg") or maximum ("max") over windows of 2x2; an odd last row or column is dropped.
+
+    Written as a reshape, whose gradient is a broadcast; XLA's windowed reductions have slow gradients on CPU.
+
+    Args:
+      x: [batch, height, width, channels].
+
+    Returns:
+      [batch, height // 2, width // 2, channels].
+    """
+    batch, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2, :].reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
+
+
+def represent(
+    params: Any,
+    images: Array,
+    layers: Iterable[str],
+    *,
+    pool: str = "avg",
+    precision: str = "float32",
+    plain: bool = False,
+) -> dict[str, Array]:
+    """The activations F of the layers named, for one image or any number of them.
+
+    Args:
+      params: parameters as `nst_jax.weights.weights.load` gives them.
+      images: [..., height, width, 3] float32 RGB, 0..1; both sides at least 32.
+      layers: names such as "conv4_2" or "pool1".
+      pool: "avg" or "max".
+      precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
+      plain: leaves every convolution to `lax.conv`, which compiles in a fraction of the time and runs more slowly on
+        CPU: for images that are represented once. It is as exact. Prepared parameters cannot be left to it.
+
+    Returns:
+      {layer: [..., height', width', channels] float32}, in the network's order. Convolutions after their ReLU.
+
+    Raises:
+      InputError: an unknown layer, pool or precision, no layer at all, or an image of another shape.
+    """
+    layers = check_layers(layers)
+    check_images(images, pool, precision)
+    batch = images.reshape(-1, *images.shape[-3:])
+    activations = VGG19(layers, pool, precision, plain).apply(params, batch)
+    assert isinstance(activations, dict)
+    return {name: x.reshape(*images.shape[:-3], *x.shape[1:]) for name, x in activations.items()}
+
+
+def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
+    """Parameters for many evaluations: what `represent` would otherwise compute from the kernels each time.
+
+    On CPU that is the Winograd transform of each kernel, in its place and four times as large; elsewhere there is
+    nothing to prepare. Every function that takes parameters takes these too, and returns the same.
+
+    Args:
+      params: parameters as `nst_jax.weights.weights.load` gives them.
+      layers: those that will be asked for; the parameters of deeper ones are left out.
+    """
+    deepest = max(map(LAYERS.index, check_layers(layers)))
+    needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
+    transformed = _transformed({name: layer["kernel"] for name, layer in needed.items()}, jax.default_backend())
+    kept = {name: {"bias": layer["bias"]} if name in transformed else layer for name, layer in needed.items()}
+    return {**params, "params": kept, "transformed": transformed}
+
+
+@partial(jax.jit, static_argnums=1)
+def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
+    found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
+    return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
+
+
+def check_images(images: Array, pool: str, precision: str) -> None:
+    """Raises InputError for images that are not [..., height, width, 3] or too small, an unknown pool or precision."""
+    for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
+    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < 32:
+        raise InputError(f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least 32")
+
+
+def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:
+    """The layers named, as a tuple in the network's order; raises InputError for unknown ones and for none."""
+    layers = tuple(layers)
+    unknown = [layer for layer in layers if layer not in LAYERS]
+    if unknown or not layers:
+        found = f"unknown layer {', '.join(map(repr, unknown))}" if unknown else "no layer named"
+        raise InputError(f"{argument}: {found}; known are {', '.join(LAYERS)}")
+    return tuple(sorted(set(layers), key=LAYERS.index))

@@ -1,0 +1,69 @@
+"""Any Optax transformation behind the same face as L-BFGS: `init`, `ask`, `tell`."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from nst_jax.optim.lbfgs import NOT_FINITE, RUNNING
+
+Array = jax.Array
+
+
+class State(NamedTuple):
+    """The lanes' states; every array has a leading lane axis."""
+
+    image: Array
+    """The latest image whose loss and gradient were finite."""
+    trial: Array
+    """The image to evaluate next."""
+    optimizer: Any
+    status: Array
+    accepted: Array
+
+
+@dataclass(frozen=True)
+class FirstOrder:
+    """An optimiser that takes one gradient for one step.
+
+    Attributes:
+      transformation: any Optax gradient transformation that needs no more than the loss and its gradient. It sees each
+        lane on its own, so that one which takes norms over all variables (clipping, say) does not mix the lanes.
+    """
+
+    transformation: optax.GradientTransformation
+
+    def init(self, images: Array) -> State:
+        """The state before any evaluation, of start images [lanes, *shape]."""
+        lanes = images.shape[0]
+        return State(
+            image=images,
+            trial=images,
+            optimizer=jax.vmap(self.transformation.init)(images),
+            status=jnp.full(lanes, RUNNING, jnp.int32),
+            accepted=jnp.zeros(lanes, bool),
+        )
+
+    def ask(self, state: State) -> Array:
+        """Where to evaluate next, [lanes, *shape]."""
+        return state.trial
+
+    def tell(self, state: State, values: Array, gradients: Array) -> State:
+        """Takes the losses [lanes] and gradients [lanes, *shape] at the points that `ask` gave."""
+        return jax.vmap(self._tell)(state, values, gradients)
+
+    def _tell(self, state: State, value: Array, gradient: Array) -> State:
+        accepted = jnp.isfinite(value) & jnp.isfinite(jnp.vdot(gradient, gradient)) & (state.status == RUNNING)
+        transformation = optax.with_extra_args_support(self.transformation)  # some ask for the loss itself
+        updates, optimizer = transformation.update(gradient, state.optimizer, state.trial, value=value)
+        image = jnp.where(accepted, state.trial, state.image)
+        moved: Any = optax.apply_updates(state.trial, updates)
+        return State(
+            image=image,
+            trial=jnp.where(accepted, moved, image),
+            optimizer=jax.tree.map(lambda new, old: jnp.where(accepted, new, old), optimizer, state.optimizer),
+            status=jnp.where(accepted, state.status, jnp.maximum(state.status, NOT_FINITE)).astype(jnp.int32),
+            accepted=accepted,
+        )

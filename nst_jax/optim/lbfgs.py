@@ -1,0 +1,133 @@
+"""L-BFGS for many lanes at once: one evaluation a step for every lane, each lane in a line search of its own.
+
+The optimiser never evaluates anything. `ask` says where each lane wants its loss and gradient, `tell` takes them; so a
+lane that accepts its first trial goes on at once, and one whose search takes longer holds up nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nst_jax.optim import curvature, line_search
+
+Array = jax.Array
+RUNNING, CONVERGED, NOT_FINITE = 0, 1, 2
+
+
+class State(NamedTuple):
+    """One lane's state; in a batch every array has a leading lane axis."""
+
+    image: Array
+    """The accepted point x_k, the given shape."""
+    value: Array
+    gradient: Array
+    direction: Array
+    history: curvature.History
+    search: line_search.Search
+    status: Array
+    """RUNNING, CONVERGED (no further decrease to be had in this precision) or NOT_FINITE, int32."""
+    accepted: Array
+    """Whether the latest evaluation moved `image`."""
+
+
+def identity(gradient: Array) -> Array:
+    """No preconditioner."""
+    return gradient
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """The settings.
+
+    Attributes:
+      history: how many curvature pairs to remember.
+      first_step: the root mean square change of the variables in the first trial, in the variables' units; a search
+        along the gradient has no natural length.
+      precondition: P, a symmetric positive definite linear map of one lane's gradient; the inverse Hessian is built
+        up from γ P instead of γ. Hashable, since it is static under jit.
+    """
+
+    history: int = 20
+    first_step: float = 0.001
+    precondition: Callable[[Array], Array] = identity
+
+    def init(self, images: Array) -> State:
+        """The state before any evaluation, of start images [lanes, *shape], any floating dtype."""
+        return jax.vmap(self._init)(images)
+
+    def ask(self, state: State) -> Array:
+        """Where to evaluate next, [lanes, *shape]; a lane that no longer runs stays where it is."""
+
+        def trial(lane: State) -> Array:
+            return lane.image + jnp.where(lane.status == RUNNING, lane.search.step, 0) * lane.direction
+
+        return jax.vmap(trial)(state)
+
+    def tell(self, state: State, values: Array, gradients: Array) -> State:
+        """Takes the losses [lanes] and gradients [lanes, *shape] at the points that `ask` gave."""
+        return jax.vmap(self._tell)(state, values, gradients)
+
+    def _init(self, image: Array) -> State:
+        zero = jnp.zeros((), image.dtype)
+        # The first evaluation is a step of length zero that is taken whatever it gives.
+        search = line_search.begin(zero, zero, zero)._replace(last_resort=jnp.ones((), bool))
+        return State(
+            image=image,
+            value=zero,
+            gradient=jnp.zeros_like(image),
+            direction=jnp.zeros_like(image),
+            history=curvature.empty(self.history, image),
+            search=search,
+            status=jnp.full((), RUNNING, jnp.int32),
+            accepted=jnp.zeros((), bool),
+        )
+
+    def _tell(self, state: State, value: Array, gradient: Array) -> State:
+        # A gradient with one NaN has a norm that is not finite; along d = 0 its slope alone would not show it.
+        finite = jnp.isfinite(curvature.dot(gradient, gradient))
+        slope = jnp.where(finite, curvature.dot(gradient, state.direction), jnp.nan)
+        running = state.status == RUNNING
+        search, verdict = line_search.tell(state.search, value, slope)
+        accepted = running & verdict.accepted
+        failed = running & verdict.failed
+
+        step = state.search.step * state.direction
+        image = jnp.where(accepted, state.image + step, state.image)
+        new_value = jnp.where(accepted, value, state.value)
+        new_gradient = jnp.where(accepted, gradient, state.gradient)
+        pair = curvature.pair(state.history, step, gradient - state.gradient, accepted)
+        history, products = curvature.remember(state.history, pair, new_gradient, self.precondition)
+        # A search without any decrease: forget the history and go along the gradient; if that is what failed, the lane
+        # has arrived as far as its precision allows, or has nothing finite around it.
+        remembered = jnp.any(history.age >= 0)
+        history = history._replace(age=jnp.where(failed, -1, history.age))
+        over = failed & ~remembered
+        status = jnp.where(over, jnp.where(finite & jnp.isfinite(value), CONVERGED, NOT_FINITE), state.status)
+
+        descent = -curvature.inverse_hessian_times(history, pair, new_gradient, products, self.precondition)
+        slope = curvature.dot(descent, new_gradient)
+        forgetful = ~jnp.any(history.age >= 0)
+        upwards = ~(slope < 0)  # rounding has spoilt the history
+        direction = jnp.where(upwards, -self.precondition(new_gradient), descent)
+        slope = jnp.where(upwards, curvature.dot(direction, new_gradient), slope)
+        restart = accepted | failed
+        history = history._replace(age=jnp.where(restart & upwards, -1, history.age))
+        history = curvature.written(history, pair, ~upwards)
+        status = jnp.where(accepted & (slope == 0), CONVERGED, status).astype(jnp.int32)
+        length = jnp.sqrt(curvature.dot(direction, direction) / direction.size)
+        first = self.first_step / jnp.where(length > 0, length, 1)
+        trial = jnp.where(upwards | forgetful, first, 1.0).astype(value.dtype)
+        fresh = line_search.begin(new_value, slope, trial)
+        return State(
+            image=image,
+            value=new_value,
+            gradient=new_gradient,
+            direction=jnp.where(restart, direction, state.direction),
+            history=history,
+            search=jax.tree.map(lambda new, old: jnp.where(restart, new, old), fresh, search),
+            status=status,
+            accepted=accepted,
+        )

@@ -1,0 +1,1 @@
+"""Picture files to float32 RGB arrays and back."""

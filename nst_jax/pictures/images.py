@@ -1,0 +1,193 @@
+"""Pictures: files -> float32 RGB arrays and back.
+
+Everywhere in this package a picture is `[height, width, 3] float32, 0..1, sRGB`. Files are decoded by Pillow. They are
+taken to be hostile: whatever is in one, `read_image` gives a good array or one InputError, in bounded memory.
+"""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from nst_jax.errors import InputError
+from nst_jax.pictures import files
+from nst_jax.pictures.decoding import decoded, opened, shown
+
+MIN_SIDE = 32  # pixels; VGG-19 halves a picture five times, and 32 leaves its last layer one position
+MAX_SIDE = 65_535  # pixels; the most a JPEG or a GIF can have
+MAX_PIXELS = 100_000_000
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+
+_WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_WRITE_OPTIONS = {
+    "PNG": {},
+    "JPEG": {"quality": 95, "subsampling": 0},  # 4:4:4: style transfer puts much of its detail into colour
+    "WEBP": {"quality": 95},
+    "TIFF": {"compression": "tiff_deflate"},
+}
+_WRITTEN_SIDE = {"JPEG": 65_500, "WEBP": 16_383}  # pixels; what the two encoders take
+
+
+class PictureWarning(UserWarning):
+    """Something about a picture that its user should know: "a.gif: animated; only its first frame is used"."""
+
+
+def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Reads a JPEG, PNG, WebP, TIFF, GIF or BMP file as `[height, width, 3] float32, 0..1, sRGB`.
+
+    The EXIF orientation is applied, an ICC profile is converted to sRGB (littleCMS, perceptual intent), transparency is
+    laid over white, and CMYK without a profile is converted by Pillow's plain formula. Grey of 16 bits keeps its
+    precision; **colour of 16 bits is read as 8** (the upper byte, all that Pillow decodes), and conversion by a profile
+    works in 8 bits as well (16-bit grey: through a curve of 256 points). Float TIFFs must be grey within 0..1, and grey
+    in 32-bit integers is taken to hold 16-bit values.
+
+    Args:
+        path: the file.
+        size: the longest side in pixels to resize to (see `fit`); None keeps the picture's own size.
+        max_pixels: the most pixels a picture may have, before and after resizing. Checked before decoding, which takes
+            about 50 bytes of memory a pixel.
+
+    Warns:
+        PictureWarning: only the first of several frames or pages is used; transparency was laid over white; a damaged
+            ICC profile or damaged EXIF data was ignored.
+
+    Raises:
+        InputError: the file is missing, not a regular file, unreadable, empty, damaged, cut short, not a picture in one
+            of the six formats, too large, or has a side of less than 32 pixels after resizing.
+    """
+    notes: list[str] = []
+    with opened(path, max_pixels) as picture:
+        _check_size(path, picture.size, size, max_pixels)
+        if picture.format != "MPO" and getattr(picture, "is_animated", False):  # MPO: a photograph with a depth map
+            paged = picture.format == "TIFF"
+            notes.append("several pages; only the first is used" if paged else "animated; only its first frame is used")
+        image = decoded(path, picture, notes)
+        if size is not None:
+            image = fit(image, size)
+    for note in notes:
+        warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
+    return image
+
+
+def pictures_in(folder: Path, argument: str) -> list[Path]:
+    """The pictures in a folder and its sub-folders, known by their endings, sorted by path; no hidden ones.
+
+    Warns:
+        PictureWarning: other files were skipped.
+
+    Raises:
+        InputError: `folder` is not a folder, or holds no picture; the message starts with `argument`.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{argument} {shown(folder)}: is not a folder; name one with pictures in it")
+    inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    found = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    pictures = [folder / path for path in found if path.suffix.lower() in ENDINGS]
+    if not pictures:
+        raise InputError(f"{argument} {shown(folder)}: no pictures in it ({' '.join(ENDINGS)})")
+    if len(pictures) < len(found):
+        first = next(path for path in found if path.suffix.lower() not in ENDINGS)
+        others = f" and {len(found) - len(pictures) - 1} more" if len(found) - len(pictures) > 1 else ""
+        warnings.warn(
+            f"{shown(folder / first)}{others}: not pictures by their endings; skipped", PictureWarning, stacklevel=2
+        )
+    return pictures
+
+
+def fit(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes `image` so that its longest side is `size` pixels; the aspect is kept to the nearest pixel.
+
+    `[h, w, 3] float32 -> [h', w', 3] float32`, by the filter of `resize`. An image that fits is returned as it is.
+    """
+    height, width = image.shape[:2]
+    width, height = _fitted((width, height), size)
+    return resize(image, height, width)
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes `[h, w, 3]` to `[height, width, 3] float32`: Lanczos (3 lobes) on float32 channels, clipped to 0..1.
+
+    The filter widens with the reduction, so nothing aliases. An image of that size already is returned as it is.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    resized = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        plane = Image.fromarray(np.ascontiguousarray(image[..., channel], dtype=np.float32))
+        resized[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
+    return np.clip(resized, 0, 1, out=resized)
+
+
+def check_output(path: str | os.PathLike, argument: str = "--output") -> None:
+    """Raises InputError unless `write_image` knows the ending of `path` and a file can be created there."""
+    if Path(path).suffix.lower() not in _WRITTEN:
+        raise InputError(f"{argument} {shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")
+    files.check_writable(path, argument)
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[str, str] | None = None) -> None:
+    """Writes `[height, width, 3]`, 0..1, sRGB as 8 bits a channel, clipped and rounded, whole or not at all.
+
+    The ending of `path` decides the format: .png and .tif/.tiff (deflate) are exact; .jpg/.jpeg (4:4:4) and .webp lose
+    a little, at quality 95. The same array gives the same bytes. A PNG carries each of `settings` as an iTXt chunk
+    (keys: 1 to 79 Latin-1 characters); the other formats carry none of them.
+
+    Raises:
+        InputError: an unknown ending, or more pixels a side than the format can hold.
+        ValueError: `image` has another shape, or values that are not finite.
+        OSError: the file cannot be written.
+    """
+    kind = _WRITTEN.get(Path(path).suffix.lower())
+    if kind is None:
+        raise InputError(f"{shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image: got shape {image.shape}; must be [height, width, 3]")
+    if not np.isfinite(image).all():
+        raise ValueError("image: holds values that are not finite (NaN or infinity)")
+    limit = _WRITTEN_SIDE.get(kind)
+    if limit is not None and max(image.shape) > limit:
+        raise InputError(f"{shown(path)}: {kind} holds at most {limit} pixels a side, got {max(image.shape)}; use .png")
+    options: dict = dict(_WRITE_OPTIONS[kind])
+    if kind == "PNG":
+        options["pnginfo"] = chunks = PngImagePlugin.PngInfo()
+        for key, value in (settings or {}).items():
+            # File names may hold bytes that are no UTF-8 (lone surrogates here); hours of work must not end in that.
+            chunks.add_itxt(key, value.encode("utf-8", "backslashreplace").decode())
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    with files.atomic(path) as temporary:
+        Image.fromarray(pixels).save(temporary, kind, **options)
+
+
+def read_settings(path: str | os.PathLike) -> dict[str, str]:
+    """The text chunks of a PNG file (at most 64 MiB of them); empty for other formats. Raises InputError."""
+    with opened(path, MAX_PIXELS) as picture:
+        if not isinstance(picture, PngImagePlugin.PngImageFile):
+            return {}
+        return {key: str(value) for key, value in picture.text.items()}
+
+
+def _check_size(path: str | os.PathLike, original: tuple[int, int], size: int | None, max_pixels: int) -> None:
+    name = shown(path)
+    for (width, height), option in ((original, ""), (_fitted(original, size), f" (--size {size})")):
+        if width * height > max_pixels:
+            raise InputError(
+                f"{name}: {width}x{height}{option} is {width * height:,} pixels; the limit is {max_pixels:,} "
+                "(raise it with --max-pixels)"
+            )
+        if max(width, height) > MAX_SIDE:
+            raise InputError(f"{name}: {width}x{height}{option} pixels; a side may have at most {MAX_SIDE:,}")
+    if min(width, height) < MIN_SIDE:
+        resized = "" if size is None else f" after --size {size}"
+        raise InputError(f"{name}: {width}x{height} pixels{resized}; each side must have at least {MIN_SIDE}")
+
+
+def _fitted(original: tuple[int, int], size: int | None) -> tuple[int, int]:
+    """The two sides scaled so that the longest is `size`, the other rounded half up, at least 1."""
+    if size is None:
+        return original
+    longest = max(original)
+    first, second = (max(1, (2 * side * size + longest) // (2 * longest)) for side in original)
+    return first, second

@@ -1,0 +1,1 @@
+"""The run folder: checkpoints, resume, tables, contact sheet, page."""

@@ -1,0 +1,83 @@
+"""What a run is: the content of run.json."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from nst_jax import __version__
+from nst_jax.errors import InputError
+from nst_jax.pictures import files
+from nst_jax.transfer import lanes
+from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.settings import Settings
+from nst_jax.weights import weights
+
+FORMAT = "nst_jax run 1"
+
+
+def absolute(table: Table, settings: Settings) -> tuple[Table, Settings]:
+    """Both with files named by absolute paths, so that they can be found from any folder."""
+
+    def resolved(path: str) -> str:
+        return str(Path(path).resolve()) if path else ""
+
+    moved = tuple(replace(lane, content=resolved(lane.content), style=resolved(lane.style)) for lane in table.lanes)
+    named = {named.name for named in weights.available()}
+    if settings.init not in ("noise", "content"):
+        settings = replace(settings, init=resolved(settings.init))
+    if settings.weights not in named:
+        settings = replace(settings, weights=resolved(settings.weights))
+    return table._replace(lanes=moved), settings
+
+
+def describe(table: Table, settings: Settings, tolerance: float) -> dict[str, Any]:
+    """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine."""
+    paths = {path for lane in table.lanes for path in (lane.content, lane.style) if path}
+    if settings.init not in ("noise", "content"):
+        paths.add(str(Path(settings.init, "run.json")) if Path(settings.init).is_dir() else settings.init)
+    for path in paths:
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such file")
+    described = {
+        "format": FORMAT,
+        "version": __version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "device": jax.local_devices()[0].device_kind,
+        "settings": vars(settings),
+        "tolerance": tolerance,
+        "weights": {"name": settings.weights, "sha256": weights.verify(settings.weights).sha256},
+        "inputs": {path: files.sha256(path) for path in sorted(paths)},
+        "table": lanes.as_json(table),
+    }
+    return json.loads(json.dumps(described))  # tuples become lists, as they do in the file
+
+
+def settings_of(run: dict[str, Any], source: Path) -> Settings:
+    """The settings in what run.json holds; InputError, naming `source`, when they are no such settings."""
+    try:
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in run["settings"].items()}
+        return Settings(**given)
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"{source}: run.json has settings of another version ({error})") from None
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Where two run.json differ, e.g. "settings.size (256, not 512)"."""
+    found = []
+    for key in sorted({*before, *now}):
+        a, b = before.get(key), now.get(key)
+        if a == b:
+            continue
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += [f"{key}.{inner}" for inner in differences(a, b)]
+        elif key in ("lanes", "row_headings", "column_headings"):
+            found.append(key)
+        else:
+            found.append(f"{key} ({a}, not {b})")
+    return found

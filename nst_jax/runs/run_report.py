@@ -1,0 +1,121 @@
+"""What a run folder has for people and for other programs: losses.csv, measures.csv, grid.png and index.html."""
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nst_jax.measures.measures import columns, described
+from nst_jax.optim.lbfgs import NOT_FINITE
+from nst_jax.pictures import files, images
+from nst_jax.runs.checkpoint import Saved
+from nst_jax.runs.contact_sheet import Cell, State, contact_sheet
+from nst_jax.runs.report import page
+from nst_jax.transfer.lanes import Lane, Table, power
+from nst_jax.transfer.sweep import Record
+
+REFRESH_SECONDS = 15
+_OVER = ("done", "failed")
+
+
+def write(
+    folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[int, Saved], style_layers: tuple[str, ...]
+) -> None:
+    """Makes all four anew, each whole or not at all.
+
+    Args:
+      folder: with the lanes' pictures in "lanes".
+      run: what run.json holds.
+      saved: by share, what those that have a checkpoint saved; lane n of the table is lane n // shares of share
+        n % shares.
+      style_layers: those of the losses.
+    """
+    shares = run["plan"]["shares"]
+    cells, rows, measured = [], [], []
+    for number, lane in enumerate(table.lanes):
+        of_share, own = saved.get(number % shares), number // shares
+        records: list[Record] = of_share.records.get(own, []) if of_share else []
+        state = _state(of_share, own)
+        measures = of_share.measures.get(own, []) if of_share and state in _OVER else []
+        rows += [
+            [lane.name, r.step, r.evaluations, r.total, r.content, r.style, *r.style_layers, r.seconds] for r in records
+        ]
+        if measures:
+            r = records[-1]
+            told = ["" if math.isnan(value) else value for value in measures]
+            measured.append([lane.name, lane.row, lane.column, r.evaluations, r.total, r.content, r.style, *told])
+        path = folder / "lanes" / f"{lane.name}.png"
+        image = images.read_image(path) if records and path.is_file() else None
+        about = describe_lane(lane) | described(measures, style_layers)
+        cells.append(Cell(lane.name, lane.row, lane.column, image, about, _curves(records, style_layers), state))
+    losses = ["evaluations", "total", "content", "style"]
+    _write_csv(folder / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
+    _write_csv(folder / "measures.csv", ["lane", "row", "column", *losses, *columns(style_layers)], measured)
+    headings: dict[str, Any] = {
+        "row_headings": table.row_headings,
+        "column_headings": table.column_headings,
+        "corner": table.corner,
+    }
+    images.write_image(folder / "grid.png", contact_sheet(cells, **headings))
+    refresh = None if all(cell.state in _OVER for cell in cells) else REFRESH_SECONDS
+    html = page(folder.resolve().name, cells, **headings, refresh_seconds=refresh, notes=_notes(run))
+    with files.atomic(folder / "index.html") as temporary:
+        temporary.write_text(html, "utf-8")
+
+
+def _state(saved: Saved | None, lane: int) -> State:
+    if saved and lane in saved.status:
+        return "failed" if saved.status[lane] == NOT_FINITE else "done"
+    return "running" if saved and lane in saved.running else "waiting"
+
+
+def describe_lane(lane: Lane) -> dict[str, str]:
+    """A lane's settings, to be read by people."""
+    return {
+        "content": os.path.basename(lane.content),
+        "style": os.path.basename(lane.style) or "none",
+        "α/β": power(lane.alpha / lane.beta) if lane.beta else "content only",
+        "α": f"{lane.alpha:g}",
+        "β": f"{lane.beta:g}",
+        "content layer": ", ".join(layer for layer, weight in lane.content_layers if weight) or "none",
+        "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
+        "seed": str(lane.seed),
+    }
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    # A heading may hold what UTF-8 does not (lone surrogates), from a file name.
+    with (
+        files.atomic(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def _notes(run: Mapping[str, Any]) -> dict[str, str]:
+    """What all lanes share, to be read by people."""
+    shared = (
+        "size",
+        "style_size",
+        "steps",
+        "optimizer",
+        "history",
+        "pool",
+        "weights",
+        "init",
+        "noise",
+        "tv",
+        "precision",
+    )
+    chosen = {name.replace("_", " "): run["settings"][name] for name in shared}
+    return {name: str(value) for name, value in chosen.items() if value is not None} | {"device": run["device"]}
+
+
+def _curves(records: list[Record], style_layers: tuple[str, ...]) -> dict[str, list[float]]:
+    curves: dict[str, list[float]] = {
+        name: [float(getattr(record, name)) for record in records]
+        for name in ("evaluations", "total", "content", "style")
+    }
+    return curves | {layer: [r.style_layers[n] for r in records] for n, layer in enumerate(style_layers)}

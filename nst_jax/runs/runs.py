@@ -1,0 +1,203 @@
+"""The run folder: settings, lanes' pictures, losses, checkpoint, contact sheet and page, each whole or not there.
+
+Several processes may share a folder, each with its own share of the lanes, lock and checkpoint. The losses, the sheet
+and the page are made from what all shares have saved, by whoever saved last.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_jax.errors import InputError
+from nst_jax.pictures import files, images
+from nst_jax.runs import checkpoint, run_report
+from nst_jax.runs.description import FORMAT, differences
+from nst_jax.runs.run_report import describe_lane
+from nst_jax.transfer.lanes import Lane, Table, from_json
+from nst_jax.transfer.sweep import Sweep
+
+_MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "run.json")  # the last goes last: a run till then
+
+
+class RunFolder:
+    """A sweep's folder, for one of the processes that work on it.
+
+    Attributes:
+      path: the folder.
+      share: which of the shares of lanes this process has, from 0.
+      measures: `measures.Measures.row` of this share's lanes that are done, by number; kept in the checkpoint.
+    """
+
+    def __init__(self, path: Path, share: int = 0) -> None:
+        self.path, self.share = path, share
+        self.measures: dict[int, list[float]] = {}
+        self._run: dict[str, Any] = {}
+        self._lanes = path / "lanes"
+        self._checkpoint = path / "checkpoint"
+
+    @contextmanager
+    def opened(self, *, force: bool = False, joining: bool = False) -> Iterator[None]:
+        """Makes the folder and holds this share of it, for a new run, until the end of the context or of the process.
+
+        Args:
+          force: removes an earlier run that is in the folder.
+          joining: the folder may already hold a run, which other shares of it began.
+
+        Raises:
+          InputError: the folder holds something and neither is given, another process holds it, or it cannot be made.
+        """
+        self.check(force=force, joining=joining)
+        try:
+            self._lanes.mkdir(parents=True, exist_ok=True)
+            self._checkpoint.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--output {self.path}: cannot be written ({error.strerror})") from None
+        with self.locked():
+            if force:
+                self._clear()
+            yield
+
+    def check(self, *, force: bool, joining: bool) -> None:
+        """Raises InputError where `opened` would refuse what is there."""
+        try:
+            occupied = self._occupied()
+        except OSError as error:
+            raise InputError(f"--output {self.path}: cannot be written ({error.strerror})") from None
+        if occupied and not self.begun:
+            raise InputError(f"--output {self.path}: is not empty and holds no run; name another folder")
+        if occupied and not (force or joining):
+            raise InputError(
+                f"--output {self.path}: is not empty; go on with `nst-jax resume {self.path}`, name another "
+                "folder, or overwrite it with --force"
+            )
+
+    def _occupied(self) -> bool:
+        """Whether there is more than a run leaves that ended, or has not come further, before its run.json."""
+        if not self.path.exists():
+            return False
+        of_runs = (self._lanes, self._checkpoint)
+        inside = (path for folder in of_runs if folder.is_dir() for path in folder.iterdir())
+        known = (*of_runs, self.path / "scales")  # where coarser runs are, and judge for themselves
+        others = (path for path in self.path.iterdir() if path not in known and not files.is_leftover(path, {"run"}))
+        return any(others) or any(not path.name.startswith("lock-") for path in inside)
+
+    def create(self, run: Mapping[str, Any]) -> None:
+        """Writes run.json, unless another share of the run was faster."""
+        with _lock(self._checkpoint / "lock-report", wait=True):
+            if not self.begun:
+                text = json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+                with files.atomic(self.path / "run.json") as temporary:
+                    # A file name may hold what UTF-8 does not (lone surrogates); a backslash makes it JSON again.
+                    temporary.write_text(text, "utf-8", "backslashreplace")
+
+    def _clear(self) -> None:
+        """Removes an earlier run, and nothing that is not a run's; InputError when a process works on a share of it."""
+        with ExitStack() as locks:
+            for path in self._checkpoint.glob("lock-*"):
+                if path.name != f"lock-{self.share}":
+                    locks.enter_context(_lock(path, wait=False))
+            inside = *self._lanes.glob("*.png"), *self._checkpoint.glob("state-*.npz")
+            for path in (*inside, *(self.path / name for name in _MADE)):
+                path.unlink(missing_ok=True)
+
+    def tidy(self, table: Table, shares: int) -> None:
+        """Removes temporary files that killed processes left, but for those that another share may be writing."""
+        with _lock(self._checkpoint / "lock-report", wait=True):
+            files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
+        files.remove_leftovers(self._checkpoint, {f"state-{self.share}"})
+        names = [lane.name for lane in table.lanes]
+        others = [name for number, name in enumerate(names) if number % shares != self.share]
+        files.remove_leftovers(self._lanes, names[self.share :: shares], unless=others)
+
+    def run(self) -> dict[str, Any]:
+        """What run.json holds; raises InputError when it is missing or damaged."""
+        path = self.path / "run.json"
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            if data["format"] != FORMAT:
+                raise ValueError(f"format {data['format']!r} is unknown")
+            from_json(data["table"])
+            counts = [data["plan"][key] for key in ("batch", "devices", "shares")]
+            counts += data["plan"]["strips"]
+            if not all(isinstance(n, int) and n > 0 for n in counts) or not 0 <= data["tolerance"] <= 1:
+                raise ValueError("plan or tolerance is not a number that is allowed")
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: not a run folder; it has no run.json") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(f"{path}: damaged ({' '.join(str(error).split())})") from None
+        return data
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds this share of the folder; raises InputError when another process does. Ends with the process."""
+        if not self._checkpoint.is_dir():
+            raise InputError(f"{self.path}: not a run folder; it has no checkpoint")
+        with _lock(self._checkpoint / f"lock-{self.share}", wait=False):
+            yield
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run.json."""
+        return (self.path / "run.json").is_file()
+
+    def restore(self, sweep: Sweep) -> None:
+        """Puts the checkpoint, if there is one, into a sweep that has not begun; lanes without a picture run again.
+
+        Raises:
+          InputError: the checkpoint is damaged, or run.json was changed since it was written.
+        """
+        self._run = self.run()
+        path = self._state(self.share)
+        if not path.is_file():
+            return
+        saved = checkpoint.read(path)
+        if changed := differences(saved.run, self._run):
+            raise InputError(f"{self.path}: cannot be resumed, run.json was changed: {', '.join(changed)}")
+        checkpoint.restore(path, sweep)
+        self.measures = saved.measures
+        for number in [n for n in sweep.status if not (self._lanes / f"{sweep.lanes[n].name}.png").is_file()]:
+            del sweep.status[number]
+            self.measures.pop(number, None)
+            sweep.records[number] = []
+            sweep.waiting.append(number)
+
+    def save(self, sweep: Sweep) -> None:
+        """Writes the pictures of the lanes that run, and the checkpoint."""
+        for lane, image in sweep.images().items():
+            self.write_picture(sweep.lanes[lane], image)
+        checkpoint.save(self._state(self.share), sweep, self._run, self.measures)
+
+    def write_picture(self, lane: Lane, image: np.ndarray) -> None:
+        """Writes `lanes/NAME.png`, the lane's settings inside."""
+        about = {"lane": describe_lane(lane), "run": "see run.json"}
+        images.write_image(self._lanes / f"{lane.name}.png", image, {"nst_jax": json.dumps(about, ensure_ascii=False)})
+
+    def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
+        """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""
+        with _lock(self._checkpoint / "lock-report", wait=True):
+            run = self.run()
+            states = {share: self._state(share) for share in range(run["plan"]["shares"])}
+            saved = {share: checkpoint.read(path) for share, path in states.items() if path.is_file()}
+            run_report.write(self.path, run, table, saved, style_layers)
+
+    def _state(self, share: int) -> Path:
+        return self._checkpoint / f"state-{share}.npz"
+
+
+@contextmanager
+def _lock(path: Path, *, wait: bool) -> Iterator[None]:
+    try:
+        import fcntl  # noqa: PLC0415 (not on Windows, where runs go unlocked)
+    except ImportError:
+        yield
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InputError(f"{path.parent.parent}: another process is working on it") from None
+        yield

@@ -1,0 +1,47 @@
+"""Which of a run's lanes this process does, when several processes fill one folder."""
+
+import inspect
+import os
+
+import jax
+
+from nst_jax.errors import InputError
+from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.settings import RunOptions
+
+LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
+
+
+def share_of(options: RunOptions) -> tuple[int, int]:
+    """This process's share and the number of shares; initialises jax.distributed when asked to.
+
+    Raises InputError when there is no cluster to be found.
+    """
+    if not options.distributed:
+        return options.share
+    patient = {}
+    if "shutdown_timeout_seconds" in inspect.signature(jax.distributed.initialize).parameters:  # from JAX 0.8 or so
+        patient["shutdown_timeout_seconds"] = LONGEST_WAIT
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
+    if address:  # otherwise JAX knows from the cluster: Slurm, TPU pod, MPI, Kubernetes
+        try:
+            count, own = (int(os.environ[name]) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
+        except (KeyError, ValueError):
+            raise InputError(
+                "--distributed: JAX_COORDINATOR_ADDRESS needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+            ) from None
+        jax.distributed.initialize(address, count, own, **patient)
+    else:
+        try:
+            jax.distributed.initialize(**patient)
+        except ValueError:
+            raise InputError("--distributed: no cluster found; set JAX_COORDINATOR_ADDRESS or use --share") from None
+    return jax.process_index(), jax.process_count()
+
+
+def own_lanes(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
+    """Every `shares`-th lane from number `share`; raises InputError when that leaves none."""
+    own = table.lanes[share::shares]
+    if not own:
+        raise InputError(f"--share: {shares} shares of {len(table.lanes)} lanes leave none for share {share}")
+    return own

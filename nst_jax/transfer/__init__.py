@@ -1,0 +1,1 @@
+"""From settings and arrays to a problem, to the engine, to pictures."""

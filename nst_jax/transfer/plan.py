@@ -1,0 +1,182 @@
+"""How many lanes to run at once, and in how many strips those that do not fit into memory whole."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from nst_jax.errors import InputError
+from nst_jax.loss import strips
+from nst_jax.loss.objective import Objective
+from nst_jax.optim import minimise
+from nst_jax.optim.minimise import Optimizer
+from nst_jax.transfer.sweep import Sweep
+
+Cuts = tuple[int, ...]
+"""See `strips.statistics`."""
+
+CPU_PIXELS = 4 * 128 * 128
+"""Pixels a batch on CPU: larger ones were no faster for each lane (see docs/speed.md), and take more memory."""
+LARGE = 2**20
+"""Pixels from which a picture is always cut on CPU: in strips it is no slower, and takes little more than half."""
+SHARE_OF_MEMORY = 0.8
+PROCESS_BYTES = 1_000_000_000
+"""What a process on CPU takes beside its program: Python, JAX, reading, compiling; 0.65 to 1.04 GB were measured."""
+
+_SEGMENTS_AND_ROWS = ((1, 64), (2, 64), (2, 32), (3, 64), (4, 64), (4, 32), (4, 16))  # the fastest first
+_REST = (1500, 900, 730, 450, 260)  # bytes a pixel outside of slabs, by how many segments are cut (measured)
+_SLAB = ((700, 2), (350, 4), (350, 16), (290, 32))  # of each segment: bytes a pixel in a slab; rows around a strip
+
+
+class Plan(NamedTuple):
+    """Part of a run's settings, since the bytes depend on it."""
+
+    batch: int
+    """Slots, over all devices."""
+    devices: int
+    bytes: int
+    """What the compiled program takes on one device at its peak, parameters and checkpointed state included."""
+    strips: Cuts
+
+
+def choose(
+    make: Callable[[int, Cuts], Sweep],
+    lanes: int,
+    *,
+    batch: int | None = None,
+    cuts: Cuts = (),
+    memory: int | None = None,
+) -> tuple[Plan, Sweep]:
+    """A sweep whose compiled program fits into memory, and its plan.
+
+    Args:
+      make: from a number of slots, and strips, to a sweep that has not begun.
+      lanes: how many there are in all.
+      batch: the number of slots, when the user has chosen; rounded up to a multiple of the devices.
+      cuts: strips, when the user has chosen; where not even one lane a device fits, it is cut into more.
+      memory: bytes of one device for the program (default: most of what the device, or the machine, has free).
+
+    Raises:
+      InputError: not even one lane a device fits, in the smallest strips.
+    """
+    devices = jax.local_devices()
+    count = len(devices)
+    limit = _free() if memory is None else memory
+    on_cpu = devices[0].platform == "cpu"
+    height, width = make(count, cuts).problem.shape[:2]
+    cuts = cuts or _usual(height, width)
+    each = -(-batch // count) if batch else (max(1, CPU_PIXELS // (height * width)) if on_cpu else lanes)
+    each = min(each, -(-lanes // count))
+    while True:
+        if not batch:
+            rounds = -(-lanes // (each * count))
+            each = -(-lanes // (rounds * count))  # rounds of equal length
+        sweep = make(each * count, cuts)
+        needed = _bytes(sweep.program())
+        if needed <= limit or each == 1:
+            break
+        each = max(1, min(each - 1, int(each * limit / needed)))
+        batch = None
+    programs = {cuts: sweep}
+
+    def cut(more: Cuts) -> int:
+        programs[more] = make(each * count, more)
+        return _bytes(programs[more].program())
+
+    cuts, needed = _cut(cut, needed, cuts, height, width, limit)
+    return Plan(each * count, count, needed, cuts), programs[cuts]
+
+
+def cut_to_fit(goal: Objective, images: Any, optimizer: Optimizer, memory: int | None = None) -> Objective:
+    """The objective, cut into strips if it is large, or if its minimisation from `images` would not fit into memory.
+
+    Args:
+      images: [lanes, height, width, 3]; only their shape counts.
+      memory: bytes for the program (default: most of what the device, or the machine, has free).
+
+    Raises:
+      InputError: it does not fit, in the smallest strips.
+    """
+    limit = _free() if memory is None else memory
+    height, width = images.shape[-3:-1]
+    goal = replace(goal, strips=_usual(height, width))
+
+    def needed(cuts: Cuts) -> int:
+        return _bytes(minimise.program(replace(goal, strips=cuts), images, optimizer))
+
+    given = jax.tree.leaves((goal, jax.eval_shape(optimizer.init, images)))
+    arguments = sum(leaf.size * leaf.dtype.itemsize for leaf in given)
+    if 2 * (arguments + images.shape[0] * _temporaries(height, width, goal.strips)) <= limit:
+        return goal  # without doubt, and without compiling twice
+    return replace(goal, strips=_cut(needed, needed(goal.strips), goal.strips, height, width, limit)[0])
+
+
+def _cut(
+    program: Callable[[Cuts], int], needed: int, cuts: Cuts, height: int, width: int, limit: int
+) -> tuple[Cuts, int]:
+    """The fastest strips whose program needs no more than `limit`, and its bytes; `cuts` need the bytes given.
+
+    Compiling takes seconds, so strips that cannot do by far are passed over.
+    """
+    ladder = dict.fromkeys(strips.by_rows(height, rows, segments) for segments, rows in _SEGMENTS_AND_ROWS)
+    start, least = (cuts, needed), needed
+    for more in [more for more in ladder if _temporaries(height, width, more) < _temporaries(height, width, cuts)]:
+        if needed <= limit:
+            break
+        guess = start[1] - _temporaries(height, width, start[0]) + _temporaries(height, width, more)
+        if guess < 1.25 * limit or more == next(reversed(ladder)):
+            cuts, needed = more, program(more)
+            least = min(least, needed)
+    if needed > limit:
+        raise InputError(
+            f"memory: one lane needs {least / 1e9:.2f} GB in strips, and {limit / 1e9:.2f} GB are allowed for it; "
+            "a smaller --size or --history takes less"
+        )
+    return cuts, needed
+
+
+def _usual(height: int, width: int) -> Cuts:
+    large = jax.default_backend() == "cpu" and height * width >= LARGE
+    return strips.by_rows(height, 64, 2) if large else ()
+
+
+def _temporaries(height: int, width: int, cuts: Cuts) -> float:
+    """An estimate of a lane's bytes, but for the optimiser's."""
+    slabs = [per_pixel * width * (height / n + 2 * halo) for n, (per_pixel, halo) in zip(cuts, _SLAB, strict=False)]
+    return _REST[len(cuts)] * height * width + max(slabs, default=0)
+
+
+def _bytes(program: Any) -> int:
+    analysis = program.memory_analysis()
+    # Donated arguments are counted twice: as arguments and, aliased, as output.
+    return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
+
+
+def of_process(memory: int | None) -> int | None:
+    """What of the memory that a user gives to a process, or device, is for its program's data."""
+    on_cpu = jax.default_backend() == "cpu"
+    return memory if memory is None or not on_cpu else max(0, memory - PROCESS_BYTES)
+
+
+def _free() -> int:
+    """Bytes that a program may take on each of the local devices."""
+    devices = jax.local_devices()
+    return free_memory(devices[0]) // (len(devices) if devices[0].platform == "cpu" else 1)
+
+
+def free_memory(device: Any) -> int:
+    """Bytes that a program may take on this device."""
+    statistics = device.memory_stats() if device.platform != "cpu" else None
+    if statistics and "bytes_limit" in statistics:
+        return int(SHARE_OF_MEMORY * (statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)))
+    try:
+        # Not SC_AVPHYS_PAGES, which leaves out what the system's cache of files would give back.
+        available = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:
+        available = None
+    if not available:
+        return 4 * 2**30  # a system that does not tell: what any machine has
+    return int(SHARE_OF_MEMORY * 1024 * int(available[1]))

@@ -1,0 +1,1 @@
+"""Parameter files: load, verify, convert, fetch, normalize, quantize."""

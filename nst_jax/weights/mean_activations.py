@@ -1,0 +1,51 @@
+"""How strongly each filter of the network responds on average: what the normalised network is made from."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from nst_jax.errors import InputError
+from nst_jax.network.layers import CONVOLUTIONS
+from nst_jax.network.vgg import represent
+from nst_jax.weights.normalise import Means
+
+
+def mean_activations(params: Any, images: Iterable[np.ndarray], *, pool: str = "avg") -> Means:
+    """Each filter's mean activation over all positions of all images, which may differ in size.
+
+    Args:
+      params: parameters, as `weights.load` gives them.
+      images: each [height, width, 3] float32 RGB, 0..1.
+      pool: "avg" or "max".
+
+    Returns:
+      {layer: [filters] float64} for the 16 convolutions.
+
+    Raises:
+      InputError: there is no image.
+    """
+    params = jax.device_put(params)
+    sums = {layer: np.zeros(channels) for layer, (_, channels) in CONVOLUTIONS.items()}
+    positions = dict.fromkeys(CONVOLUTIONS, 0)
+    for image in images:
+        totals = _sums(params, image, pool)
+        for layer, (total, count) in jax.device_get(totals).items():
+            sums[layer] += total
+            positions[layer] += int(count)
+    if not any(positions.values()):
+        raise InputError("mean activations: no image given")
+    return {layer: total / positions[layer] for layer, total in sums.items()}
+
+
+def _sums(params: Any, image: np.ndarray, pool: str) -> dict[str, tuple[jax.Array, int]]:
+    activations = _represent(params, image, pool=pool)
+    return {layer: (x.sum((0, 1)), x.shape[0] * x.shape[1]) for layer, x in activations.items()}
+
+
+def _all_layers(params: Any, image: jax.Array, pool: str) -> dict[str, jax.Array]:
+    return represent(params, image, CONVOLUTIONS, pool=pool)
+
+
+_represent = jax.jit(_all_layers, static_argnames=("pool",))

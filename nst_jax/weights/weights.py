@@ -1,0 +1,257 @@
+"""VGG-19's parameters: loading, checking, saving, and the files that are known by name.
+
+A weights file is HDF5. For each of the 16 convolutions it holds `conv1_1/bias`, float32 [out], and `conv1_1/kernel`,
+[3, 3, in, out] (HWIO, RGB input order), either float32 or uint8 indices into `conv1_1/kernel_table`, float32 [256].
+Attributes tell the preprocessing (`mean`, `scale`, `channel_order`), the origin, the licence and the source's sha256.
+A file of mean activations (see `weights.normalise`) stands for the normalised network of the weights that it names.
+A `SHA256SUMS` file beside either, as the program sha256sum writes it, is its manifest.
+"""
+
+import os
+import sys
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from nst_jax.errors import InputError
+from nst_jax.network.layers import CONVOLUTIONS
+from nst_jax.network.parameters import Params, check_parameters, raise_problems, shape_problems
+from nst_jax.pictures import files
+from nst_jax.weights import hdf5, manifest, normalise
+
+FORMAT = "nst_jax VGG-19 weights 1"
+OXFORD = {
+    "origin": "VGG-19 of K. Simonyan and A. Zisserman, Visual Geometry Group, University of Oxford: "
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556",
+    "licence": "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), K. Simonyan and A. Zisserman",
+}
+"""The attributes of the original weights."""
+
+SHIPPED = "vgg19"
+NORMALISED = "vgg19-normalised"
+FULL = "vgg19-full"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a sound weights file is."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    in_manifest: bool  # the sha256 agrees with the manifest beside the file; False: no manifest speaks of it
+    layers: int
+    storage: str  # "8-bit", "float32" or "mean activations for" the weights they are of
+    attributes: dict[
+        str, str
+    ]  # origin, licence, source, source_sha256, channel_order and others, as far as they are given
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A weights file that `load` knows by name; `present` says whether it is there, `verify` whether it is sound."""
+
+    name: str
+    path: Path
+    present: bool
+    description: str
+
+
+def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
+    """The parameters: {"params": {layer: {"kernel": float32 [3, 3, in, out], "bias": float32 [out]}},
+    "preprocessing": {"mean": float32 [3], "scale": float32 [3]}}, as NumPy arrays.
+
+    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-normalised" (shipped, made from it and its mean activations),
+    "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights file. Raises InputError when it is absent,
+    corrupt, incomplete, of wrong shapes, or not what its manifest says.
+    """
+    path = _find(name_or_path)
+    manifest.check(path, _digest(path), required=_is_name(name_or_path))
+    with hdf5.opened(path) as file:
+        return _read(file)
+
+
+def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
+    """Reads a weights file whole and says what it is; raises InputError where `load` would."""
+    path = _find(name_or_path)
+    digest = _digest(path)
+    in_manifest = manifest.check(path, digest, required=_is_name(name_or_path))
+    with hdf5.opened(path) as file:
+        params = _read(file)
+        tables = sum(name.endswith("/kernel_table") for name in hdf5.datasets(file))
+        attributes = hdf5.text_attributes(file)
+    preprocessing = params["preprocessing"]
+    storage = f"mean activations for {attributes['of']}" if "of" in attributes else "8-bit" if tables else "float32"
+    return Verified(
+        path=path,
+        bytes=path.stat().st_size,
+        sha256=digest,
+        in_manifest=in_manifest,
+        layers=len(params["params"]),
+        storage=storage,
+        attributes=attributes,
+        mean=tuple(preprocessing["mean"].tolist()),
+        scale=tuple(preprocessing["scale"].tolist()),
+    )
+
+
+def sha256(name_or_path: str | os.PathLike = SHIPPED) -> str:
+    """Of a weights file's bytes, as 64 hexadecimal digits; raises InputError when it is absent."""
+    return _digest(_find(name_or_path))
+
+
+def save(
+    path: str | os.PathLike,
+    params: Params,
+    *,
+    attributes: Mapping[str, str],
+    tables: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Writes a weights file, whole or not at all; the same parameters always give the same bytes.
+
+    attributes: text about them: origin, licence, source, source_sha256 and the like.
+    tables: layer -> float32 [256], ascending, to store each kernel as 8-bit indices. Nothing is rounded:
+    ValueError is raised unless each kernel's values all come from its table. None stores float32.
+    """
+    check_parameters(params)
+    with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
+        file.attrs["format"] = np.bytes_(FORMAT)
+        file.attrs["channel_order"] = np.bytes_("RGB")
+        file.attrs["preprocessing"] = np.bytes_("(255 * RGB image in 0..1 - mean) * scale, then zero padding")
+        for name, text in attributes.items():
+            file.attrs[name] = np.bytes_(text.encode())
+        for name in ("mean", "scale"):
+            file.attrs[name] = np.asarray(params["preprocessing"][name], np.float32)
+        for layer in CONVOLUTIONS:
+            kernel, bias = (np.asarray(params["params"][layer][name], np.float32) for name in ("kernel", "bias"))
+            if tables is None:
+                file.create_dataset(f"{layer}/kernel", data=kernel)
+            else:
+                table = np.asarray(tables[layer], np.float32)
+                indices = np.searchsorted(table, kernel).clip(0, 255).astype(np.uint8)
+                if table.shape != (256,) or not np.array_equal(table[indices], kernel):
+                    raise ValueError(f"{layer}: the kernel has values that its 256-entry table has not")
+                file.create_dataset(
+                    f"{layer}/kernel", data=indices, chunks=indices.shape, compression="gzip", compression_opts=9
+                )
+                file.create_dataset(f"{layer}/kernel_table", data=table)
+            file.create_dataset(f"{layer}/bias", data=bias)
+        file.attrs["crc32"] = np.uint32(_crc32(params))
+
+
+def available() -> list[Named]:
+    """The weights known by name, the shipped ones first, whether or not they are there."""
+    known = (
+        (SHIPPED, "original Oxford weights, 8-bit, shipped"),
+        (NORMALISED, "the same, scaled so that each filter's mean activation is one, shipped"),
+        (FULL, "original Oxford weights, float32, from `nst-jax weights fetch`"),
+    )
+    return [Named(name, _path_of(name), _path_of(name).is_file(), description) for name, description in known]
+
+
+def cache_directory() -> Path:
+    """The user's folder for fetched weights (it may not exist yet): NST_JAX_CACHE, or the platform's custom."""
+    if chosen := os.environ.get("NST_JAX_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        parent = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        parent = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return parent / "nst_jax"
+
+
+def _read(file: h5py.File) -> Params:
+    path = file.filename
+    attributes = hdf5.text_attributes(file)
+    if attributes.get("format") == normalise.FORMAT:
+        return _normalised(file, attributes)
+    if attributes.get("format") != FORMAT or attributes.get("channel_order") != "RGB":
+        raise InputError(f"{path}: not a weights file of nst_jax; make one with `nst-jax weights convert`")
+    found = hdf5.datasets(file)
+    tables = [f"{layer}/kernel_table" for layer in CONVOLUTIONS]
+    raise_problems(path, shape_problems({name: dataset.shape for name, dataset in found.items()}, optional=tables))
+
+    def parameters(layer: str) -> dict[str, np.ndarray]:
+        incoming, outgoing = CONVOLUTIONS[layer]
+        kernel, shape = found[f"{layer}/kernel"], (3, 3, incoming, outgoing)
+        if f"{layer}/kernel_table" in found:
+            table = hdf5.read(found[f"{layer}/kernel_table"], (256,), np.float32)
+            values = table[hdf5.read(kernel, shape, np.uint8)]
+        else:
+            values = hdf5.read(kernel, shape, np.float32)
+        return {"kernel": values, "bias": hdf5.read(found[f"{layer}/bias"], (outgoing,), np.float32)}
+
+    with ThreadPoolExecutor() as others:  # inflating and looking up need no interpreter
+        layers = dict(zip(CONVOLUTIONS, others.map(parameters, CONVOLUTIONS), strict=True))
+    preprocessing = {name: hdf5.attribute(file, name, (3,), np.float32) for name in ("mean", "scale")}
+    params = {"params": layers, "preprocessing": preprocessing}
+    check_parameters(params, path)
+    if hdf5.attribute(file, "crc32", (), np.uint32) != _crc32(params):
+        raise InputError(f"{path}: damaged, its values do not add up to its crc32; make it again")
+    return params
+
+
+def _normalised(file: h5py.File, attributes: Mapping[str, str]) -> Params:
+    means = normalise.read_means(file)
+    of, of_sha256 = attributes.get("of"), attributes.get("of_sha256")
+    if of not in (SHIPPED, FULL):
+        raise InputError(f"{file.filename}: mean activations of {of!r}; must be of {SHIPPED} or {FULL}")
+    path = _find(of)
+    if (digest := _digest(path)) != of_sha256:
+        raise InputError(f"{file.filename}: mean activations of {of} with sha256 {of_sha256}, not {digest} ({path})")
+    with hdf5.opened(path) as weights:
+        return normalise.normalised(_read(weights), means)
+
+
+def _crc32(params: Params) -> int:
+    """A checksum over every value, so that a file no manifest speaks of still cannot be damaged unnoticed."""
+    arrays = [params["preprocessing"]["mean"], params["preprocessing"]["scale"]]
+    arrays += [params["params"][layer][name] for layer in CONVOLUTIONS for name in ("kernel", "bias")]
+    crc = 0
+    for array in arrays:
+        crc = zlib.crc32(np.ascontiguousarray(array, "<f4").data, crc)
+    return crc
+
+
+def _data_folder() -> Path:
+    """Where the shipped files are: inside an installed package, or beside the package in a source checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent / "weights"
+
+
+def _path_of(name: str) -> Path:
+    return (cache_directory() if name == FULL else _data_folder()) / f"{name}.h5"
+
+
+def _is_name(name_or_path: str | os.PathLike) -> bool:
+    return name_or_path in (SHIPPED, NORMALISED, FULL)
+
+
+def _find(name_or_path: str | os.PathLike) -> Path:
+    path = _path_of(str(name_or_path)) if _is_name(name_or_path) else Path(name_or_path)
+    if path.is_file():
+        return path
+    if name_or_path == FULL:
+        raise InputError(f"weights {FULL}: not fetched yet ({path}); run `nst-jax weights fetch`")
+    if _is_name(name_or_path):
+        raise InputError(
+            f"weights {name_or_path}: {path} is not there; the installation is damaged, install nst_jax again"
+        )
+    raise InputError(f"weights {path}: no such file; give {SHIPPED}, {NORMALISED}, {FULL} or a weights file")
+
+
+def _digest(path: Path) -> str:
+    try:
+        return files.sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None

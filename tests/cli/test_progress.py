@@ -1,0 +1,180 @@
+"""What the user sees of a run, and Ctrl-C."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from program import PROGRAM
+
+from nst_jax.cli import progress
+from nst_jax.cli.progress import PictureCounter, Reporter, interruptible
+from nst_jax.pictures import images
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still unless it is set."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+def after(evaluations: int, losses: list[float]):
+    """What `minimise` tells its callback."""
+    terms = SimpleNamespace(total=np.float32(losses))
+    return SimpleNamespace(records=[SimpleNamespace(evaluations=evaluations, terms=terms)])
+
+
+def test_plain_lines_come_every_few_seconds_and_at_the_end(clock, capsys):
+    with Reporter("a.png", 100, quiet=False) as report:
+        for evaluations in range(1, 101):
+            report(after(evaluations, [2.0, 4.0]))
+            clock.now += 0.5
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
+    assert lines[0] == "a.png: compiling"
+    assert lines[1] == "a.png: 1/100, loss 3"
+    assert lines[2] == "a.png: 11/100, loss 3, 0.50 s/evaluation, 0:44 left"
+    assert [line.split()[1] for line in lines[1:]] == [f"{n}/100," for n in (*range(1, 100, 10), 100)]
+    assert lines[-1].endswith("0:00 left")
+
+
+def test_pictures_are_counted(clock, capsys, monkeypatch):
+    """With the first line after a few seconds; a name is no markup of rich's."""
+    names = [f"[/{n}].png" for n in range(12)]
+    with PictureCounter("a.npz", 12, quiet=False) as report:
+        for name in names:
+            clock.now += 2
+            report(name)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "a.npz: 3/12, [/2].png, 2.00 s/picture, 0:18 left"
+    assert [line.split()[1] for line in lines] == ["3/12,", "6/12,", "9/12,", "12/12,"]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    with PictureCounter("a.npz", 1, quiet=False) as report:
+        report(names[0])
+    assert names[0] in terminal.getvalue()
+
+
+def test_stages_have_names_and_a_pace_of_their_own(clock, capsys):
+    """40 evaluations of 1 s, and 60 of 4 s after them; the first of each compiles."""
+    with Reporter("a.png", 100, quiet=False) as report:
+        for name, evaluations, seconds, later in (("64x48", range(1, 41), 1, 240), ("128x96", range(41, 101), 4, 0)):
+            report.stage(name, evaluations[-1], later)
+            clock.now += 100
+            for done in evaluations:
+                report(after(done, [2.0]))
+                clock.now += seconds
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert lines[:2] == [
+        "a.png: 1/100, 64x48, loss 2",
+        "a.png: 6/100, 64x48, loss 2, 1.00 s/evaluation, 4:34 left",
+    ]
+    at = next(n for n, line in enumerate(lines) if "128x96" in line)
+    assert lines[at : at + 2] == [
+        "a.png: 41/100, 128x96, loss 2",
+        "a.png: 43/100, 128x96, loss 2, 4.00 s/evaluation, 3:48 left",
+    ]
+    assert lines[-1] == "a.png: 100/100, 128x96, loss 2, 4.00 s/evaluation, 0:00 left"
+
+
+def test_quiet_is_quiet(clock, capsys):
+    with Reporter("a.png", 2, quiet=True) as report:
+        report(after(1, [1.0]))
+        report(after(2, [1.0]))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_on_a_terminal(clock, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Reporter("[bold]a.png", 10, quiet=False) as report:
+        report(after(1, [1.0]))
+        clock.now += 3
+        report(after(4, [0.25]))
+    shown = terminal.getvalue()
+    for text in ("[bold]a.png", "4/10", "loss 0.25", "1.00 s/evaluation", "0:06 left"):
+        assert text in shown, text
+
+
+@pytest.fixture
+def default_handler():
+    """Python's own, which processes that run tests side by side have not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(default_handler):
+    requested = []
+
+    def press_twice() -> None:
+        with interruptible() as interrupt:
+            for _ in range(2):
+                requested.append(interrupt.requested)
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert requested == [False, True]
+    assert signal.getsignal(signal.SIGINT) is default_handler
+    with interruptible() as interrupt:
+        pass
+    assert not interrupt.requested
+    assert signal.getsignal(signal.SIGINT) is default_handler
+
+
+@pytest.fixture(params=["one scale", "the coarser scale"])
+def started(request, tmp_path, picture):
+    """A program that stylises for hours, after its first evaluation; ended at the latest when the test ends."""
+    images.write_image(tmp_path / "photo.png", picture("photograph", 48, 64))
+    images.write_image(tmp_path / "painting.png", picture("painting", 48, 64))
+    size = ["--size", "64"] if request.param == "one scale" else ["--size", "128", "--scales", "2"]
+    command = [*PROGRAM, "stylize", "photo.png", "painting.png", "-o", "out.png", *size]
+    command += ["--steps", "1000000", "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--optimizer", "adam"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            for line in process.stderr:
+                if line.startswith("out.png: 1/1000000, "):
+                    break
+            yield process, (64, 48) if request.param == "one scale" else (128, 96)
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_ctrl_c_saves_the_picture_so_far(started, tmp_path):
+    """At its own size, also where that has not been begun."""
+    program, (width, height) = started
+    time.sleep(0.5)
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 130, err
+    where = "" if width == 64 else ", at 64x48"
+    assert err.splitlines()[-1] == f"nst-jax: interrupted{where}; out.png is the picture so far"
+    assert "Traceback" not in err
+    assert out.startswith(f"out.png: {width}x{height}, loss ")
+    with Image.open(tmp_path / "out.png") as saved:
+        assert saved.size == (width, height)
+        assert np.asarray(saved).std() > 0
+    settings = json.loads(images.read_settings(tmp_path / "out.png")["nst_jax"])["settings"]
+    assert settings["steps"] == 1_000_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "painting.png", "photo.png"]

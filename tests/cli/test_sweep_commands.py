@@ -1,0 +1,572 @@
+"""`nst-jax sweep`, `figure` and `resume` as whole programs: killed, out of disk, by twos, in a browser."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from program import PROGRAM, assert_refused, done, run, separately
+from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftovers, rows
+
+from nst_jax.pictures import images
+from nst_jax.transfer import figures
+from nst_jax.transfer.sweep import Sweep
+
+KILLS = 30
+ALWAYS = ["--quiet", "--checkpoint-every", "0"]
+TINY = ["--size", "48", "--steps", "2", "--history", "2"]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory, picture):
+    folder = tmp_path_factory.mktemp("inputs")
+    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
+    images.write_image(folder / "painting.png", picture("painting", 36, 48))
+    return folder / "photo.png", folder / "painting.png"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Programs that find what an earlier one compiled, on one device."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
+    cache = tmp_path_factory.mktemp("cache")
+    return own | {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, inputs, environment):
+    """A run that nothing interrupted, as a program of its own."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    outcome = separately("sweep", *inputs, "-o", folder, *SWEEP, env=environment)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.startswith(f"{folder}/index.html: 4 lanes")
+    assert len(rows(folder)) == 4 * 24
+    return folder
+
+
+def begin(*arguments: object, env: dict[str, str]) -> subprocess.Popen:
+    return started([*PROGRAM, *map(str, arguments)], env)
+
+
+def started(command: list[str], env: dict[str, str]) -> subprocess.Popen:
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait(process: subprocess.Popen) -> tuple[int, str]:
+    _, err = process.communicate(timeout=300)
+    return process.returncode, err
+
+
+# -- killed
+
+
+def kill(process: subprocess.Popen, folder: Path, generator: random.Random, writing: bool) -> tuple[bool, bool]:
+    """Kills the process at a random moment, or while it writes a file; whether it was killed, and writing then.
+
+    The moment is counted from the first change in the folder, half of the time from the start.
+    """
+    until = time.monotonic() + (generator.uniform(0, 6) if generator.random() < 0.25 else 60)
+    before = folder.exists() and (folder / "index.html").exists() and os.stat(folder / "index.html").st_ino
+    skip, seen = generator.randrange(40), set()
+    delay = generator.uniform(0, 1.5)
+    while process.poll() is None and time.monotonic() < until:
+        places = [folder, folder / "lanes", folder / "checkpoint"] if writing else [folder]
+        names = {entry.name for place in places if place.is_dir() for entry in os.scandir(place)}
+        if writing:
+            seen |= {name for name in names if name.startswith(".")}
+            if len(seen) > skip and any(name.startswith(".") for name in names):
+                break
+        elif "index.html" in names and os.stat(folder / "index.html").st_ino != before:
+            until = min(until, time.monotonic() + delay)
+            before = None
+        time.sleep(0 if writing else 0.005)
+    if process.poll() is not None:
+        return False, False
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL, bool(leftovers(folder))
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment(tmp_path, inputs, environment, whole):
+    """30 kills, half of them aimed at moments when a file is being written; each run goes on, to the same bytes."""
+    generator = random.Random(7)
+    folder, runs, killed, writing = tmp_path / "run-0", 0, 0, 0
+    while killed < KILLS:
+        begun = (folder / "run.json").exists()
+        command = ["resume", folder, *ALWAYS] if begun else ["sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS]
+        process = begin(*command, env=environment)
+        was_killed, was_writing = kill(process, folder, generator, killed % 2 == 0)
+        killed, writing = killed + was_killed, writing + was_writing
+        assert_whole(folder)
+        if not was_killed:  # it came to its end first
+            assert wait_again(process) == 0
+            assert_same(folder, whole)
+            assert leftovers(folder) == []
+            runs += 1
+            folder = tmp_path / f"run-{runs}"
+    command = ["resume", folder] if (folder / "run.json").exists() else ["sweep", *inputs, "-o", folder, *SWEEP]
+    outcome = separately(*command, "--quiet", env=environment)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
+    assert_whole(folder)
+    assert_same(folder, whole)
+    assert leftovers(folder) == []
+    assert (folder / "run.json").read_bytes() == (whole / "run.json").read_bytes()
+    print(f"{killed} kills in {runs + 1} runs, {writing} of them while a file was being written")
+    assert writing >= 5
+
+
+def wait_again(process: subprocess.Popen) -> int:
+    out, err = process.communicate()
+    assert (out, err) == ("", "")
+    return process.returncode
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_tidily(tmp_path, inputs, environment, whole):
+    folder = tmp_path / "run"
+    steps = [*SWEEP, "--steps", "2000"]
+    process = begin("sweep", *inputs, "-o", folder, *steps, env=environment)
+    while not (folder / "index.html").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    code, err = wait(process)
+    assert code == 130
+    assert err.endswith(f"nst-jax: interrupted; go on with `nst-jax resume {folder}`\n")
+    assert_whole(folder)
+    assert (folder / "checkpoint" / "state-0.npz").exists()
+    assert leftovers(folder) == []
+
+
+# -- out of disk
+
+
+def ends_out_of_disk(process: subprocess.Popen, folder: Path, reason: str) -> None:
+    """One line that names a file and the reason, exit code 1, and nothing that is half written."""
+    code, err = wait(process)
+    assert code == 1, err
+    assert err.count("\n") == 1, err
+    assert err.startswith("nst-jax: ")
+    assert reason in err
+    assert str(folder) in err
+    assert_whole(folder)
+    assert leftovers(folder) == []
+
+
+@pytest.mark.slow
+def test_a_limit_on_the_size_of_files(tmp_path, inputs, environment, whole):
+    """No checkpoint fits; with the limit lifted it goes on."""
+    folder = tmp_path / "run"
+    limit = (whole / "checkpoint" / "state-0.npz").stat().st_size // 2
+    arguments = map(str, ["sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS])
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); {PROGRAM[-1]}"
+    process = started([*PROGRAM[:-1], limited, *arguments], environment)
+    ends_out_of_disk(process, folder, "File too large")
+    outcome = separately("resume", folder, "--quiet", env=environment)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert_same(folder, whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("this process may not mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("early", [True, False])
+def test_a_disk_that_is_full(small_disk, inputs, environment, whole, early):
+    """From the beginning, or in the middle of the run; with space made, it goes on."""
+    folder, ballast = small_disk / "run", small_disk / "ballast"
+
+    def fill(leave: int) -> None:
+        status = os.statvfs(small_disk)
+        with ballast.open("wb") as file:
+            file.write(bytes(max(0, status.f_bavail * status.f_frsize - leave)))
+
+    if early:
+        fill(leave=16384)
+    process = begin("sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS, env=environment)
+    while not early and not (folder / "checkpoint" / "state-0.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    if not early:
+        os.kill(process.pid, signal.SIGSTOP)  # so that it does not come to its end while the disk is filled
+        fill(leave=0)
+        os.kill(process.pid, signal.SIGCONT)
+    ends_out_of_disk(process, folder, "No space left on device")
+    ballast.unlink()
+    command = ["resume", folder] if (folder / "run.json").exists() else ["sweep", *inputs, "-o", folder, *SWEEP]
+    outcome = separately(*command, "--quiet", env=environment)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert_same(folder, whole)
+    assert leftovers(folder) == []
+
+
+# -- several processes
+
+
+@pytest.mark.slow
+def test_a_second_process_on_one_folder(tmp_path, inputs, environment, whole):
+    folder = tmp_path / "run"
+    first = begin("sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS, env=environment)
+    while not (folder / "run.json").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGSTOP)  # it holds the folder, and waits for the others
+    for command in (
+        ["resume", folder],
+        ["sweep", *inputs, "-o", folder, *SWEEP, "--force"],
+        ["sweep", *inputs, "-o", folder, *SWEEP],
+    ):
+        second = separately(*command, env=environment)
+        assert second.returncode == 2
+        assert second.stderr.count("\n") == 1
+        assert "another process is working on it" in second.stderr or "is not empty" in second.stderr
+    os.kill(first.pid, signal.SIGCONT)
+    assert wait(first) == (0, "")
+    assert_same(folder, whole)
+
+
+def assert_filled_by_two(folder: Path, whole: Path) -> None:
+    assert_same(folder, whole)
+    assert_whole(folder)
+    assert leftovers(folder) == []
+    assert "4 lanes: 4 done" in (folder / "index.html").read_text("utf-8")
+    assert sorted(path.name for path in (folder / "checkpoint").glob("*.npz")) == ["state-0.npz", "state-1.npz"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distributed", [True, False])
+def test_two_processes_fill_one_folder(tmp_path, inputs, environment, whole, distributed):
+    """By jax.distributed on loopback, and by shares given by hand: the bytes of one process."""
+    folder = tmp_path / "run"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    processes = []
+    for number in range(2):
+        own, share = environment, ["--share", f"{number}/2"]
+        if distributed:
+            share = ["--distributed"]
+            own = own | {
+                "JAX_COORDINATOR_ADDRESS": address,
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": str(number),
+            }
+        processes.append(begin("sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS, *share, env=own))
+    assert [wait(process) for process in processes] == [(0, ""), (0, "")]
+    assert_filled_by_two(folder, whole)
+    plan = json.loads((folder / "run.json").read_text("utf-8"))["plan"]
+    assert plan == {"batch": 2, "strips": [], "devices": 1, "shares": 2}
+
+
+@pytest.mark.slow
+def test_shares_that_are_killed_and_resumed(tmp_path, inputs, environment, whole):
+    """One share at a time; what is there in between is told by the page."""
+    folder = tmp_path / "run"
+    outcome = separately("sweep", *inputs, "-o", folder, *SWEEP, "--share", "1/2", "--quiet", env=environment)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert "4 lanes: 2 done, 2 waiting" in (folder / "index.html").read_text("utf-8")
+    assert {row["lane"] for row in rows(folder)} == set(NAMES[1::2])
+    process = begin("sweep", *inputs, "-o", folder, *SWEEP, *ALWAYS, "--share", "0/2", env=environment)
+    while not (folder / "checkpoint" / "state-0.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    wait(process)
+    for share, code in (("0/3", 2), ("2/3", 2), ("0/2", 0)):
+        outcome = separately("resume", folder, "--share", share, "--quiet", env=environment)
+        assert outcome.returncode == code
+        assert outcome.stderr.count("\n") == (1 if code else 0)
+    assert_filled_by_two(folder, whole)
+
+
+@pytest.mark.slow
+def test_a_share_of_another_run_is_refused(tmp_path, inputs, environment):
+    folder = tmp_path / "run"
+    arguments = ["sweep", *inputs, "-o", folder, "--quiet"]
+    assert separately(*arguments, *SWEEP, "--share", "1/2", env=environment).returncode == 0
+    for changed, word in (
+        ([*SWEEP, "--steps", "9", "--share", "0/2"], "settings.steps"),
+        ([*SWEEP, "--share", "2/3"], "plan.shares (2, not 3)"),
+        ([*SWEEP, "--ratio", "5,6", "--share", "0/2"], "table"),
+    ):
+        outcome = separately(*arguments, *changed, env=environment)
+        assert outcome.returncode == 2
+        assert word in outcome.stderr
+        assert outcome.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """What `jax.distributed.initialize` is called with."""
+    calls = []
+
+    def initialize(address=None, count=None, own=None, *, shutdown_timeout_seconds=300):
+        calls.append((address, count, own, shutdown_timeout_seconds))
+        if address is None:
+            raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
+        monkeypatch.delenv(f"JAX_{name}", raising=False)
+    return calls
+
+
+def test_shares_of_a_cluster_wait_for_each_other(tmp_path, monkeypatch, inputs, cluster):
+    """A share that is done does not end the others, as JAX would by itself when they take five minutes longer."""
+    monkeypatch.chdir(tmp_path)
+    command = ["sweep", *inputs, "-o", "out", *TINY, "--distributed"]
+    assert_refused(run(*command), "--distributed: no cluster found")
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "127.0.0.1:1")
+    assert_refused(run(*command), "--distributed", "JAX_NUM_PROCESSES")
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "x")
+    assert_refused(run(*command), "--distributed", "JAX_PROCESS_ID")
+    monkeypatch.setenv("JAX_PROCESS_ID", "1")
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert_refused(run(*command), "--share: 2 shares of 1 lanes leave none for share 1")
+    day = 24 * 3600
+    assert [call[:3] for call in cluster] == [(None, None, None), ("127.0.0.1:1", 2, 1)]
+    assert all(call[3] > day for call in cluster)
+    assert [*tmp_path.iterdir()] == []
+
+
+# -- figures, dry runs, tables
+
+
+def sizes(folder: Path) -> dict[str, tuple[int, int]]:
+    found = {}
+    for path in sorted((folder / "lanes").iterdir()):
+        with Image.open(path) as picture:
+            found[path.stem] = picture.size
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "lanes"), [(1, 10), (2, 3), (3, 20)])
+def test_figures(tmp_path, number, lanes):
+    """Of the shipped samples; each lane's loss falls."""
+    folder = tmp_path / f"figure{number}"
+    done("figure", number, "-o", folder, *TINY, "--steps", "10", "--quiet")
+    assert sorted(os.listdir(folder)) == FILES
+    assert assert_whole(folder) == lanes + 6
+    assert len(sizes(folder)) == lanes
+    photograph = images.read_image(figures.PHOTOGRAPH, size=48)
+    assert set(sizes(folder).values()) == {photograph.shape[1::-1]}
+    totals: dict[str, list[float]] = {}
+    for row in rows(folder):
+        totals.setdefault(row["lane"], []).append(float(row["total"]))
+    assert len(totals) == lanes
+    for name, values in totals.items():
+        assert len(values) == 10
+        assert values[-1] < values[0], name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["figure", "3", "--ratio", "1"], ["--ratio", "figure 2"]),
+        (["figure", "1", "--style", "a.png", "b.png"], ["--style", "takes one"]),
+        (["figure", "2", "--ratio", "1,2"], ["--ratio: 2 given for 3"]),
+        (["figure", "3"], ["--output"]),
+        (["sweep"], ["CONTENT and STYLE"]),
+        (["sweep", "{photo}"], ["CONTENT and STYLE"]),
+        (["sweep", "{photo}", "none.png", "-o", "out"], ["none.png: no such file"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--table", "none.csv"], ["none.csv"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--init", "none.png"], ["none.png: no such file"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--rows", "A,Z"], ["--rows", "'Z'"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--seed", "0,x"], ["--seed"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--share", "2/2"], ["--share", "0 to N - 1"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--share", "1/2"], ["2 shares of 1 lanes"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--memory", "many"], ["--memory", "4GB"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--memory", "0"], ["--memory"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--batch", "0"], ["--batch"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--tolerance", "nan"], ["--tolerance"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--checkpoint-every", "-1"], ["--checkpoint-every"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--force", "--share", "0/2", "--seed", "1,2"], ["--force"]),
+        (["sweep", "{photo}", "{painting}", "--more-content", "{painting}", "-o", "out", "--size", "48"], ["one size"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--memory", "1MB"], ["memory"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--scales", "2"], ["--scales: 2", "at most 1"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--init", "."], ["run.json: no such file"]),
+    ],
+)
+def test_what_is_refused(tmp_path, monkeypatch, inputs, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    named = {"photo": inputs[0], "painting": inputs[1]}
+    assert_refused(run(*[argument.format(**named) for argument in arguments]), *words)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith("lock-")] == []
+
+
+def test_a_dry_run_tells_and_writes_nothing(tmp_path, monkeypatch, inputs):
+    monkeypatch.chdir(tmp_path)
+    outcome = done("sweep", *inputs, *SWEEP, "--dry-run", "-o", "out")
+    lines = outcome.out.splitlines()
+    assert [line.split(":")[0] for line in lines[:-1]] == NAMES
+    assert "α 0.001, β 1, style layers conv1_1, seed 0" in lines[0]
+    assert "4 lanes in 1 batches of 4 on 4 devices" in lines[-1]
+    for word in ("GB for a batch", " s (24 evaluations of "):
+        assert word in lines[-1]
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_table_from_a_file(tmp_path, inputs):
+    table = tmp_path / "lanes.json"
+    lanes = [{"name": "first", "style_layers": ["conv1_1"], "content_layer": "conv1_2", "seed": n} for n in range(2)]
+    lanes[1] |= {"name": "second", "ratio": 0.5}
+    table.write_text(json.dumps(lanes))
+    folder = tmp_path / "out"
+    done("sweep", *inputs, "-o", folder, "--table", table, *TINY, "--quiet", "--init", "content")
+    assert sizes(folder) == {"first": (48, 40), "second": (48, 40)}
+    assert [row["lane"] for row in rows(folder)] == ["first"] * 2 + ["second"] * 2
+    with (folder / "losses.csv").open(newline="") as file:
+        header = next(csv.reader(file))
+    assert header == ["lane", "step", "evaluations", "total", "content", "style", "conv1_1", "seconds"]
+
+
+def test_adam_and_a_start_picture(tmp_path, inputs):
+    """The picture to start from is not distorted, and Adam has no history."""
+    start = tmp_path / "start.png"
+    images.write_image(start, np.full((80, 96, 3), 0.5, np.float32))
+    arguments = ["sweep", *inputs, *TINY, "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--quiet"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    outcome = separately(
+        *arguments, "-o", tmp_path / "out", "--init", start, "--optimizer", "adam", "--steps", "3", env=environment
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    losses = [float(row["total"]) for row in rows(tmp_path / "out")]
+    assert len(losses) == 3
+    assert losses[2] < losses[0]
+    images.write_image(start, np.full((48, 96, 3), 0.5, np.float32))
+    assert_refused(run(*arguments, "-o", tmp_path / "new", "--init", start), "--init", "another aspect")
+
+
+# -- scales
+
+
+SCALES = (
+    "--size", "96", "--history", "3", "--batch", "2", "--content-layer", "conv2_1", "--style-layers", "conv1_1",
+    "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def at_two_scales(tmp_path_factory, inputs):
+    """Three lanes in two rounds, that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("scales") / "run"
+    done("sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2")
+    return folder
+
+
+def without_scales(folder: Path, elsewhere: Path) -> Path:
+    return Path(shutil.copytree(folder, elsewhere / "copy", ignore=shutil.ignore_patterns("scales")))
+
+
+def test_a_coarser_scale_is_a_run_that_the_finer_one_starts_from(tmp_path, inputs, at_two_scales):
+    """The same by hand: at half the size, α/β meant for the whole one; then from there."""
+    assert sorted(os.listdir(at_two_scales)) == sorted([*FILES, "scales"])
+    coarse, fine = tmp_path / "coarse", tmp_path / "fine"
+    ratios = ("--ratio", "0,1e-3,1e-2")
+    half = ("--size", "48", "--steps", "4", "--ratio-size", "96")
+    done("sweep", *inputs, "-o", coarse, *SCALES, *ratios, *half)
+    done("sweep", *inputs, "-o", fine, *SCALES, *ratios, "--steps", "6", "--init", coarse)
+    assert_same(at_two_scales / "scales" / "48x40", coarse)
+    assert_same(without_scales(at_two_scales, tmp_path), fine)
+    first = {row["lane"]: float(row["total"]) for row in rows(at_two_scales) if row["evaluations"] == "1"}
+    done("sweep", *inputs, "-o", tmp_path / "noise", *SCALES, *ratios, "--steps", "1")
+    for row in rows(tmp_path / "noise"):
+        assert first[row["lane"]] < float(row["total"])
+
+
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_killed_at_one_of_the_scales_and_resumed(tmp_path, monkeypatch, inputs, at_two_scales, chunks):
+    folder = tmp_path / "run"
+    command = ["sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2"]
+    with monkeypatch.context() as patched:
+        advance, count = Sweep.advance, iter(range(100))
+
+        def dying(sweep: Sweep) -> object:
+            if next(count) == chunks:
+                raise RuntimeError("killed")
+            return advance(sweep)
+
+        patched.setattr(Sweep, "advance", dying)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(*command, "--checkpoint-every", "0")
+    assert (folder / "scales" / "48x40" / "grid.png").is_file()
+    done("resume", folder, "--quiet")
+    assert_same(folder, at_two_scales)
+    again = done("resume", folder)  # what is done says so, a line a scale, and no more
+    assert (again.err, again.out.count("\n")) == ("", 2)
+
+
+def test_several_scales_are_named_and_told_of_before(inputs):
+    outcome = done("sweep", *inputs, *SCALES, "--steps", "10", "--scales", "2", "--dry-run")
+    assert "(7 evaluations of" in outcome.out  # six, and four of a quarter's cost
+
+
+def test_a_lane_must_be_in_the_run_to_start_from(tmp_path, inputs, whole):
+    outcome = run("sweep", *inputs, "-o", tmp_path / "out", *TINY, "--init", whole)
+    assert_refused(outcome, f"--init {whole}", "no run folder with a picture of lane")
+
+
+# -- in a browser
+
+
+@pytest.mark.slow
+def test_the_page_of_a_real_run_in_a_browser(tmp_path, inputs):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        pytest.skip("no chromium or google-chrome on PATH")
+    folder = tmp_path / "run <b>&"
+    done("sweep", *inputs, "-o", folder, *SWEEP, "--quiet")
+    trouble: list[str] = []
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(
+            executable_path=browser, args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        tab = chromium.new_page()
+        tab.on("console", lambda message: trouble.append(message.text))
+        tab.on("pageerror", lambda error: trouble.append(str(error)))
+        tab.goto((folder / "index.html").as_uri())
+        assert tab.locator("button.cell img").count() == 4
+        assert "4 lanes: 4 done" in tab.text_content(".state")
+
+        def shown() -> str:
+            return tab.locator("#along-layer img").get_attribute("src")
+
+        tab.focus("#along")
+        tab.keyboard.press("Home")
+        first = shown()
+        tab.keyboard.press("ArrowRight")
+        assert shown() != first
+        assert tab.text_content("#along-value") == "10⁻²"
+        tab.click("#cell-2")
+        assert tab.text_content("#large-name") == NAMES[2]
+        assert tab.locator("#curves path").count() >= 3
+        chromium.close()
+    assert trouble == []

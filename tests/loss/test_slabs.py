@@ -1,0 +1,45 @@
+"""The geometry of slabs, for any picture and any number of strips."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nst_jax.loss.slabs import Slabs, reach
+from nst_jax.network.layers import LAYERS
+
+
+@pytest.mark.parametrize(
+    ("after", "last", "rows"),
+    [(None, "conv1_1", 1), (None, "pool1", 2), (None, "pool2", 6), ("pool1", "conv2_1", 1), ("pool2", "pool3", 4)],
+)
+def test_rows_that_a_strip_depends_on(after, last, rows):
+    assert reach(after, last) == rows
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    height=st.integers(32, 500),
+    count=st.integers(2, 40),
+    lanes=st.integers(1, 3),
+    after=st.sampled_from([None, "pool1", "pool3"]),
+    last=st.integers(0, 5),
+)
+def test_slabs_cover_the_picture_once(height, count, lanes, after, last):
+    """Every row belongs to one strip, and each slab has the rows that its strip depends on, or ends at the picture."""
+    first = LAYERS.index(after) + 1 if after else 0
+    deepest = LAYERS[first + last]
+    slabs = Slabs(after, deepest, count, (lanes, height, 32, 3))
+    step = slabs.stride(deepest)
+    rows = reach(after, deepest)
+    owned = []
+    for i in range(slabs.count):
+        image, begin, low, high = (int(x) for x in slabs.at(np.int32(i)))
+        end = begin + slabs.height
+        owned += [(image, row) for row in range(low, high)]
+        assert 0 <= begin <= max(0, low - rows) or begin == 0
+        assert min(height, high + rows) <= end <= height
+        assert begin % step == low % step == 0
+        assert high == height or high % step == 0
+        assert height - end == 0 or (end - begin) // step == slabs.height // step
+    assert owned == [(image, row) for image in range(lanes) for row in range(height)]

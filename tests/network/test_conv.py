@@ -1,0 +1,200 @@
+"""The block against JAX's own convolution in float64, by either algorithm, and its frozen parameters."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as Spec
+
+from nst_jax.loss import objective
+from nst_jax.network import conv
+from nst_jax.network.conv import conv3x3_relu
+
+block = jax.jit(conv3x3_relu)  # one program instead of one for each of its operations
+
+
+def reference(x, kernel, bias):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    precision = lax.Precision.HIGHEST
+    y = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=numbers, precision=precision)
+    return jax.nn.relu(y + bias)
+
+
+def arrays(batch, height, width, incoming, outgoing, dtype=np.float64):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(batch, height, width, incoming)).astype(dtype)
+    kernel = random.normal(size=(3, 3, incoming, outgoing)).astype(dtype)
+    bias = random.normal(size=outgoing).astype(dtype)
+    weights = random.normal(size=(batch, height, width, outgoing)).astype(dtype)  # of a scalar function of the result
+    return x, kernel, bias, weights
+
+
+def gradient(function, weights):
+    return jax.jit(jax.grad(lambda x, *rest: jnp.sum(weights * jnp.sin(function(x, *rest)))))
+
+
+def products(function, *arguments):
+    """How many convolutions and matrix products a function's program has."""
+    program = str(jax.make_jaxpr(function)(*arguments))
+    return program.count("conv_general_dilated["), program.count("dot_general[")
+
+
+COLUMNS = [(1, 8, 8, 3, 4), (2, 7, 5, 4, 3), (1, 1, 1, 2, 2), (3, 1, 6, 1, 1), (1, 8, 8, 3, 16), (2, 5, 6, 16, 3)]
+WINOGRAD = [(1, 8, 8, 16, 16), (2, 7, 5, 16, 24), (4, 1, 1, 16, 16), (1, 13, 3, 32, 16), (1, 2, 2, 16, 16)]
+SMALL = {True: (2, 4, 3, 3, 20), False: (2, 7, 9, 16, 20)}  # by whether columns do them
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("shape", COLUMNS + WINOGRAD, ids=str)
+def test_value_and_input_gradient_equal_jax_in_float64(monkeypatch, shape, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    block = partial(conv3x3_relu)  # a function that jit has not traced for the other backend
+    with jax.enable_x64(True):
+        x, kernel, bias, weights = arrays(*shape)
+        assert products(block, x, kernel, bias) == ((0, 1) if backend == "cpu" else (1, 0))
+        value = jax.jit(block)(x, kernel, bias)
+        assert value.dtype == np.float64
+        np.testing.assert_allclose(value, reference(x, kernel, bias), rtol=1e-11, atol=1e-11)
+        found, expected = (gradient(function, weights)(x, kernel, bias) for function in (block, reference))
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [COLUMNS[1], WINOGRAD[1]], ids=str)
+def test_the_plain_block_leaves_every_shape_to_jax(shape):
+    with jax.enable_x64(True):
+        x, kernel, bias, _ = arrays(*shape)
+        assert products(conv.plain3x3_relu, x, kernel, bias) == (1, 0)
+        found = jax.jit(conv.plain3x3_relu)(x, kernel, bias)
+        np.testing.assert_allclose(found, reference(x, kernel, bias), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_loop_gives_the_same_gradient(columns):
+    x, kernel, bias, weights = arrays(*SMALL[columns], np.float32)
+    slope = gradient(conv3x3_relu, weights)
+
+    def in_a_loop(x):
+        return lax.fori_loop(0, 1, lambda _, total: total + slope(x, kernel, bias), jnp.zeros_like(x))
+
+    expected = slope(x, kernel, bias)
+    np.testing.assert_allclose(jax.jit(in_a_loop)(x), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_vmap_over_images_and_over_kernels(columns):
+    x, kernel, bias, weights = arrays(*SMALL[columns], np.float64)
+    with jax.enable_x64(True):
+        images = np.stack([x, 2 * x, -x])
+        found = jax.jit(jax.vmap(gradient(conv3x3_relu, weights), (0, None, None)))(images, kernel, bias)
+        expected = np.stack([gradient(reference, weights)(image, kernel, bias) for image in images])
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+        kernels = np.stack([kernel, -kernel])
+        found = jax.jit(jax.vmap(conv3x3_relu, (None, 0, None)))(x, kernels, bias)
+        expected = np.stack([reference(x, k, bias) for k in kernels])
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_images_on_several_devices(columns):
+    _, *shape = SMALL[columns]
+    x, kernel, bias, weights = arrays(8, *shape, np.float32)
+
+    def slope(x, weights, kernel, bias):
+        return gradient(conv3x3_relu, weights)(x, kernel, bias)
+
+    mesh = Mesh(np.array(jax.devices()[:4]), "image")
+    images, everywhere = Spec("image"), Spec()
+    spread = jax.shard_map(slope, mesh=mesh, in_specs=(images, images, everywhere, everywhere), out_specs=images)
+    found, expected = jax.jit(spread)(x, weights, kernel, bias), slope(x, weights, kernel, bias)
+    assert len(found.sharding.device_set) == 4
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_transformed_kernel_changes_nothing_but_who_transforms_it():
+    with jax.enable_x64(True):
+        x, kernel, bias, weights = arrays(*SMALL[False])
+        transformed = conv.transform(kernel)
+        found, expected = block(x, kernel, bias, transformed), block(x, kernel, bias)
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+        slope = gradient(conv3x3_relu, weights)
+        found, expected = slope(x, kernel, bias, transformed), slope(x, kernel, bias)
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+        given, made = (str(jax.make_jaxpr(slope)(x, kernel, bias, u)).count("mul ") for u in (transformed, None))
+        assert given < made
+        assert transformed.backward is not None
+        found = slope(x, kernel, bias, transformed._replace(backward=None))
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+    assert conv.transform(arrays(*COLUMNS[1])[1]) is None
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_kernel_and_bias_are_frozen_and_no_gradient_of_theirs_is_computed(columns):
+    x, kernel, bias, weights = arrays(*SMALL[columns], np.float32)
+
+    def loss(x, kernel, bias):
+        return jnp.sum(weights * conv3x3_relu(x, kernel, bias))
+
+    gradients = jax.grad(loss, (0, 1, 2))
+    _, of_kernel, of_bias = jax.jit(gradients)(x, kernel, bias)
+    assert not np.any(of_kernel)
+    assert not np.any(of_bias)
+    assert products(gradients, x, kernel, bias) == (0, 2)  # forward, input gradient
+
+
+@pytest.mark.parametrize("backend", ["gpu", "tpu"])
+def test_accelerators_get_the_plain_convolution(monkeypatch, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    x, kernel, bias, weights = arrays(*SMALL[False], np.float32)
+    assert products(gradient(conv3x3_relu, weights), x, kernel, bias) == (2, 0)
+    assert conv.transform(kernel) is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "tensorfloat32", "bfloat16"])
+def test_precision_is_asked_of_both_passes(monkeypatch, precision):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    x, kernel, bias, weights = arrays(1, 4, 4, 16, 16, np.float32)
+    slope = gradient(lambda *a: conv3x3_relu(*a, None, precision), weights)
+    lowered = jax.jit(slope).lower(x, kernel, bias).as_text()
+    name = {"float32": "HIGHEST", "tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}[precision]
+    assert lowered.count("stablehlo.convolution") == 2
+    assert lowered.count(f"precision_config = [#stablehlo<precision {name}>") == (2 if name != "DEFAULT" else 0) or (
+        name == "DEFAULT" and "precision HIGH" not in lowered
+    )
+
+
+@pytest.mark.slow
+def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(monkeypatch, params, picture):
+    photograph, painting = (picture(name, 37, 58)[None] for name in ("photograph", "painting"))
+    start = (0.7 * photograph + 0.3 * painting).astype(np.float32)
+
+    def outcome(dtype, plain):
+        if plain:
+            monkeypatch.setattr(conv, "FEWEST_CHANNELS", 10**6)
+        cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), (start, params, photograph, painting, WEIGHTING))
+        value, slope = jax.jit(jax.value_and_grad(total))(*cast)
+        monkeypatch.undo()
+        return float(value), np.asarray(slope, np.float64)
+
+    def total(images, params, photograph, painting, weighting):
+        content = objective.content_targets.__wrapped__(params, photograph)  # without their jit, whose cache
+        style = objective.style_targets.__wrapped__(params, painting)  # would not hear of the change above
+        terms = objective.Objective(params, objective.Targets(content, style), weighting)(images)
+        return jnp.sum(terms.total)
+
+    found, plain = outcome(np.float32, False), outcome(np.float32, True)
+    with jax.enable_x64(True):
+        exact, exact_by_winograd = outcome(np.float64, True), outcome(np.float64, False)
+    assert exact_by_winograd[0] == pytest.approx(exact[0], rel=1e-12)
+    np.testing.assert_allclose(exact_by_winograd[1], exact[1], rtol=1e-7, atol=1e-10 * np.abs(exact[1]).max())
+    assert found[0] == pytest.approx(exact[0], rel=1e-5)
+    assert plain[0] == pytest.approx(exact[0], rel=1e-5)
+    error, plain_error = (np.linalg.norm(slope - exact[1]) / np.linalg.norm(exact[1]) for _, slope in (found, plain))
+    # A ReLU whose input is nearly zero may open or close: such a jump is the network's, by either algorithm.
+    assert error < max(3 * plain_error, 2e-3)
+
+
+WEIGHTING = objective.weighting()

@@ -1,0 +1,155 @@
+"""The network: names, order, shapes, where it stops, its pools, its refusals, and its values against NumPy float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+
+from nst_jax.errors import InputError
+from nst_jax.network import vgg
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS
+
+
+def shapes(height, width, layers=LAYERS, pool="avg"):
+    """Of each activation, without computing any."""
+    layer = {
+        name: {
+            "kernel": jax.ShapeDtypeStruct((3, 3, *c), jnp.float32),
+            "bias": jax.ShapeDtypeStruct(c[1:], jnp.float32),
+        }
+        for name, c in CONVOLUTIONS.items()
+    }
+    colours = jax.ShapeDtypeStruct((3,), jnp.float32)
+    params = {"params": layer, "preprocessing": {"mean": colours, "scale": colours}}
+    image = jax.ShapeDtypeStruct((height, width, 3), jnp.float32)
+    found = jax.eval_shape(lambda p, x: vgg.represent(p, x, layers, pool=pool), params, image)
+    return {name: value.shape for name, value in found.items()}
+
+
+def test_layers_have_the_papers_names_and_order():
+    assert list(LAYERS) == oracle.NETWORK
+    assert set(shapes(32, 32)) == set(oracle.NETWORK)
+    assert vgg.check_layers(reversed(LAYERS)) == LAYERS
+    assert vgg.check_layers(["pool1", "conv1_1", "pool1"]) == ("conv1_1", "pool1")
+
+
+@pytest.mark.parametrize("pool", vgg.POOLS)
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (63, 64), (95, 33)], ids=str)
+def test_each_pool_halves_and_drops_an_odd_row_or_column(size, pool):
+    height, width = size
+    found = shapes(height, width, pool=pool)
+    channels = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
+    for name in oracle.NETWORK:
+        block = int(name.removeprefix("conv").removeprefix("pool")[0])
+        halvings = block if name.startswith("pool") else block - 1
+        assert found[name] == (height >> halvings, width >> halvings, channels[block]), name
+
+
+@pytest.mark.parametrize(("layer", "convolutions"), [("conv1_1", 1), ("pool1", 2), ("conv4_2", 10), ("pool5", 16)])
+def test_the_network_stops_at_the_deepest_layer(params, layer, convolutions):
+    layers = ("conv1_1", layer)
+    jaxpr = jax.make_jaxpr(lambda image: vgg.represent(params, image, layers))(np.zeros((32, 32, 3), np.float32))
+    assert str(jaxpr).count("name=_conv3x3_relu") == convolutions
+
+
+@pytest.mark.parametrize("kind", vgg.POOLS)
+@pytest.mark.parametrize("size", [(4, 6), (5, 7), (3, 2)], ids=str)
+def test_pools_against_numpy(kind, size):
+    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
+    expected = [np.moveaxis(oracle.pool(np.moveaxis(image, -1, 0), kind), 0, -1) for image in x]
+    np.testing.assert_allclose(vgg.pool2x2(x, kind), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", vgg.POOLS)
+@pytest.mark.parametrize("size", [(32, 32), (33, 47)], ids=str)
+def test_activations_against_numpy_float64(params, kind, size):
+    image = np.random.default_rng(1).uniform(size=(*size, 3)).astype(np.float32)
+    found = vgg.represent(params, image, LAYERS, pool=kind)
+    expected = oracle.activations(params, image, LAYERS, kind)
+    for layer in LAYERS:
+        difference = np.moveaxis(found[layer], -1, 0) - expected[layer]
+        assert np.linalg.norm(difference) <= 1e-5 * np.linalg.norm(expected[layer]), layer
+
+
+def test_preprocessing_is_of_the_parameters(params):
+    """(255 image - mean) scale, and zeros around that: the border sees mean grey, not black."""
+    preprocessing = {"mean": np.float32([10, 20, 30]), "scale": np.float32([0.1, 0.2, 0.4])}
+    changed = {"params": params["params"], "preprocessing": preprocessing}
+    image = np.random.default_rng(2).uniform(size=(32, 40, 3)).astype(np.float32)
+    found = vgg.represent(changed, image, ["conv1_1"])["conv1_1"]
+    expected = oracle.activations(changed, image, ["conv1_1"])["conv1_1"]
+    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("leading", [(), (1,), (3,), (2, 3)], ids=str)
+def test_any_leading_axes(params, leading):
+    images = np.random.default_rng(3).uniform(size=(*leading, 32, 36, 3)).astype(np.float32)
+    found = vgg.represent(params, images, ["pool2", "conv1_2"])
+    assert list(found) == ["conv1_2", "pool2"]
+    assert found["pool2"].shape == (*leading, 8, 9, 128)
+    flat = images.reshape(-1, 32, 36, 3)
+    for got, image in zip(found["pool2"].reshape(-1, 8, 9, 128), flat, strict=True):
+        alone = vgg.represent(params, image, ["pool2"])["pool2"]
+        np.testing.assert_allclose(got, alone, rtol=1e-4, atol=1e-2)
+
+
+def test_init_makes_parameters_of_the_shipped_shapes(params):
+    image = jnp.ones((1, 32, 32, 3))
+    whole = jax.eval_shape(vgg.VGG19(("pool5",)).init, jax.random.key(0), image)
+    assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, params)
+    made = vgg.VGG19(("conv1_2",)).init(jax.random.key(0), image)
+    assert list(made["params"]) == ["conv1_1", "conv1_2"]
+    found = vgg.represent(made, image, ["conv1_2"])["conv1_2"]
+    assert np.all(np.isfinite(found))
+    assert np.any(found > 0)
+
+
+IMAGE = np.zeros((32, 32, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("image", "layers", "options", "words"),
+    [
+        (IMAGE, ["conv6_1"], {}, ["layers", "'conv6_1'", "conv1_1", "pool5"]),
+        (IMAGE, ["conv1_1", "relu1_1", "x"], {}, ["layers", "'relu1_1', 'x'"]),
+        (IMAGE, [], {}, ["layers", "no layer"]),
+        (IMAGE, ["conv1_1"], {"pool": "mean"}, ["pool", "'mean'", "avg, max"]),
+        (IMAGE, ["conv1_1"], {"precision": "float16"}, ["precision", "'float16'", "float32", "bfloat16"]),
+        (IMAGE[:31], ["conv1_1"], {}, ["images", "(31, 32, 3)", "32"]),
+        (IMAGE[:, :31], ["conv1_1"], {}, ["images", "(32, 31, 3)", "32"]),
+        (IMAGE[..., :1], ["conv1_1"], {}, ["images", "(32, 32, 1)", "3]"]),
+        (IMAGE[..., 0], ["conv1_1"], {}, ["images", "(32, 32)"]),
+    ],
+)
+def test_refusals_are_one_line(params, image, layers, options, words):
+    with pytest.raises(InputError) as caught:
+        vgg.represent(params, image, layers, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("backend", ["cpu", "tpu"])
+def test_prepared_parameters_give_the_same(monkeypatch, params, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    prepared = vgg.prepare(params, ("conv1_1", "conv2_1"))
+    assert list(prepared["params"]) == ["conv1_1", "conv1_2", "conv2_1"]
+    assert list(prepared["transformed"]) == (["conv1_2", "conv2_1"] if backend == "cpu" else [])
+    image = np.random.default_rng(0).uniform(size=(32, 40, 3)).astype(np.float32)
+    found, expected = (vgg.represent(p, image, ("conv2_1",))["conv2_1"] for p in (prepared, params))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(32, 40, 3), (2, 33, 47, 3)])
+def test_plain_convolutions_give_the_same(params, shape):
+    image = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
+    found, expected = (vgg.represent(params, image, ("conv2_1", "pool2"), plain=plain) for plain in (True, False))
+    assert list(found) == list(expected)
+    for layer, activation in expected.items():
+        np.testing.assert_allclose(found[layer], activation, rtol=1e-4, atol=1e-2)
+
+
+def test_prepare_needs_layers_there_are(params):
+    with pytest.raises(InputError, match=r"unknown layer 'conv6_1'"):
+        vgg.prepare(params, ("conv6_1",))

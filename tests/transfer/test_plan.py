@@ -1,0 +1,175 @@
+"""How many lanes a batch gets: by memory, in balanced rounds, over devices."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from small_sweep import LANES, OPTIMIZER, lane, problem
+
+from nst_jax.errors import InputError
+from nst_jax.loss import objective
+from nst_jax.network import vgg
+from nst_jax.optim import minimise
+from nst_jax.transfer import plan
+from nst_jax.transfer.sweep import Sweep
+
+
+@pytest.fixture(scope="module")
+def own(params, picture):
+    return problem(params, picture, LANES)
+
+
+@pytest.fixture(params=[1, 2])
+def devices(request, monkeypatch):
+    """So many of them, for the planner and for sweeps."""
+    chosen = jax.local_devices()[: request.param]
+    monkeypatch.setattr(jax, "local_devices", lambda: chosen)
+    return request.param
+
+
+class Analysis:
+    """Of a program that takes 100 bytes and 10 for each slot of a device, and 60 less the more it is cut."""
+
+    def __init__(self, slots: int, strips: tuple[int, ...]) -> None:
+        saved = 60 - 60 // (1 + sum(strips))
+        self.temp_size_in_bytes, self.argument_size_in_bytes = 60 + 6 * slots - saved, 40 + 4 * slots
+
+
+class Pretended:
+    """What the planner needs of a sweep, without a compiler."""
+
+    def __init__(self, slots: int, strips: tuple[int, ...], devices: int, shape: tuple[int, int, int]) -> None:
+        self.problem, self.batch, self.strips, self._devices = self, slots, strips, devices
+        self.shape = shape
+
+    def program(self):
+        return self
+
+    def memory_analysis(self):
+        return Analysis(self.batch // self._devices, self.strips)
+
+
+def choose(lanes: int, devices: int, side: int = 128, **options) -> plan.Plan:
+    def make(slots: int, strips: tuple[int, ...]) -> Pretended:
+        return Pretended(slots, strips, devices, (side, side, 3))
+
+    chosen, sweep = plan.choose(make, lanes, **options)
+    assert sweep.batch == chosen.batch
+    assert chosen.devices == devices
+    assert chosen.batch % devices == 0
+    assert sweep.strips == chosen.strips
+    slots = chosen.batch // devices
+    assert chosen.bytes == 40 + 4 * slots + Analysis(slots, chosen.strips).temp_size_in_bytes
+    return chosen
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+@pytest.mark.parametrize(
+    ("lanes", "side", "options", "batch"),
+    [
+        (20, 128, {}, 4),  # what a CPU does best at this size
+        (20, 256, {}, 1),
+        (20, 64, {}, 10),  # 16 would do, but 10 and 10 wait for nobody
+        (1, 32, {}, 1),
+        (5, 128, {}, 3),  # 3 and 2
+        (9, 128, {}, 3),
+        (20, 128, {"batch": 7}, 7),
+        (5, 128, {"batch": 7}, 5),
+        (20, 128, {"memory": 130}, 3),  # of 4, 3 fit, in seven rounds
+        (20, 64, {"memory": 185}, 7),  # of 10, 8 fit, in three rounds of 7
+        (20, 128, {"memory": 110}, 1),
+        (20, 128, {"batch": 7, "memory": 150}, 5),
+        (6, 128, {"batch": 6, "memory": 150}, 3),
+    ],
+)
+def test_batches(devices, lanes, side, options, batch):
+    assert choose(lanes, devices, side, **options).batch == batch
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+@pytest.mark.parametrize(
+    ("lanes", "options", "batch"),
+    [(20, {}, 8), (5, {}, 6), (1, {}, 2), (20, {"batch": 3}, 4), (20, {"memory": 110}, 2), (9, {"batch": 100}, 10)],
+)
+def test_batches_over_two_devices(devices, lanes, options, batch):
+    assert choose(lanes, devices, **options).batch == batch
+
+
+def test_too_little_memory_for_one_lane(devices):
+    with pytest.raises(InputError, match=re.escape("memory: one lane needs 0.00 GB")) as caught:
+        choose(20, devices, memory=49)
+    assert "\n" not in str(caught.value)
+    assert "--size" in str(caught.value)
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_a_compiled_program_s_own_figures(own, devices):
+    """Of real programs: more slots take more memory, and a limit makes fewer of them."""
+
+    def make(slots: int, strips: tuple[int, ...]) -> Sweep:
+        return Sweep(own, LANES, steps=3, batch=slots, optimizer=OPTIMIZER, strips=strips)
+
+    large, sweep = plan.choose(make, 2 * devices)
+    assert large.batch == 2 * devices
+    assert sweep.compilations == 1
+    assert large.bytes > 32 * 48 * 64 * 4 * 2  # the activations of a layer, for two slots
+    small, sweep = plan.choose(make, 2 * devices, memory=large.bytes - 1)
+    assert small.batch < large.batch
+    assert 0 < small.bytes < large.bytes
+    assert len(sweep.slots) == small.batch
+
+
+def test_a_lane_that_does_not_fit_is_cut(devices):
+    """Into no more strips than it takes; and from strips that are given, into no fewer."""
+    assert choose(20, devices, memory=110).strips == ()
+    assert choose(20, devices, memory=109).strips == (2,)
+    assert choose(20, devices, memory=65).strips == (2, 1)
+    deepest = choose(20, devices, memory=54)
+    assert (deepest.batch, deepest.strips) == (devices, (8, 4, 4, 2))
+    assert choose(20, devices, cuts=(7, 2)).strips == (7, 2)
+    assert choose(20, devices, 1024).strips == (16, 8)  # large enough to be cut at once
+
+
+@pytest.mark.slow
+def test_a_picture_s_program(params, picture):
+    """Of real programs: whole where that fits, then in strips that do fit, then refused with the least it takes."""
+    image = jnp.asarray(picture("photograph", 256, 128))[None]
+    params = vgg.prepare(params, ("conv2_1",))
+    targets = objective.Targets({}, objective.style_targets(params, image, ("conv2_1",)))
+    weights = objective.weighting(0.0, 1.0, content_layers=(), style_layers=("conv2_1",))
+    goal = objective.Objective(params, targets, weights)
+    assert plan.cut_to_fit(goal, image, OPTIMIZER).strips == ()
+
+    def needed(goal):
+        analysis = minimise.program(goal, image, OPTIMIZER).memory_analysis()
+        return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
+
+    whole = needed(goal)
+    assert plan.cut_to_fit(goal, image, OPTIMIZER, whole).strips == ()
+    cut = plan.cut_to_fit(goal, image, OPTIMIZER, whole - 1)
+    assert cut.strips
+    assert needed(cut) < whole
+    with pytest.raises(InputError, match=r"^memory: one lane needs 0\.0\d GB in strips"):
+        plan.cut_to_fit(goal, image, OPTIMIZER, 1000)
+
+
+def test_free_memory_is_that_of_a_machine():
+    free = plan.free_memory(jax.local_devices()[0])
+    assert 2**26 < free < 2**50
+
+
+def test_an_accelerator_s_own_statistics():
+    class Device:
+        platform = "gpu"
+
+        def memory_stats(self):
+            return {"bytes_limit": 1000, "bytes_in_use": 200}
+
+    assert plan.free_memory(Device()) == 640
+
+
+def test_lanes_of_a_plan_fill_its_slots(own):
+    current = Sweep(own, [lane(n) for n in range(3)], steps=1, batch=4, optimizer=OPTIMIZER)
+    current.advance()
+    assert current.finished

@@ -1,0 +1,140 @@
+"""What lanes share: targets once for each picture, one objective for any choice of lanes, start images."""
+
+import re
+from collections import Counter
+
+import jax
+import numpy as np
+import pytest
+from small_sweep import LANES, lane, problem
+
+from nst_jax.errors import InputError
+from nst_jax.loss import objective
+from nst_jax.loss.objective import Objective, Targets
+from nst_jax.measures import measures
+from nst_jax.pictures import images
+from nst_jax.pictures.start import white_noise
+
+MIXED = (
+    lane(0),
+    lane(1, 0.5, content="upside", style="other", layers="conv1_1"),
+    lane(2, 2.0, content_layers=(("conv1_1", 1.0),), style_layers=(), beta=0.0, style=""),
+    lane(3, 0.0, layers="conv2_1", style="other", content_layers=()),
+)
+
+
+@pytest.fixture(scope="module")
+def mixed(params, picture):
+    return problem(params, picture, MIXED)
+
+
+def test_layers_that_any_lane_uses_in_the_network_s_order(mixed):
+    assert mixed.content_layers == ("conv1_1", "conv2_1")
+    assert mixed.style_layers == ("conv1_1", "conv2_1")
+    assert mixed.shape == (32, 48, 3)
+
+
+def test_layers_of_zero_weight_are_left_out(params, picture):
+    lanes = (
+        lane(0, content_layers=(("conv1_1", 1.0), ("conv5_1", 0.0)), style_layers=(("conv1_1", 1), ("conv4_1", 0))),
+        lane(1, 0.0, content_layers=(("conv3_1", 1.0),)),  # α is zero
+    )
+    found = problem(params, picture, lanes)
+    assert (found.content_layers, found.style_layers) == (("conv1_1",), ("conv1_1", "conv2_1"))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_each_lane_is_the_objective_of_its_own_pictures_and_layers(params, picture, mixed, number):
+    own = MIXED[number]
+    photo = picture("photograph", 32, 48)
+    photo = photo[::-1] if own.content == "upside" else photo
+    painting = picture("painting", 40, 36) if own.style == "painting" else picture("photograph", 36, 40)
+    alone = Objective(
+        params,
+        Targets(
+            objective.content_targets(params, photo[None], tuple(dict(own.content_layers))) if own.alpha else {},
+            objective.style_targets(params, painting[None], tuple(dict(own.style_layers))) if own.beta else {},
+        ),
+        objective.weighting(
+            own.alpha, own.beta, content_layers=dict(own.content_layers), style_layers=dict(own.style_layers)
+        ),
+    )
+    image = jax.numpy.asarray(picture("painting", 32, 48))[None]
+    call = jax.jit(Objective.__call__)
+    expected = call(alone, image)
+    found = jax.tree.map(lambda value: value[number : number + 1], call(mixed.objective(MIXED), image.repeat(4, 0)))
+    for name in ("total", "content", "style"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, err_msg=name)
+    for layer in dict(own.style_layers):
+        np.testing.assert_allclose(found.style_layers[layer], expected.style_layers[layer], rtol=1e-4)
+
+
+def test_pictures_are_measured_by_the_lane_s_own_photograph_and_painting(params, picture, monkeypatch):
+    """Each of the problem's pictures, and noise, is represented once, however many lanes there are."""
+    made, seen = picture("painting", 32, 48), []
+    see = measures.see
+    monkeypatch.setattr(measures, "see", lambda params, image, *rest, **options: (
+        seen.append(image.tobytes()) or see(params, image, *rest, **options)))  # fmt: skip
+    fresh = problem(params, picture, MIXED)
+    assert seen == []  # only when something is measured
+    found = [fresh.measure(lane, made) for lane in MIXED * 2]
+    assert Counter(Counter(seen).values()) == {1: 3, 8: 1}
+    photo, layers = picture("photograph", 32, 48), ("conv1_1", "conv2_1")
+    expected = [
+        measures.measure(params, made, photo, picture("painting", 40, 36), layers),
+        measures.measure(params, made, photo[::-1], picture("photograph", 36, 40), layers),
+        measures.measure(params, made, photo, None, layers),
+        measures.measure(params, made, None, picture("photograph", 36, 40), layers),
+    ]
+    for one, other in zip(found, expected * 2, strict=True):
+        np.testing.assert_allclose(one.row(), other.row(), rtol=1e-4)
+
+
+def test_objectives_of_as_many_lanes_have_the_same_shapes(mixed):
+    shapes = [
+        jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), mixed.objective(chosen))
+        for chosen in (MIXED[:2], MIXED[2:], (MIXED[3], MIXED[3]))
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
+def test_targets_are_computed_once_for_each_picture(params, picture, monkeypatch):
+    calls = Counter()
+    for name in ("content_targets", "style_targets"):
+        original = getattr(objective, name)
+
+        def counted(*args, name=name, original=original, **options):
+            calls[name] += 1
+            return original(*args, **options)
+
+        monkeypatch.setattr(objective, name, counted)
+    found = problem(params, picture, MIXED * 5)
+    found.objective(MIXED)
+    found.objective(MIXED[:3])
+    assert calls == {"content_targets": 2, "style_targets": 2}
+
+
+def test_one_target_is_not_repeated_for_each_lane(params, picture):
+    goal = problem(params, picture, LANES).objective(LANES)
+    assert {target.shape[0] for target in jax.tree.leaves(goal.targets)} == {1}
+    assert {weight.shape for weight in jax.tree.leaves(goal.weighting)} == {(len(LANES),)}
+
+
+def test_start_images(params, picture):
+    lanes = (lane(0, seed=3), lane(1, seed=3), lane(2, seed=4, content="upside"))
+    noise = np.asarray(problem(params, picture, lanes, noise=5.0).starts(lanes))
+    np.testing.assert_array_equal(noise[0], white_noise(3, 32, 48, 5.0))
+    np.testing.assert_array_equal(noise[1], noise[0])
+    assert np.abs(noise[2] - noise[0]).max() > 1 / 255
+    content = np.asarray(problem(params, picture, lanes, init="content").starts(lanes))
+    np.testing.assert_array_equal(content[0], picture("photograph", 32, 48))
+    np.testing.assert_array_equal(content[2], content[0][::-1])
+    given = picture("painting", 64, 50)
+    from_picture = np.asarray(problem(params, picture, lanes, init=given).starts(lanes))
+    np.testing.assert_array_equal(from_picture[1], images.resize(given, 32, 48))
+
+
+def test_contents_of_different_sizes_are_refused(params, picture):
+    pictures = {"photo": picture("photograph", 32, 48), "upside": picture("photograph", 32, 47)}
+    with pytest.raises(InputError, match=re.escape("photo 48x32, upside 47x32")):
+        problem(params, picture, MIXED, contents=pictures)

@@ -1,0 +1,146 @@
+"""Settings: the paper's defaults, what each option refuses, and what follows from what was given."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_jax.errors import InputError
+from nst_jax.network.layers import LAYERS
+from nst_jax.transfer.settings import RunOptions, Settings, layers, numbers
+
+RANGES = {item.name: item.metadata["range"] for item in fields(Settings) if item.metadata["range"]}
+SEVERAL = ("style_weights", "style_blend")
+WHOLE = ("size", "style_size", "max_pixels", "seed", "steps", "history", "scales")
+
+
+def refusal(**options) -> str:
+    """The one line that Settings refuses these with, without the option, which it must name first."""
+    with pytest.raises(InputError) as caught:
+        Settings(**options)
+    message = str(caught.value)
+    assert "\n" not in message
+    option, _, rest = message.partition(": ")
+    names = {"--" + name.replace("_", "-") for name in options}
+    assert set(option.split(" and ")) <= names, message
+    return rest
+
+
+def values(name: str, value):
+    """As the option takes it: a number, or a number for each style layer."""
+    return (1.0, value, 1.0, 1.0, 1.0) if name in SEVERAL else value
+
+
+def test_defaults_are_the_papers():
+    settings = Settings()
+    assert settings.alpha_beta == (1e-3, 1.0)
+    assert settings.content_layer == "conv4_2"
+    assert settings.style_layers == ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    assert settings.layer_weights == dict.fromkeys(settings.style_layers, 0.2)
+    assert (settings.pool, settings.init, settings.optimizer, settings.tv) == ("avg", "noise", "lbfgs", 0.0)
+    assert (settings.size, settings.seed, settings.precision, settings.weights) == (512, 0, "float32", "vgg19")
+
+
+def test_every_number_has_a_range_and_takes_its_ends():
+    numeric = {item.name for item in fields(Settings) if item.metadata["parse"] in (int, float, numbers)}
+    assert set(RANGES) == numeric
+    for name, (low, high) in RANGES.items():
+        for value in (low, high):
+            other = {"beta": 1.0} if name == "alpha" else {"alpha": 1.0} if name == "beta" else {}
+            settings = Settings(**{name: values(name, value)}, **other)
+            assert getattr(settings, name) == values(name, value)
+
+
+@pytest.mark.parametrize("name", RANGES)
+@given(data=st.data())
+def test_numbers_out_of_range(name, data):
+    low, high = RANGES[name]
+    if name in WHOLE:
+        wrong = st.integers(max_value=low - 1) | st.integers(min_value=high + 1)
+    else:
+        below = st.floats(max_value=low, exclude_max=True, allow_nan=False)
+        above = st.floats(min_value=high, exclude_min=True, allow_nan=False)
+        wrong = below | above | st.sampled_from([math.nan, math.inf, -math.inf])
+    value = data.draw(wrong)
+    assert refusal(**{name: values(name, value)}) == f"{value} is not allowed; must be from {low} to {high}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("content_layer", "conv6_1", LAYERS),
+        ("content_layer", "", LAYERS),
+        ("style_layers", ("conv1_1", "relu2_1"), LAYERS),
+        ("pool", "mean", ("avg", "max")),
+        ("precision", "float16", ("float32", "tensorfloat32", "bfloat16")),
+        ("optimizer", "sgd", ("lbfgs", "adam")),
+    ],
+)
+def test_unknown_names_are_answered_with_the_known_ones(name, value, known):
+    unknown = value[-1] if isinstance(value, tuple) else value
+    assert refusal(**{name: value}) == f"{unknown!r} is unknown; known are {', '.join(known)}"
+
+
+def test_ratio_alpha_and_beta():
+    assert Settings(ratio=0.25).alpha_beta == (0.25, 1.0)
+    assert Settings(ratio=0.0).alpha_beta == (0.0, 1.0)
+    assert Settings(alpha=5.0).alpha_beta == (5.0, 1.0)
+    assert Settings(beta=5.0).alpha_beta == (1.0, 5.0)
+    assert Settings(alpha=2.0, beta=0.0).alpha_beta == (2.0, 0.0)
+    assert Settings(alpha=0.0, beta=3.0).alpha_beta == (0.0, 3.0)
+    for other in ({"alpha": 1.0}, {"beta": 1.0}, {"alpha": 0.0, "beta": 1.0}):
+        assert "--alpha or --beta" in refusal(ratio=1e-3, **other)
+    assert "both are zero" in refusal(alpha=0.0, beta=0.0)
+
+
+def test_style_layers_and_their_weights():
+    two = ("conv3_1", "pool2")
+    assert Settings(style_layers=two).layer_weights == {"conv3_1": 0.5, "pool2": 0.5}
+    assert Settings(style_layers=two, style_weights=(0.0, 3.0)).layer_weights == {"conv3_1": 0.0, "pool2": 3.0}
+    assert refusal(style_layers=()).startswith("no layer is named; known are conv1_1, ")
+    assert refusal(style_layers=("conv1_1", "conv1_1")).startswith("a layer is named twice; ")
+    assert refusal(style_layers=two, style_weights=(1.0,)) == "1 given for 2 style layers; give one for each"
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("zeros", [(0.0,), (0.0, 0.0, 0.0, 0.0, 0.0)])
+def test_shares_that_are_all_zero(name, zeros):
+    assert refusal(**{name: zeros}) == "all are zero; at least one must be positive"
+
+
+def test_lists_are_separated_by_commas():
+    assert layers(" conv1_1, pool5 ,") == ("conv1_1", "pool5")
+    assert layers("") == ()
+    assert numbers("0.2, 1e-3") == (0.2, 1e-3)
+    for wrong in ("", "1,,2", "1;2", "one"):
+        with pytest.raises(ValueError, match="could not convert"):
+            numbers(wrong)
+
+
+def test_settings_cannot_change_and_fit_into_json():
+    settings = Settings(style_weights=(1.0, 2.0, 3.0, 4.0, 5.0))
+    with pytest.raises(FrozenInstanceError):
+        settings.steps = 3  # type: ignore[misc]
+    assert json.loads(json.dumps(vars(settings)))["style_weights"] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"batch": 0}, "--batch: 0"),
+        ({"tolerance": -1e-9}, "--tolerance: -1e-09"),
+        ({"tolerance": math.nan}, "--tolerance: nan"),
+        ({"tolerance": 1.1}, "--tolerance: 1.1"),
+        ({"checkpoint_every": math.inf}, "--checkpoint-every: inf"),
+        ({"force": True, "share": (1, 2)}, "--force: not allowed with several shares"),
+        ({"force": True, "distributed": True}, "--force: not allowed with several shares"),
+    ],
+)
+def test_how_a_sweep_is_run(options, named):
+    with pytest.raises(InputError) as caught:
+        RunOptions(**options)
+    assert str(caught.value).startswith(named)
+    assert "\n" not in str(caught.value)

@@ -1,6 +1,6 @@
 """Measures this machine: `python scripts/benchmark.py evaluation|lanes|start|lockstep [-o results.json]`.
 
-evaluation: seconds for an evaluation of equation 7 and its gradient inside the optimiser's loop, and peak memory, by
+evaluation: seconds for an evaluation of equation 7 and its gradient inside the optimizer's loop, and peak memory, by
     size. Each figure is from a process of its own. With --peer, a Python that has PyTorch, the same evaluation there.
 lanes: evaluations of lanes per second by lanes a batch, and the program's memory.
 start: seconds from the start of `nst-jax stylize` to its first step's record, with an empty cache of compiled programs
@@ -149,7 +149,7 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
 
     from nst_jax.loss import objective  # noqa: PLC0415
     from nst_jax.network import vgg  # noqa: PLC0415
-    from nst_jax.optim import minimise  # noqa: PLC0415
+    from nst_jax.optim import minimize  # noqa: PLC0415
     from nst_jax.pictures import images, start  # noqa: PLC0415
     from nst_jax.weights import weights  # noqa: PLC0415
 
@@ -162,13 +162,13 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
         objective.content_targets(params, photo[None]), objective.style_targets(params, painting[None])
     )
     params = jax.device_put(vgg.prepare(params, [objective.CONTENT_LAYER, *objective.STYLE_LAYERS]))
-    goal = objective.Objective(params, targets, objective.weighting(np.full(lanes, 1e-3)))
+    goal = objective.Objective(params, targets, objective.loss_weights(np.full(lanes, 1e-3)))
     begin = jnp.stack([start.white_noise(seed, size, size) for seed in range(lanes)])
     before = time.perf_counter()
-    run = minimise.program(goal, begin, minimise.DEFAULT_OPTIMIZER)
+    run = minimize.program(goal, begin, minimize.DEFAULT_OPTIMIZER)
     compiled = time.perf_counter() - before
-    steps = max(3, min(minimise.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
-    carry = minimise.begin(goal, begin, minimise.DEFAULT_OPTIMIZER)
+    steps = max(3, min(minimize.LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
+    carry = minimize.begin(goal, begin, minimize.DEFAULT_OPTIMIZER)
     carry, _ = run(goal, carry, jnp.int32(1))
     jax.block_until_ready(carry)
     before = time.perf_counter()
@@ -186,7 +186,7 @@ def _child(name: str, size: int, lanes: int = 1) -> dict:
 
 def _count_lockstep(size: int) -> dict:
     """Of figure 3's lanes, how long each step's line search took, in evaluations."""
-    from nst_jax.optim.minimise import DEFAULT_OPTIMIZER  # noqa: PLC0415
+    from nst_jax.optim.minimize import DEFAULT_OPTIMIZER  # noqa: PLC0415
     from nst_jax.pictures import images  # noqa: PLC0415
     from nst_jax.transfer import figures  # noqa: PLC0415
     from nst_jax.transfer.problem import Problem  # noqa: PLC0415

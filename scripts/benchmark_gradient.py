@@ -7,7 +7,7 @@ computes its targets in its own precision. "rounding" is against a float64 gradi
 float32 run passed; the rest comes from "flips": activations so near to zero that rounding changes their sign, and with
 it the ReLU's derivative. "float64" is ours in float64: both compute the same function.
 
---pictures minimises from one white noise with Winograd's convolutions, with plain ones, and with plain ones from a
+--pictures minimizes from one white noise with Winograd's convolutions, with plain ones, and with plain ones from a
 start that was changed by 1e-6 of itself, and writes the pictures: losses, and rms differences in 8-bit levels.
 """
 
@@ -29,19 +29,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=Path(".peers"), help="virtual environment with torch")
     parser.add_argument("--sizes", default="128,256", help="longest sides in pixels; --pictures takes the first")
-    parser.add_argument("--pictures", action="store_true", help="compare minimised pictures of the first pair instead")
+    parser.add_argument("--pictures", action="store_true", help="compare minimized pictures of the first pair instead")
     parser.add_argument("--steps", type=int, default=150, help="evaluations of --pictures")
     parser.add_argument("-o", "--output", type=Path, default=Path("pictures"), help="folder for --pictures")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
         name, *arguments = json.loads(chosen.child)
-        print(json.dumps({"ours": _ours, "torch": _torch, "minimised": _minimised}[name](*arguments)))
+        print(json.dumps({"ours": _ours, "torch": _torch, "minimized": _minimized}[name](*arguments)))
         return 0
     cases = [(int(size), *pair) for size in chosen.sizes.split(",") for pair in PAIRS]
     if chosen.pictures:
         chosen.output.mkdir(parents=True, exist_ok=True)
-        asked = (sys.executable, "minimised", str(chosen.output), cases[0], chosen.steps)
+        asked = (sys.executable, "minimized", str(chosen.output), cases[0], chosen.steps)
         rows = [_child(*asked, *run)[0] for run in (("winograd", 0.0), ("plain", 0.0), ("plain", 1e-6))]
         pixels = [np.array(row.pop("image")) for row in rows]
         for row, picture in zip(rows, pixels, strict=True):
@@ -80,8 +80,8 @@ def _goal(way: str, size: int, *pair: str):
     params = vgg.prepare(jax.tree.map(lambda x: np.asarray(x, dtype), weights.load()), (CONTENT, *STYLES))
     content = objective.content_targets(params, photo[None])
     targets = objective.Targets(content, objective.style_targets(params, painting[None]))
-    weighting = jax.tree.map(lambda x: x.astype(dtype), objective.weighting())
-    return photo, painting, noise, objective.Objective(params, targets, weighting)
+    loss_weights = jax.tree.map(lambda x: x.astype(dtype), objective.loss_weights())
+    return photo, painting, noise, objective.Objective(params, targets, loss_weights)
 
 
 def _ours(folder: str, way: str, cases: list) -> list:
@@ -92,18 +92,18 @@ def _ours(folder: str, way: str, cases: list) -> list:
     from nst_jax.optim import compiler  # noqa: PLC0415
 
     slope = jax.jit(jax.grad(lambda x, goal: goal(x).total.sum()), compiler_options=compiler.options())
-    represent = jax.jit(vgg.represent, static_argnums=2, compiler_options=compiler.options())
+    features = jax.jit(vgg.features, static_argnums=2, compiler_options=compiler.options())
     for number, case in enumerate(cases[:1] if way == "float64" else cases):  # a function that agrees once always does
         photo, painting, noise, goal = _goal(way, *case)
         grain = np.random.default_rng(0).normal(0, 1 / 255, photo.shape)
-        layers, shares = goal.params["params"], goal.weighting.style_layers
+        layers, shares = goal.params["params"], goal.loss_weights.style_layers
         kept = {"photo": photo, "painting": painting, **goal.params["preprocessing"]}
         kept |= {f"{layer}/{part}": x for layer, parts in layers.items() for part, x in parts.items()}
-        kept["weights"] = np.array([goal.weighting.alpha[0], shares[STYLES[0]][0]])
+        kept["weights"] = np.array([goal.loss_weights.alpha[0], shares[STYLES[0]][0]])
         for at, image in {"photograph": photo + grain, "white noise": noise, "mean": (photo + noise) / 2}.items():
             x = kept[f"image/{at}"] = image.astype(np.float32).astype(photo.dtype)
             kept[f"gradient/{at}"] = slope(x[None], goal)[0]
-            for layer, activation in represent(goal.params, x[None], tuple(layers)).items():
+            for layer, activation in features(goal.params, x[None], tuple(layers)).items():
                 kept[f"{at}/{layer}"] = np.moveaxis(np.asarray(activation) > 0, -1, 1)
         np.savez(f"{folder}/{number}-{way}.npz", **kept)
     return []
@@ -115,7 +115,7 @@ def _torch(folder: str, cases: list) -> list[dict]:
 
     torch.set_num_threads(1)  # several wait for each other where the machine has other work: minutes instead of seconds
 
-    def represent(given, x, signs=None):
+    def features(given, x, signs=None):
         """Activations; where `signs` has what is positive, ReLUs pass just that."""
         x, found = ((255 * x - given["mean"]) * given["scale"]).permute(2, 0, 1)[None], {}
         for name in sorted(name[:-7] for name in given if name.endswith("/kernel")):
@@ -130,7 +130,7 @@ def _torch(folder: str, cases: list) -> list[dict]:
     def slope(given, at, signs=None):
         """The gradient, and which activations are positive."""
         image = given[f"image/{at}"].clone().requires_grad_()
-        found, (alpha, share) = represent(given, image, signs), given["weights"].tolist()
+        found, (alpha, share) = features(given, image, signs), given["weights"].tolist()
         loss = alpha * 0.5 * ((found[CONTENT] - given["content"]) ** 2).sum()
         loss = loss + share * sum(((style(found[layer]) - given["styles"][layer]) ** 2).sum() for layer in STYLES)
         return torch.autograd.grad(loss, image)[0].double(), {layer: x > 0 for layer, x in found.items()}
@@ -142,8 +142,8 @@ def _torch(folder: str, cases: list) -> list[dict]:
         single = {name: x for name, x in ours["winograd"].items() if x.is_floating_point()}
         double = {name: x.double() for name, x in single.items()}
         for given in (single, double):
-            given["content"] = represent(given, given["photo"])[CONTENT]
-            given["styles"] = {layer: style(x) for layer, x in represent(given, given["painting"]).items()}
+            given["content"] = features(given, given["photo"])[CONTENT]
+            given["styles"] = {layer: style(x) for layer, x in features(given, given["painting"]).items()}
         for at in ("photograph", "white noise", "mean"):
             signs = {way: {layer: found[f"{at}/{layer}"] for layer in single["styles"]} for way, found in ours.items()}
             have = {way: found[f"gradient/{at}"].double() for way, found in ours.items()}
@@ -159,17 +159,17 @@ def _torch(folder: str, cases: list) -> list[dict]:
     return rows
 
 
-def _minimised(folder: str, case: list, steps: int, way: str, change: float) -> list[dict]:
+def _minimized(folder: str, case: list, steps: int, way: str, change: float) -> list[dict]:
     import jax.numpy as jnp  # noqa: PLC0415
 
-    from nst_jax.optim import minimise  # noqa: PLC0415
+    from nst_jax.optim import minimize  # noqa: PLC0415
     from nst_jax.pictures import images  # noqa: PLC0415
 
     noise, goal = _goal(way, *case)[2:]
     noise = noise * np.random.default_rng(0).normal(1, change, noise.shape).astype(np.float32)
-    result = minimise.minimise(goal, jnp.asarray(noise)[None], steps=steps)
+    result = minimize.minimize(goal, jnp.asarray(noise)[None], steps=steps)
     images.write_image(f"{folder}/{way}-{change:g}.png", image := np.asarray(result.images[0]))
-    row = {"convolutions": way, "start changed by": f"{change:g}", "loss": f"{result.terms.total[0]:.6g}"}
+    row = {"convolutions": way, "start changed by": f"{change:g}", "loss": f"{result.losses.total[0]:.6g}"}
     return [row | {"image": (255 * np.clip(image, 0, 1)).tolist()}]
 
 

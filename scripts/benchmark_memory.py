@@ -4,7 +4,7 @@
 
 Each figure is the peak resident memory (ru_maxrss) of a process of its own, which reads or makes its pictures and
 parameters, computes the targets, and evaluates: conv1_1 to conv5_1 and conv4_2, average pooling. "evaluation" is loss
-and gradient, "optimiser" L-BFGS around them. The peer is a Python that has PyTorch (--peer or NST_JAX_PEER_PYTHON).
+and gradient, "optimizer" L-BFGS around them. The peer is a Python that has PyTorch (--peer or NST_JAX_PEER_PYTHON).
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="256,512,1024", help="sides of square pictures")
     parser.add_argument("--peer", default=os.environ.get("NST_JAX_PEER_PYTHON"), help="a Python with PyTorch")
-    parser.add_argument("--kinds", default="evaluation,optimiser", help="what to measure of ours")
+    parser.add_argument("--kinds", default="evaluation,optimizer", help="what to measure of ours")
     parser.add_argument("--cuts", default="0x0,64x1,64x2,32x4", help="rows of a strip x segments cut; 0x0 is whole")
     parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -66,7 +66,7 @@ def _ours(kind: str, size: int, rows: int, segments: int) -> float:
 
     from nst_jax.loss import objective, strips  # noqa: PLC0415
     from nst_jax.network import vgg  # noqa: PLC0415
-    from nst_jax.optim import compiler, minimise  # noqa: PLC0415
+    from nst_jax.optim import compiler, minimize  # noqa: PLC0415
     from nst_jax.weights import weights  # noqa: PLC0415
 
     random = np.random.default_rng(0)
@@ -74,10 +74,12 @@ def _ours(kind: str, size: int, rows: int, segments: int) -> float:
     params = weights.load()
     targets = objective.Targets(objective.content_targets(params, photo), objective.style_targets(params, painting))
     params = jax.device_put(vgg.prepare(params, [objective.CONTENT_LAYER, *objective.STYLE_LAYERS]))
-    goal = objective.Objective(params, targets, objective.weighting(), strips=strips.by_rows(size, rows or 1, segments))
-    if kind == "optimiser":
+    goal = objective.Objective(
+        params, targets, objective.loss_weights(), strips=strips.by_rows(size, rows or 1, segments)
+    )
+    if kind == "optimizer":
         times: list[float] = []
-        minimise.minimise(
+        minimize.minimize(
             goal, jnp.asarray(image), steps=4, every=1, callback=lambda p: times.append(p.records[-1].seconds)
         )
         return (times[-1] - times[0]) / (len(times) - 1)
@@ -105,7 +107,7 @@ def _peer(size: int) -> float:
             incoming = channels
         layers.append((f"pool{block}", None, None))
 
-    def represent(x):
+    def features(x):
         found = {}
         for name, kernel, bias in layers[:-1]:
             x = F.avg_pool2d(x, 2) if kernel is None else F.relu(F.conv2d(x, kernel, bias, padding=1))
@@ -121,12 +123,12 @@ def _peer(size: int) -> float:
         torch.from_numpy((random.random((1, 3, size, size), np.float32) - 0.5) * 255) for _ in range(3)
     )
     with torch.no_grad():
-        target = represent(photo)[CONTENT]
-        styles = {name: style(x) for name, x in represent(painting).items() if name in STYLES}
+        target = features(photo)[CONTENT]
+        styles = {name: style(x) for name, x in features(painting).items() if name in STYLES}
     image.requires_grad_()
 
     def evaluate() -> None:
-        found = represent(image)
+        found = features(image)
         loss = 1e-3 * 0.5 * ((found[CONTENT] - target) ** 2).sum()
         for name, wanted in styles.items():
             loss = loss + ((style(found[name]) - wanted) ** 2).sum() / (4 * len(wanted) ** 2 * len(styles))

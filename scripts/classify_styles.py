@@ -10,7 +10,7 @@ filters, and its activations themselves, averaged to 8x8 positions, so that they
 is of the pixels, its last of all layers together.
 
 Pictures are cut into square tiles. All tiles of a picture are in one fold, so that no classifier is tested on a picture
-of which it has seen a part. Of each representation the square roots are taken, they are centred and brought to mean
+of which it has seen a part. Of each representation the square roots are taken, they are centered and brought to mean
 square one on the training tiles alone, and a linear support vector machine is trained on them; layers together have
 equal shares. The accuracy is balanced, the mean over classes, so that chance is one over their number; after it comes
 its standard deviation over folds.
@@ -30,8 +30,8 @@ from nst_jax.cli.progress import PictureCounter
 from nst_jax.errors import WRONG_INPUT, InputError
 from nst_jax.loss.losses import style_representation
 from nst_jax.loss.objective import STYLE_LAYERS
-from nst_jax.measures import features
-from nst_jax.network.vgg import check_layers, prepare, represent
+from nst_jax.measures.descriptors import channel_statistics
+from nst_jax.network.vgg import check_layers, features, prepare
 from nst_jax.pictures import images
 from nst_jax.transfer.settings import layers
 from nst_jax.weights import weights
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument(
         "--size", type=int, default=128, help="side of a tile in pixels, a multiple of 128 (default: 128)"
     )
-    parser.add_argument("--grey", action="store_true", help="take the colours away")
+    parser.add_argument("--grey", action="store_true", help="take the colors away")
     parser.add_argument("--layers", type=layers, default=STYLE_LAYERS, help=f"(default: {','.join(STYLE_LAYERS)})")
     parser.add_argument("--weights", default="vgg19", metavar="NAME|FILE", help="parameters (default: vgg19)")
     parser.add_argument("--folds", type=int, default=5, help="folds of the cross-validation (default: 5)")
@@ -152,13 +152,13 @@ def squares(image: np.ndarray, across: int) -> list[np.ndarray]:
 def representations(params: Any, tile: jax.Array, chosen: tuple[str, ...]) -> dict[tuple[str, str], jax.Array]:
     """{(kind, layer): vector}, of the pixels too: the square roots of what is nowhere negative."""
     found = {}
-    for layer, activation in {"pixels": tile, **represent(params, tile, chosen)}.items():
+    for layer, activation in {"pixels": tile, **features(params, tile, chosen)}.items():
         height, width, channels = activation.shape
         gram = style_representation(activation)
         coarse = activation.reshape(GRID, height // GRID, GRID, width // GRID, channels).mean((1, 3))
         for kind, values in zip(
             KINDS,
-            (gram[jnp.triu_indices(channels)], features.channel_statistics(activation), coarse.reshape(-1)),
+            (gram[jnp.triu_indices(channels)], channel_statistics(activation), coarse.reshape(-1)),
             strict=True,
         ):
             found[kind, layer] = jnp.sqrt(values)
@@ -175,7 +175,7 @@ def kernels_of(rows: list[dict[tuple[str, str], np.ndarray]]) -> dict[tuple[str,
     return kernels
 
 
-def centred(kernel: np.ndarray, train: np.ndarray) -> np.ndarray:
+def centered(kernel: np.ndarray, train: np.ndarray) -> np.ndarray:
     """The scalar products of vectors of which the training tiles have mean zero and mean square one."""
     mean = kernel[:, train].mean(1)
     moved = kernel - mean[:, None] - mean + mean[train].mean()
@@ -188,7 +188,7 @@ def accuracy(
     """The share of test tiles that are told right, averaged over the classes that are among them."""
     from sklearn.svm import SVC  # pyright: ignore[reportMissingImports]  # noqa: PLC0415
 
-    kernel = np.mean([centred(kernel, train) for kernel in kernels], axis=0)
+    kernel = np.mean([centered(kernel, train) for kernel in kernels], axis=0)
     classifier = SVC(C=strength, kernel="precomputed", class_weight="balanced")
     classifier.fit(kernel[np.ix_(train, train)], labels[train])
     right = classifier.predict(kernel[np.ix_(test, train)]) == labels[test]

@@ -1,8 +1,8 @@
-"""How equation 7 curves by spatial frequency and colour: `python scripts/curvature.py [--content IMAGE --style IMAGE]`.
+"""How equation 7 curves by spatial frequency and color: `python scripts/curvature.py [--content IMAGE --style IMAGE]`.
 
 Runs L-BFGS from white noise, on three shipped pairs of pictures unless others are given, and sees by how much the
 gradient changes along each accepted step. In each band of frequencies the 3x3 matrix H is fitted to y = H s, with s and
-y in luminance and two opponent colours; told are its diagonals, relative to their median, in the geometric mean of the
+y in luminance and two opponent colors; told are its diagonals, relative to their median, in the geometric mean of the
 pairs. That is the table in docs/speed.md.
 """
 
@@ -20,7 +20,7 @@ from benchmark_peers import PAIRS, SAMPLES
 from nst_jax.loss import objective
 from nst_jax.network import vgg
 from nst_jax.optim import compiler
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER as OPTIMIZER
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER as OPTIMIZER
 from nst_jax.pictures import images, start
 from nst_jax.weights import weights
 
@@ -52,7 +52,7 @@ def _path(content: Path, style: Path, size: int, steps: int) -> tuple[np.ndarray
         objective.content_targets(params, photo[None]), objective.style_targets(params, painting[None])
     )
     params = jax.device_put(vgg.prepare(params, [objective.CONTENT_LAYER, *objective.STYLE_LAYERS]))
-    goal = objective.Objective(params, targets, objective.weighting())
+    goal = objective.Objective(params, targets, objective.loss_weights())
 
     @partial(jax.jit, donate_argnums=1, compiler_options=compiler.options())
     def step(goal, state):

@@ -1,7 +1,7 @@
 """Which four α/β make a figure 3: `python scripts/figure3_windows.py FOLDER [FOLDER ...]`.
 
 Each folder is a run of `nst-jax sweep PHOTO PAINTING -o FOLDER --rows A,B,C,D,E --ratio ...`, over as many decades as
-one likes. For each its measures are shown, as a Markdown table, and for each four neighbouring columns how many of the
+one likes. For each its measures are shown, as a Markdown table, and for each four neighboring columns how many of the
 twenty cells are as in the paper:
 - first column: the correlation of conv4_2 with the photograph's is at most 0.4 (hardly any photograph);
 - later columns: it has grown from the column before, and the style's distance has not fallen;

@@ -2,7 +2,7 @@
 
 Grain is the share of the luminance's variance at spatial frequencies above 0.35 cycles a pixel, a checkerboard what of
 it lies above 0.4 along both axes at once; both are given for the photograph and the painting too. Each variant is
-optimised for equation 7 from the same seed. With -o the pictures are kept, to be looked at.
+optimized for equation 7 from the same seed. With -o the pictures are kept, to be looked at.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 
 from nst_jax.measures.structure import luminance
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER, Optimizer, minimise
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, Optimizer, minimize
 from nst_jax.optim.spectrum import FrequencyShaping
 from nst_jax.pictures import images, start
 from nst_jax.transfer import figures
@@ -60,7 +60,7 @@ def _brought(picture: np.ndarray, size: Callable[[np.ndarray], tuple[int, int]])
 
 
 def _variants(base: Settings):
-    """Names, settings, optimiser unless it is the settings', scales, and from a picture to its size, if another."""
+    """Names, settings, optimizer unless it is the settings', scales, and from a picture to its size, if another."""
     row_a = replace(base, style_layers=ROWS["A"], ratio=1e-4)
     for noise in (50.0, 10.0, 1.0, 0.01):
         yield f"noise of standard deviation {noise:g}", replace(base, noise=noise), None, 1, None
@@ -85,8 +85,8 @@ def _make(
     for scale in scales:
         goal = objective_at(scale, scales[-1], params, photo, [painting], settings)
         begin = _start(scale, picture, photo, settings)
-        result = minimise(goal, jnp.asarray(begin[None]), optimizer=optimizer, steps=scale.steps)
-        picture, loss = np.asarray(result.images[0]), float(result.terms.total[0])
+        result = minimize(goal, jnp.asarray(begin[None]), optimizer=optimizer, steps=scale.steps)
+        picture, loss = np.asarray(result.images[0]), float(result.losses.total[0])
     assert picture is not None
     return loss, picture
 

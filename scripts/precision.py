@@ -22,7 +22,7 @@ from jax import Array, lax
 from nst_jax.cli.compare_command import goal_of
 from nst_jax.loss.objective import Objective
 from nst_jax.optim import lbfgs
-from nst_jax.optim.minimise import Progress, minimise
+from nst_jax.optim.minimize import Progress, minimize
 from nst_jax.pictures import images
 from nst_jax.transfer import assemble, figures, traced
 from nst_jax.transfer.settings import Settings
@@ -79,9 +79,9 @@ def run(goal: Objective, begin: np.ndarray, steps: int) -> tuple[np.ndarray, str
     totals: list[float] = []
 
     def note(progress: Progress) -> None:
-        totals.extend(float(record.terms.total[0]) for record in progress.records)
+        totals.extend(float(record.losses.total[0]) for record in progress.records)
 
-    found = minimise(goal, jnp.asarray(begin[None]), steps=steps, callback=note)
+    found = minimize(goal, jnp.asarray(begin[None]), steps=steps, callback=note)
     accepted = np.flatnonzero(np.diff(totals, prepend=np.nan))  # a record has the loss of the latest accepted picture
     stopped = ", stopped" if found.status[0] == lbfgs.CONVERGED else ""
     taken = f"{len(totals) / len(accepted):.2f} | {np.diff(accepted, prepend=-1).max()} | {len(totals)}{stopped}"
@@ -117,7 +117,7 @@ def main() -> int:
     with jax.enable_x64(True):
         doubles = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), (params, photo, painting, points))
         goal = goal_of(doubles[0], doubles[1], doubles[2], settings)
-        goal = jax.tree.map(lambda leaf: jnp.asarray(leaf, np.float64), goal)  # its weighting too
+        goal = jax.tree.map(lambda leaf: jnp.asarray(leaf, np.float64), goal)  # its loss_weights too
         exact = [np.asarray(gradient(goal, point)) for point in doubles[3]]
 
     print("| products | gradient, start | gradient, end | a step | the most | all | loss | rms | grain |")
@@ -143,7 +143,7 @@ def levels(difference: np.ndarray) -> float:
 
 
 def grain(picture: np.ndarray) -> float:
-    """What a pixel differs by from the mean of its four neighbours, root mean square, in levels."""
+    """What a pixel differs by from the mean of its four neighbors, root mean square, in levels."""
     around = picture[2:, 1:-1] + picture[:-2, 1:-1] + picture[1:-1, 2:] + picture[1:-1, :-2]
     return levels(picture[1:-1, 1:-1] - around / 4)
 

@@ -88,6 +88,6 @@ def style_gradient(f, a):
 
 
 def total_variation(image):
-    """Squared differences of neighbours, in 8-bit levels."""
+    """Squared differences of neighbors, in 8-bit levels."""
     levels = 255 * np.asarray(image, np.float64)
     return ((levels[1:] - levels[:-1]) ** 2).sum() + ((levels[:, 1:] - levels[:, :-1]) ** 2).sum()

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER
 from nst_jax.transfer.lanes import Lane
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.sweep import Sweep

@@ -109,11 +109,11 @@ def test_tiles_keep_their_class_and_picture(folder):
     assert all(np.ptp(tile, axis=-1).max() == 0 for tile in tiles)
 
 
-def test_vectors_are_centred_and_scaled_on_the_training_tiles_alone():
+def test_vectors_are_centered_and_scaled_on_the_training_tiles_alone():
     """Against the vectors themselves; test tiles change nothing among the training tiles."""
     vectors = np.random.default_rng(0).random((9, 20), np.float32)
     train = np.array([0, 2, 3, 5, 8])
     kernel = script.kernels_of([{("Gram", "conv1_1"): vector} for vector in vectors])["Gram", "conv1_1"]
     moved = vectors.astype(np.float64) - vectors[train].mean(0, dtype=np.float64)
     expected = moved @ moved.T / np.square(moved[train]).sum(1).mean()
-    np.testing.assert_allclose(script.centred(kernel, train), expected, atol=1e-5)
+    np.testing.assert_allclose(script.centered(kernel, train), expected, atol=1e-5)

@@ -57,7 +57,7 @@ def test_wheel_holds_weights_samples_and_page(wheel):
     assert package <= names
     for name in (
         "data/vgg19.h5",
-        "data/vgg19-normalised.h5",
+        "data/vgg19-normalized.h5",
         "data/SHA256SUMS",
         "data/README.md",
         "runs/report_page/page.html",

@@ -24,7 +24,7 @@ from nst_jax.loss.strips import for_values
 from nst_jax.measures import measures
 from nst_jax.network.vgg import prepare
 from nst_jax.optim.lbfgs import CONVERGED, NOT_FINITE
-from nst_jax.optim.minimise import Progress, Result, minimise
+from nst_jax.optim.minimize import Progress, Result, minimize
 from nst_jax.pictures import files, images
 from nst_jax.transfer import assemble, plan, scales
 from nst_jax.transfer.scales import Scale
@@ -48,7 +48,7 @@ def stylize(
     count = settings.scales or (None if settings.init == "noise" else 1)  # other starts gain nothing (docs/speed.md)
     sizes = scales.pyramid(height, width, settings.steps, count)
     finest = sizes[-1]
-    assemble.weighting_of(settings, height, width)  # before anything is computed
+    assemble.loss_weights_of(settings, height, width)  # before anything is computed
     paintings = assemble.read_styles(style, settings, settings.size)
     start = assemble.start_image(images.resize(photo, sizes[0].height, sizes[0].width), settings)
     params = weights.load(settings.weights)
@@ -80,7 +80,7 @@ def stylize(
     result, seconds = run.result, run.seconds
     save(output, result.images[0])
     if as_json:
-        report = _losses(result.terms, settings, result.images.shape[1:3])
+        report = _losses(result.losses, settings, result.images.shape[1:3])
         print(
             json.dumps(
                 {"output": str(output), "evaluations": result.evaluations, "seconds": round(seconds, 3)} | report
@@ -88,7 +88,7 @@ def stylize(
         )
     elif not quiet:
         print(
-            f"{output}: {width}x{height}, loss {result.terms.total[0]:.6g} after {result.evaluations} evaluations, "
+            f"{output}: {width}x{height}, loss {result.losses.total[0]:.6g} after {result.evaluations} evaluations, "
             f"{seconds:.1f} s" + (" (converged)" if result.status[0] == CONVERGED else "")
         )
     if run.interrupted:
@@ -113,18 +113,18 @@ def reconstruct(
     if kind == "content":
         rows = np.eye(lanes, dtype=np.float32)
         targets = Targets(objective.content_targets(params, picture[None], layers, **precise), {})
-        weighting = objective.weighting(
+        loss_weights = objective.loss_weights(
             1.0, 0.0, content_layers=dict(zip(layers, rows.T, strict=True)), style_layers={}
         )
         names = [f"content_{layer}" for layer in layers]
     else:
         rows = np.tril(np.ones((lanes, lanes), np.float32)) / np.arange(1, lanes + 1, dtype=np.float32)[:, None]
         targets = Targets({}, objective.style_targets(params, picture[None], layers, **precise))
-        weighting = objective.weighting(
+        loss_weights = objective.loss_weights(
             0.0, 1.0, content_layers={}, style_layers=dict(zip(layers, rows.T, strict=True))
         )
         names = [f"style_to_{layer}" for layer in layers]
-    goal = Objective(prepare(params, layers), targets, weighting, settings.pool, settings.precision)
+    goal = Objective(prepare(params, layers), targets, loss_weights, settings.pool, settings.precision)
     begin = jnp.broadcast_to(assemble.start_image(picture, settings), (lanes, *picture.shape))
     stages = [(Scale(picture.shape[0], picture.shape[1], settings.steps), goal)]
     run = _run(stages, lambda *_: begin, settings, f"{kind} of {image.name}", None, quiet, lambda _: None)
@@ -141,21 +141,21 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = assemble.read_picture(image, settings, None)
     height, width = picture.shape[:2]
-    weighting = assemble.weighting_of(settings, height, width)
+    loss_weights = assemble.loss_weights_of(settings, height, width)
     photo = assemble.read_to_size(content, settings, height, width, "--content")
     paintings = assemble.read_styles(style, settings, max(height, width))
     params = weights.load(settings.weights)
     targets = Targets(
         assemble.content_target(params, photo, settings), assemble.style_target(params, paintings, settings)
     )
-    goal = Objective(params, targets, weighting, settings.pool, settings.precision, for_values(height, width))
+    goal = Objective(params, targets, loss_weights, settings.pool, settings.precision, for_values(height, width))
     terms = jax.device_get(jax.jit(Objective.__call__)(goal, picture[None]))
     report = _losses(terms, settings, (height, width))
     if with_measures:
         measured = {"style_layers": settings.style_layers, "pool": settings.pool, "precision": settings.precision}
-        see = partial(measures.see, params, **measured)
+        see = partial(measures.summarize, params, **measured)
         grams = {layer: np.asarray(gram[0]) for layer, gram in targets.style.items()}
-        found = measures.compare(see(picture), see(measures.nothing(height, width)), see(photo), grams)
+        found = measures.compare(see(picture), see(measures.noise_reference(height, width)), see(photo), grams)
         named = zip(measures.columns(settings.style_layers), found.row(), strict=True)
         report["measures"] = {name: value if math.isfinite(value) else None for name, value in named}
     print(json.dumps(report))
@@ -174,7 +174,7 @@ def _run(
     stages: Sequence[tuple[Scale, Objective]], begin: Callable[[Scale, Result | None], Any], settings: Settings,
     title: str, every: int | None, quiet: bool, callback: Callable[[Progress], None],
 ) -> _Run:  # fmt: skip
-    """Minimises at one scale after the other; `begin` makes a start for a scale, of the result of the one before."""
+    """Minimizes at one scale after the other; `begin` makes a start for a scale, of the result of the one before."""
     started = time.perf_counter()
     sizes = [scale for scale, _ in stages]
     result = None
@@ -189,7 +189,7 @@ def _run(
             done = result.evaluations if result else 0
             if len(stages) > 1:
                 report.stage(scale.name, done + scale.steps, scales.later(sizes, scale))
-            result = minimise(
+            result = minimize(
                 goal, begin(scale, result), optimizer=assemble.optimizer_of(settings), steps=scale.steps,
                 callback=each, every=every, earlier=done,
             )  # fmt: skip
@@ -206,7 +206,7 @@ def _check_finite(result: Result, names: list[str]) -> int:
     return 1 if lost else 0
 
 
-def _losses(terms: objective.Terms, settings: Settings, size: Sequence[int]) -> dict[str, Any]:
+def _losses(terms: objective.Losses, settings: Settings, size: Sequence[int]) -> dict[str, Any]:
     alpha, beta = settings.alpha_beta
     report: dict[str, Any] = {
         "total": _number(terms.total),

@@ -11,7 +11,7 @@ import numpy as np
 from nst_jax.errors import InputError
 from nst_jax.loss.objective import Objective, Targets
 from nst_jax.measures import compare
-from nst_jax.optim.minimise import minimise
+from nst_jax.optim.minimize import minimize
 from nst_jax.transfer import assemble, figures
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
@@ -64,12 +64,12 @@ def goal_of(params: Any, photo: np.ndarray, painting: np.ndarray, settings: Sett
     return Objective(
         jax.device_put(params),
         Targets(assemble.content_target(params, photo, settings), assemble.style_target(params, [painting], settings)),
-        assemble.weighting_of(settings, *photo.shape[:2]),
+        assemble.loss_weights_of(settings, *photo.shape[:2]),
         settings.pool,
         settings.precision,
     )
 
 
 def picture_of(goal: Objective, begin: Any, steps: int) -> jax.Array:
-    """What an objective's minimisation from `begin` comes to, [height, width, 3]."""
-    return minimise(goal, begin[None], steps=steps).images[0]
+    """What an objective's minimization from `begin` comes to, [height, width, 3]."""
+    return minimize(goal, begin[None], steps=steps).images[0]

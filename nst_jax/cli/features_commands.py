@@ -9,7 +9,7 @@ import numpy as np
 
 from nst_jax.cli.progress import PictureCounter
 from nst_jax.errors import InputError
-from nst_jax.measures.features import describe, save
+from nst_jax.measures.descriptors import describe, save
 from nst_jax.network.vgg import prepare
 from nst_jax.pictures import files, images
 from nst_jax.transfer import assemble

@@ -26,7 +26,7 @@ def add_command(commands, name: str, run: str | None, help: str, *examples: str)
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.set_defaults(run=run)
-    if run and (not run.startswith("weights_commands") or name == "normalise"):  # what computes
+    if run and (not run.startswith("weights_commands") or name == "normalize"):  # what computes
         command.add_argument("--no-cache", action="store_true", help="neither use nor keep compiled programs")
     return command
 

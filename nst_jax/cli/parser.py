@@ -11,7 +11,7 @@ from nst_jax.transfer.settings import layers, numbers
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     top = OneLineParser(
-        prog="nst-jax", description="Neural style transfer by optimisation (Gatys, Ecker & Bethge) in JAX."
+        prog="nst-jax", description="Neural style transfer by optimization (Gatys, Ecker & Bethge) in JAX."
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -197,7 +197,7 @@ def _work_options(group) -> None:
 
 def _weights(commands: argparse._SubParsersAction) -> None:
     group = add_command(
-        commands, "weights", None, "parameters: list, verify, convert, normalise, quantise, compare, fetch"
+        commands, "weights", None, "parameters: list, verify, convert, normalize, quantize, compare, fetch"
     )
     group = group.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_command(group, "list", "weights_commands.show_all", "the parameters known by name", "nst-jax weights list")
@@ -214,21 +214,21 @@ def _weights(commands: argparse._SubParsersAction) -> None:
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
     command.add_argument("--preprocessing", choices=("auto", "caffe", "torchvision"), default="auto")
     command = add_command(
-        group, "normalise", "weights_commands.normalise", "make mean activations over pictures one",
-        "nst-jax weights normalise photographs -o normalised.h5",
-        "nst-jax weights normalise photographs -o means.h5 --means-only",
+        group, "normalize", "weights_commands.normalize", "make mean activations over pictures one",
+        "nst-jax weights normalize photographs -o normalized.h5",
+        "nst-jax weights normalize photographs -o means.h5 --means-only",
     )  # fmt: skip
     command.add_argument("folder", type=Path, metavar="FOLDER")
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
     command.add_argument(
         "--means-only", action="store_true",
-        help="write the mean activations alone (47 kB), which load as the normalised network of their weights",
+        help="write the mean activations alone (47 kB), which load as the normalized network of their weights",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
     add_settings(command, "size", "input", "weights")
     command = add_command(
-        group, "quantise", "weights_commands.quantise", "few values for each layer's kernel, stored in 8 bits or fewer",
-        "nst-jax weights quantise vgg19-full -o mine.h5", "nst-jax weights quantise vgg19 -o mine.h5 --bits 6",
+        group, "quantize", "weights_commands.quantize", "few values for each layer's kernel, stored in 8 bits or fewer",
+        "nst-jax weights quantize vgg19-full -o mine.h5", "nst-jax weights quantize vgg19 -o mine.h5 --bits 6",
     )  # fmt: skip
     command.add_argument("source", metavar="NAME|FILE", help="parameters: a name that `weights list` shows, or a file")
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from nst_jax.optim.minimise import Progress
+from nst_jax.optim.minimize import Progress
 from nst_jax.transfer.sweep import Sweep
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -87,7 +87,7 @@ class _Display:
 
 
 class Reporter(_Display):
-    """A callback for `minimise`."""
+    """A callback for `minimize`."""
 
     def __init__(self, title: str, steps: int, quiet: bool) -> None:
         super().__init__(title, steps, 0, quiet)
@@ -95,7 +95,7 @@ class Reporter(_Display):
     def __call__(self, progress: Progress) -> None:
         """Shows the latest of `progress.records`."""
         record = progress.records[-1]
-        self.show(record.evaluations, f"loss {np.mean(record.terms.total):.4g}")
+        self.show(record.evaluations, f"loss {np.mean(record.losses.total):.4g}")
 
 
 class PictureCounter(_Display):

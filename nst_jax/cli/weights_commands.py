@@ -58,11 +58,11 @@ def fetch(quiet: bool) -> int:
     return 0
 
 
-def normalise(folder: Path, output: Path, means_only: bool, settings: Settings, quiet: bool) -> int:
-    """`weights normalise`."""
+def normalize(folder: Path, output: Path, means_only: bool, settings: Settings, quiet: bool) -> int:
+    """`weights normalize`."""
     from nst_jax.pictures import images  # noqa: PLC0415
     from nst_jax.weights import mean_activations  # noqa: PLC0415
-    from nst_jax.weights import normalise as normaliser  # noqa: PLC0415
+    from nst_jax.weights import normalize as normalizer  # noqa: PLC0415
 
     if not folder.is_dir():
         raise InputError(f"FOLDER {folder}: is not a folder; name one with pictures in it")
@@ -90,22 +90,22 @@ def normalise(folder: Path, output: Path, means_only: bool, settings: Settings, 
     attributes = {**kept, "normalised": made}
     if means_only:
         of = {"of": settings.weights, "of_sha256": sound.sha256}
-        normaliser.save_means(output, means, attributes=attributes | of)
+        normalizer.save_means(output, means, attributes=attributes | of)
     else:
-        weights.save(output, normaliser.normalised(params, means), attributes=attributes)
+        weights.save(output, normalizer.normalized(params, means), attributes=attributes)
     return 0
 
 
-def quantise(source: str, output: Path, bits: int) -> int:
-    """`weights quantise`."""
-    from nst_jax.weights import quantise as quantiser  # noqa: PLC0415
+def quantize(source: str, output: Path, bits: int) -> int:
+    """`weights quantize`."""
+    from nst_jax.weights import quantize as quantizer  # noqa: PLC0415
 
     _check_output(output)
-    params, tables = quantiser.quantised(weights.load(source), bits)
+    params, tables = quantizer.quantized(weights.load(source), bits)
     attributes = weights.verify(source).attributes
     kept = {name: attributes[name] for name in (*_KEPT, "normalised") if name in attributes}
     earlier = f"{attributes['changes']}; then " if "changes" in attributes else ""
-    made = f"{earlier}kernels quantised to {2**bits} values a layer by nst_jax"
+    made = f"{earlier}kernels quantized to {2**bits} values a layer by nst_jax"
     weights.save(output, params, attributes={**kept, "changes": made}, tables=tables)
     return 0
 

@@ -1,12 +1,12 @@
 """The loss weights of other systems, and what they are in equations 1 to 7 of arXiv 1508.06576.
 
 With N filters at M positions, ΔF the difference of a layer's activations and ΔG that of its Gram matrices per position
-(G / M), every system known here minimises α content(N, M) ΣΔF² + β Σ_l w_l style(N_l) ΣΔG_l². They differ in the two
+(G / M), every system known here minimizes α content(N, M) ΣΔF² + β Σ_l w_l style(N_l) ΣΔG_l². They differ in the two
 factors, in what α, β and w_l are unless they are given, and in the network. Gram matrices that are means over positions
 are per-position ones (`nst_jax.loss.losses.style_layer_loss`), whatever a picture's size.
 
 Not translated, and never set by a convention: the network and its pooling (`network` tells them), total variation,
-the weights of several content layers, the start and the optimiser.
+the weights of several content layers, the start and the optimizer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from nst_jax.network.layers import channels_of, positions_of
 
 if TYPE_CHECKING:
-    from nst_jax.loss.objective import Weighting  # at run time it would bring JAX to the command line's --help
+    from nst_jax.loss.objective import LossWeights  # at run time it would bring JAX to the command line's --help
 
 PAPER = "paper"
 
@@ -72,13 +72,13 @@ CONVENTIONS: dict[str, Convention] = {
         "leongatys/NeuralImageSynthesis, ExampleNotebooks/BasicStyleTransfer.ipynb, cell 3 (sw, cw), with "
         "LossLayers.lua, lines 15 to 26 (MSE) and 66 to 84 (GramMSE)",
     ),
-    "gatys-normalised": Convention(
+    "gatys-normalized": Convention(
         content=_mean_content,
         style=_mean_gram,
         layer_weight=lambda filters, layers: 1 / layers,
         alpha=1e6,
         beta=1e9,
-        network="--weights vgg19-normalised (the author's own means are not to be had); the pooling is not known",
+        network="--weights vgg19-normalized (the author's own means are not to be had); the pooling is not known",
         source="leongatys/NeuralImageSynthesis, ExampleNotebooks/BasicStyleTransfer.ipynb, cell 4",
     ),
     "neural-style": Convention(
@@ -117,15 +117,15 @@ CONVENTIONS: dict[str, Convention] = {
 
 
 def translated(
-    weighting: Weighting, convention: str, height: int, width: int, ratio_size: int | None = None
-) -> Weighting:
+    loss_weights: LossWeights, convention: str, height: int, width: int, ratio_size: int | None = None
+) -> LossWeights:
     """The weights of equations 5 and 7 whose objective is exactly that of the convention.
 
     α and β stay as they are; the layers' weights take the factors. So the total is the other system's loss, the
     content part its content loss without α, the style part its style loss without β.
 
     Args:
-      weighting: with α, β and w_l as one would give them to that system.
+      loss_weights: with α, β and w_l as one would give them to that system.
       convention: a name out of CONVENTIONS.
       height, width: the picture's, in pixels; the mean over positions depends on it.
       ratio_size: longest side of the picture that α and β of the paper's equations are meant for. Equation 1 is a sum
@@ -134,15 +134,15 @@ def translated(
     """
     if convention == PAPER:
         if ratio_size is None:
-            return weighting
+            return loss_weights
         factor = (ratio_size / max(height, width)) ** 2
-        return weighting._replace(content_layers={k: factor * w for k, w in weighting.content_layers.items()})
+        return loss_weights._replace(content_layers={k: factor * w for k, w in loss_weights.content_layers.items()})
     known = CONVENTIONS[convention]
     content, style = {}, {}
-    for layer, weight in weighting.content_layers.items():
+    for layer, weight in loss_weights.content_layers.items():
         factor = known.content(channels_of(layer), positions_of(layer, height, width))
         content[layer] = weight * (2 * factor)  # equation 1 has ½
-    for layer, weight in weighting.style_layers.items():
+    for layer, weight in loss_weights.style_layers.items():
         filters = channels_of(layer)
         style[layer] = weight * (4 * filters**2 * known.style(filters))  # equation 4 has 1 / (4 N²)
-    return weighting._replace(content_layers=content, style_layers=style)
+    return loss_weights._replace(content_layers=content, style_layers=style)

@@ -97,7 +97,7 @@ def weighted_sum(losses: dict[str, Array], weights: dict[str, Array]) -> Array:
 
 
 def total_variation(images: Array) -> Array:
-    """Σ of the squared differences between neighbouring pixels, in 8-bit levels squared; not in the paper.
+    """Σ of the squared differences between neighboring pixels, in 8-bit levels squared; not in the paper.
 
     Mahendran & Vedaldi, arXiv 1412.0035, equation 6 with their exponent β = 2.
 

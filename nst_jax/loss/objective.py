@@ -1,4 +1,4 @@
-"""Equation 7 and its parts, per lane: what is minimised."""
+"""Equation 7 and its parts, per lane: what is minimized."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -29,7 +29,7 @@ class Targets(NamedTuple):
     """A / M_a of equation 4: {layer: [lanes or 1, N, N]}."""
 
 
-class Weighting(NamedTuple):
+class LossWeights(NamedTuple):
     """The traced weights of equations 5 and 7; each is a [lanes] (or [1]) float32 array."""
 
     alpha: Array
@@ -39,7 +39,7 @@ class Weighting(NamedTuple):
     tv: Array
 
 
-class Terms(NamedTuple):
+class Losses(NamedTuple):
     """The loss and its parts, each [lanes] float32, in the paper's units."""
 
     total: Array
@@ -56,32 +56,32 @@ class Terms(NamedTuple):
 
 @flax.struct.dataclass
 class Objective:
-    """A pure function from images to `Terms`; a pytree, so that it passes through jit as an argument."""
+    """A pure function from images to `Losses`; a pytree, so that it passes through jit as an argument."""
 
     params: Any
     targets: Targets
-    weighting: Weighting
+    loss_weights: LossWeights
     pool: str = flax.struct.field(pytree_node=False, default="avg")
     precision: str = flax.struct.field(pytree_node=False, default="float32")
     strips: tuple[int, ...] = flax.struct.field(pytree_node=False, default=())
     """See `strips.statistics`: the same values and gradients in less memory."""
 
-    def __call__(self, images: Array) -> Terms:
+    def __call__(self, images: Array) -> Losses:
         """Equation 7 and its parts.
 
         Args:
           images: [lanes, height, width, 3] float32 RGB, 0..1 (values outside are not clipped).
 
         Returns:
-          `Terms` of [lanes] each.
+          `Losses` of [lanes] each.
 
         Raises:
           InputError: targets and weights are of different layers, or a content target of another size.
         """
-        targets, weighting = self.targets, self.weighting
+        targets, loss_weights = self.targets, self.loss_weights
         for kind, have, want in (
-            ("content", targets.content, weighting.content_layers),
-            ("style", targets.style, weighting.style_layers),
+            ("content", targets.content, loss_weights.content_layers),
+            ("style", targets.style, loss_weights.style_layers),
         ):
             if set(have) != set(want):
                 raise InputError(f"{kind} layers: targets are of {sorted(have)}, weights of {sorted(want)}; must agree")
@@ -98,16 +98,16 @@ class Objective:
         )  # fmt: skip
         style = {layer: losses.style_layer_loss(styles[layer], target) for layer, target in targets.style.items()}
         lanes = jnp.zeros(images.shape[0], images.dtype)
-        content_total = lanes + losses.weighted_sum(content, weighting.content_layers)
-        style_total = lanes + losses.weighted_sum(style, weighting.style_layers)
+        content_total = lanes + losses.weighted_sum(content, loss_weights.content_layers)
+        style_total = lanes + losses.weighted_sum(style, loss_weights.style_layers)
         tv = losses.total_variation(images)
-        total = weighting.alpha * content_total + weighting.beta * style_total + weighting.tv * tv
-        return Terms(total, content_total, style_total, style, tv)
+        total = loss_weights.alpha * content_total + loss_weights.beta * style_total + loss_weights.tv * tv
+        return Losses(total, content_total, style_total, style, tv)
 
-    def unknown(self, images: Array) -> Terms:
+    def unknown(self, images: Array) -> Losses:
         """NaN in place of each term of these images: the shapes of a call, without tracing the network for them."""
         lanes = jnp.full(images.shape[0], jnp.nan, images.dtype)
-        return Terms(lanes, lanes, lanes, dict.fromkeys(self.targets.style, lanes), lanes)
+        return Losses(lanes, lanes, lanes, dict.fromkeys(self.targets.style, lanes), lanes)
 
 
 @partial(jax.jit, static_argnames=("layers", "pool", "precision"))
@@ -119,7 +119,7 @@ def content_targets(
     pool: str = "avg",
     precision: str = "float32",
 ) -> dict[str, Array]:
-    """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the size must be the optimised image's."""
+    """P of equation 1 for content pictures [lanes or 1, height, width, 3]; the size must be the optimized image's."""
     strips = for_values(*images.shape[-3:-1])
     plain = not strips
     return activations(params, images, layers, pool=pool, precision=precision, strips=strips, plain=plain)
@@ -166,14 +166,14 @@ def blend(targets: Iterable[dict[str, Array]], weights: Iterable[float]) -> dict
     }
 
 
-def weighting(
+def loss_weights(
     alpha: float | Iterable[float] = 1e-3,
     beta: float | Iterable[float] = 1.0,
     *,
     content_layers: Iterable[str] | Mapping[str, Any] = (CONTENT_LAYER,),
     style_layers: Iterable[str] | Mapping[str, Any] = STYLE_LAYERS,
     tv: float | Iterable[float] = 0.0,
-) -> Weighting:
+) -> LossWeights:
     """The weights of equations 5 and 7 for any number of lanes.
 
     Args:
@@ -201,7 +201,7 @@ def weighting(
         if np.any((factor > 0) & (sum(layers.values(), np.zeros(1)) == 0)):
             raise InputError(f"{name} layer weights: all are zero; at least one must be positive")
     as_arrays = {name: jax.tree.map(jnp.asarray, layers) for name, layers in (("content", content), ("style", style))}
-    return Weighting(jnp.asarray(alpha), jnp.asarray(beta), as_arrays["content"], as_arrays["style"], jnp.asarray(tv))
+    return LossWeights(jnp.asarray(alpha), jnp.asarray(beta), as_arrays["content"], as_arrays["style"], jnp.asarray(tv))
 
 
 def _layer_weights(argument: str, layers: Iterable[str] | Mapping[str, Any]) -> dict[str, np.ndarray]:

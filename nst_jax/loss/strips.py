@@ -71,11 +71,11 @@ def statistics(
     Only the images are differentiated; where layers are worked through in strips, targets are frozen as parameters are.
 
     Args:
-      params: as `vgg.represent` takes them.
+      params: as `vgg.features` takes them.
       images: [images, height, width, 3] float32 RGB, 0..1.
       style_layers: names.
       content_targets: P of equation 1, {layer: [images or 1, height', width', N]}.
-      pool, precision, plain: see `vgg.represent`.
+      pool, precision, plain: see `vgg.features`.
       strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
         as far as pool1, (8, 4) and four from there to pool2. A picture of few rows gets fewer.
     """
@@ -95,7 +95,7 @@ def activations(
     strips: tuple[int, ...] = (),
     plain: bool = False,
 ) -> dict[str, Array]:
-    """As `vgg.represent` of images [images, height, width, 3], with strips as in `statistics`."""
+    """As `vgg.features` of images [images, height, width, 3], with strips as in `statistics`."""
     return _through(params, images, (), {}, check_layers(layers), pool, precision, strips, plain).activations
 
 

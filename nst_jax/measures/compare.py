@@ -8,7 +8,7 @@ import numpy as np
 
 from nst_jax.loss.objective import Objective
 from nst_jax.network.layers import CONVOLUTIONS
-from nst_jax.network.vgg import represent
+from nst_jax.network.vgg import features
 
 Array = jax.Array
 
@@ -48,7 +48,7 @@ def activation_differences(
 
 
 def _squared_norms(params: Any, reference: Any, image: Array, pool: str) -> dict[str, tuple[Array, Array]]:
-    ours, theirs = (represent(each, image, CONVOLUTIONS, pool=pool) for each in (params, reference))
+    ours, theirs = (features(each, image, CONVOLUTIONS, pool=pool) for each in (params, reference))
     return {layer: (((ours[layer] - x) ** 2).sum(), (x**2).sum()) for layer, x in theirs.items()}
 
 

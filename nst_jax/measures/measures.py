@@ -1,6 +1,6 @@
 """What a made picture has of the photograph and of the painting, in figures that do not depend on α, β or the start.
 
-Each picture is first represented (`see`), those it is compared with once for all; comparing is then plain arithmetic.
+Each picture is first summarized (`summarize`), those it is compared with once for all; comparing is then arithmetic.
 """
 
 import math
@@ -15,7 +15,7 @@ from nst_jax.errors import InputError
 from nst_jax.loss import losses
 from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, style_targets
 from nst_jax.measures import structure
-from nst_jax.network.vgg import represent
+from nst_jax.network.vgg import features
 from nst_jax.pictures import images
 from nst_jax.pictures.start import white_noise
 
@@ -58,7 +58,7 @@ def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, st
     return {word: f"{value:.3g}" for word, value in zip(words, row, strict=bool(row)) if not math.isnan(value)}
 
 
-class Seen(NamedTuple):
+class Summary(NamedTuple):
     """A picture as it is measured."""
 
     luminance: np.ndarray
@@ -71,14 +71,14 @@ class Seen(NamedTuple):
     """G / M by style layer, [N, N] float32."""
 
 
-def see(
+def summarize(
     params: Any,
     image: np.ndarray,
     style_layers: tuple[str, ...] = STYLE_LAYERS,
     *,
     pool: str = "avg",
     precision: str = "float32",
-) -> Seen:
+) -> Summary:
     """Represents a picture as a file would hold it: clipped to 0..1 and rounded to 8 bits.
 
     Args:
@@ -91,25 +91,25 @@ def see(
     coarse = images.resize(image, round(part * height), round(part * width))
     content, style = jax.device_get(_represented(params, image, style_layers, pool, precision))
     style = {layer: style[layer] for layer in style_layers}  # jit has sorted them
-    return Seen(structure.luminance(image), structure.luminance(coarse), content, style)
+    return Summary(structure.luminance(image), structure.luminance(coarse), content, style)
 
 
 @partial(jax.jit, static_argnames=("style_layers", "pool", "precision"))
 def _represented(
     params: Any, image: Array, style_layers: tuple[str, ...], pool: str, precision: str
 ) -> tuple[Array, dict[str, Array]]:
-    activations = represent(params, image, {CONTENT_LAYER, *style_layers}, pool=pool, precision=precision)
+    activations = features(params, image, {CONTENT_LAYER, *style_layers}, pool=pool, precision=precision)
     style = {layer: losses.style_representation(activations[layer], precision) for layer in style_layers}
     return activations[CONTENT_LAYER], style
 
 
 def compare(
-    picture: Seen, noise: Seen, content: Seen | None = None, style: Mapping[str, np.ndarray] | None = None
+    picture: Summary, noise: Summary, content: Summary | None = None, style: Mapping[str, np.ndarray] | None = None
 ) -> Measures:
     """Measures a picture.
 
     Args:
-      noise: `nothing` of its size.
+      noise: `noise_reference` of its size.
       content: the photograph, of its size; None for none.
       style: A / M_a of the painting by style layer, [N, N], as `objective.style_targets` gives it, for all layers that
         were seen; None for none.
@@ -121,7 +121,7 @@ def compare(
         sizes = f"{content.luminance.shape}, the picture's {picture.luminance.shape}"
         raise InputError(f"content: its height and width are {sizes}; must be the same")
 
-    def distances(other: Seen | None) -> dict[str, float]:
+    def distances(other: Summary | None) -> dict[str, float]:
         if other is None or style is None:
             return dict.fromkeys(picture.style, math.nan)
         return {layer: _distance(gram, other.style[layer], style[layer]) for layer, gram in picture.style.items()}
@@ -145,7 +145,7 @@ def measure(
     pool: str = "avg",
     precision: str = "float32",
 ) -> Measures:
-    """Measures a picture; for one of many use `see` and `compare`, or `Problem.measure`.
+    """Measures a picture; for one of many use `summarize` and `compare`, or `Problem.measure`.
 
     Args:
       params: parameters, as `weights.load` gives them.
@@ -156,16 +156,16 @@ def measure(
     Raises:
       InputError: the photograph has another size, a picture less than 32 pixels a side, or a layer is unknown.
     """
-    see_it = partial(see, params, style_layers=style_layers, pool=pool, precision=precision)
+    summarized = partial(summarize, params, style_layers=style_layers, pool=pool, precision=precision)
     target = None
     if style is not None:
         target = style_targets(params, style[None], style_layers, pool=pool, precision=precision)
         target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
-    seen = None if content is None else see_it(content)
-    return compare(see_it(image), see_it(nothing(*image.shape[:2])), seen, target)
+    seen = None if content is None else summarized(content)
+    return compare(summarized(image), summarized(noise_reference(*image.shape[:2])), seen, target)
 
 
-def nothing(height: int, width: int) -> np.ndarray:
+def noise_reference(height: int, width: int) -> np.ndarray:
     """The white noise that style is compared with, [height, width, 3] float32: the usual start, seed 0, but strong."""
     return np.asarray(white_noise(0, height, width, NOISE))
 

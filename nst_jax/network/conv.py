@@ -34,7 +34,7 @@ def conv3x3_relu(
 
     Kernel and bias are frozen, as if behind `lax.stop_gradient`: their gradients are zero and cost nothing. The input's
     gradient is an ordinary convolution with the kernel turned by 180 degrees, since JAX's own rule emits one with a
-    reversed kernel, which XLA for CPU leaves in a slow form inside `while`, `scan` and `cond` bodies, where optimisers
+    reversed kernel, which XLA for CPU leaves in a slow form inside `while`, `scan` and `cond` bodies, where optimizers
     run. Only the result is kept for it: where it is zero, the ReLU's derivative is zero.
 
     The algorithm is chosen by the kernel's shape, and by JAX's default backend at the time of tracing.

@@ -18,7 +18,7 @@ CAFFE = {
     "mean": np.array([123.68, 116.779, 103.939], np.float32),
     "scale": np.ones(3, np.float32),
 }
-"""The original Oxford network's preprocessing: RGB 0..255 minus the mean colour of ImageNet."""
+"""The original Oxford network's preprocessing: RGB 0..255 minus the mean color of ImageNet."""
 
 TORCHVISION = {
     "mean": np.array([255 * m for m in (0.485, 0.456, 0.406)], np.float32),

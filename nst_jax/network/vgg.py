@@ -28,7 +28,7 @@ class VGG19(nn.Module):
       layers: names out of `nst_jax.network.layers.LAYERS`.
       pool: "avg", as in the paper, or "max", as the network was trained.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
-      plain: see `represent`.
+      plain: see `features`.
       after: the layer whose activation the network starts from; None: from images.
     """
 
@@ -92,7 +92,7 @@ def pool2x2(x: Array, kind: str) -> Array:
     return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
 
 
-def represent(
+def features(
     params: Any,
     images: Array,
     layers: Iterable[str],
@@ -127,7 +127,7 @@ def represent(
 
 
 def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
-    """Parameters for many evaluations: what `represent` would otherwise compute from the kernels each time.
+    """Parameters for many evaluations: what `features` would otherwise compute from the kernels each time.
 
     On CPU that is the Winograd transform of each kernel, in its place and four times as large; elsewhere there is
     nothing to prepare. Every function that takes parameters takes these too, and returns the same.

@@ -1,4 +1,4 @@
-"""How the programs that optimisers run in are compiled."""
+"""How the programs that optimizers run in are compiled."""
 
 from functools import cache
 from typing import Any

@@ -1,6 +1,6 @@
 """What L-BFGS remembers of one lane, and the inverse Hessian that it makes of it.
 
-The rings of pairs are what an optimiser reads and writes most: at 256x256, a hundred pairs are 157 MB. So a step reads
+The rings of pairs are what an optimizer reads and writes most: at 256x256, a hundred pairs are 157 MB. So a step reads
 each ring twice (once for all products with it, once for the direction) and writes one slot of it, in place.
 """
 

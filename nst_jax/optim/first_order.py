@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """An optimiser that takes one gradient for one step.
+    """An optimizer that takes one gradient for one step.
 
     Attributes:
       transformation: any Optax gradient transformation that needs no more than the loss and its gradient. It sees each

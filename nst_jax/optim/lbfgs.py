@@ -1,6 +1,6 @@
 """L-BFGS for many lanes at once: one evaluation a step for every lane, each lane in a line search of its own.
 
-The optimiser never evaluates anything. `ask` says where each lane wants its loss and gradient, `tell` takes them; so a
+The optimizer never evaluates anything. `ask` says where each lane wants its loss and gradient, `tell` takes them; so a
 lane that accepts its first trial goes on at once, and one whose search takes longer holds up nobody.
 """
 

@@ -101,7 +101,7 @@ def _check_whole(picture: Image.Image, file: BinaryIO, max_pixels: int) -> None:
 
 def decoded(path: str | os.PathLike, picture: Image.Image, notes: list[str]) -> np.ndarray:
     """The opened picture as `[height, width, 3] float32, 0..1`, upright; appends remarks for users to `notes`."""
-    _scale_colour_key(picture)
+    _scale_color_key(picture)
     picture.load()
     orientation = _orientation(picture, notes)
     profile = picture.info.get("icc_profile", b"")  # None: there was one, too damaged to unpack
@@ -131,12 +131,12 @@ def decoded(path: str | os.PathLike, picture: Image.Image, notes: list[str]) -> 
     if opaque is not None and opaque.min() < 1:
         notes.append("transparent; laid over white")
         opaque = opaque[..., None]
-        image = image * opaque + (1 - opaque)  # before any resizing, so hidden colours do not bleed
+        image = image * opaque + (1 - opaque)  # before any resizing, so hidden colors do not bleed
     return _upright(image, orientation)
 
 
-def _scale_colour_key(picture: Image.Image) -> None:
-    """Brings a PNG's transparent colour to the 8 bits of the decoded pixels; Pillow leaves it at the file's depth."""
+def _scale_color_key(picture: Image.Image) -> None:
+    """Brings a PNG's transparent color to the 8 bits of the decoded pixels; Pillow leaves it at the file's depth."""
     if not isinstance(picture, PngImagePlugin.PngImageFile) or "transparency" not in picture.info:
         return
     key, coding = picture.info["transparency"], picture.tile[0].args
@@ -168,7 +168,7 @@ def _srgb(picture: Image.Image, profile: bytes | None, notes: list[str]) -> np.n
             mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[space]
             if mode != picture.mode and (mode, picture.mode) != ("RGB", "L"):  # grey with an RGB profile is common
                 raise ValueError(f"a profile for {mode}")
-            # littleCMS' shortcut is off by up to ten levels for grey in the dark; for colour it is ten times as fast.
+            # littleCMS' shortcut is off by up to ten levels for grey in the dark; for color it is ten times as fast.
             flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags(0)
             converted = ImageCms.profileToProfile(
                 picture.convert(mode), source, ImageCms.createProfile("sRGB"), outputMode="RGB", flags=flags

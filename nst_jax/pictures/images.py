@@ -24,7 +24,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 _WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _WRITE_OPTIONS = {
     "PNG": {},
-    "JPEG": {"quality": 95, "subsampling": 0},  # 4:4:4: style transfer puts much of its detail into colour
+    "JPEG": {"quality": 95, "subsampling": 0},  # 4:4:4: style transfer puts much of its detail into color
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
@@ -40,7 +40,7 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
 
     The EXIF orientation is applied, an ICC profile is converted to sRGB (littleCMS, perceptual intent), transparency is
     laid over white, and CMYK without a profile is converted by Pillow's plain formula. Grey of 16 bits keeps its
-    precision; **colour of 16 bits is read as 8** (the upper byte, all that Pillow decodes), and conversion by a profile
+    precision; **color of 16 bits is read as 8** (the upper byte, all that Pillow decodes), and conversion by a profile
     works in 8 bits as well (16-bit grey: through a curve of 256 points). Float TIFFs must be grey within 0..1, and grey
     in 32-bit integers is taken to hold 16-bit values.
 

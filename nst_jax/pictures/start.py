@@ -1,4 +1,4 @@
-"""Where the optimisation starts from."""
+"""Where the optimization starts from."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ MEAN = (123.68, 116.779, 103.939)  # of ImageNet's pixels, RGB, 8-bit levels: bl
 
 
 def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> jax.Array:
-    """Gaussian white noise around the mean colour of natural images.
+    """Gaussian white noise around the mean color of natural images.
 
     The default deviation is small on purpose: eq 7 hardly sees the highest frequencies, so that the pixel grain of
     strong noise would still be there at the end.

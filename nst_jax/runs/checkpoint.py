@@ -1,4 +1,4 @@
-"""A sweep's state as arrays in one .npz file: all that the optimiser needs to go on to the same bytes."""
+"""A sweep's state as arrays in one .npz file: all that the optimizer needs to go on to the same bytes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from nst_jax.transfer.sweep import Record, Sweep
 
 
 class Saved(NamedTuple):
-    """What of a saved state is told without the optimiser."""
+    """What of a saved state is told without the optimizer."""
 
     run: dict[str, Any]
     """What `save` was given."""

@@ -111,7 +111,7 @@ def contact_sheet(
         _write(draw, lines, gap, top + number * (down + gap) + (down - line * len(lines)) // 2, size)
     for number, lines in enumerate(top_lines):
         middle = side + number * (across + gap) + across // 2
-        _write(draw, lines, middle, top - gap - line * len(lines), size, centred=True)
+        _write(draw, lines, middle, top - gap - line * len(lines), size, centered=True)
 
     def corner_of(row: int, column: int, shape: tuple[int, ...]) -> tuple[int, int]:
         return (
@@ -125,7 +125,7 @@ def contact_sheet(
             fill = _FAILED if cell.state == "failed" else _MISSING
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill)
             if _width(cell.state, size) <= width and line <= height:
-                _write(draw, [cell.state], x + width // 2, y + (height - line) // 2, size, centred=True)
+                _write(draw, [cell.state], x + width // 2, y + (height - line) // 2, size, centered=True)
 
     sheet = np.asarray(canvas, np.float32) / np.float32(255)
     for place, cell in places.items():
@@ -238,10 +238,10 @@ def _fits(rows: list[str], columns: list[str], size: int, height: int, width: in
     )
 
 
-def _write(draw: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, size: int, *, centred: bool = False) -> None:
+def _write(draw: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, size: int, *, centered: bool = False) -> None:
     """Writes lines downwards from y; x is their left edge or their middle."""
     for number, text in enumerate(lines):
-        left = x - _width(text, size) // 2 if centred else x
+        left = x - _width(text, size) // 2 if centered else x
         baseline = y + number * _line(size) + size
         for part, part_size, raised in _runs(text, size):
             draw.text((left, baseline - raised), part, fill=_INK, font=_font(part_size), anchor="ls")

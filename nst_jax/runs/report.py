@@ -16,7 +16,7 @@ from PIL import Image
 
 from nst_jax.runs.contact_sheet import Cell, placed
 
-_LOSSLESS_PIXELS = 8_000_000  # all pictures together; a stylised pixel takes about 3 bytes of the page as PNG
+_LOSSLESS_PIXELS = 8_000_000  # all pictures together; a stylized pixel takes about 3 bytes of the page as PNG
 _MOST_PIXELS = 48_000_000  # about 1 byte a pixel as JPEG: a page of some 50 MB at the most
 _CURVE_POINTS = 400  # more than a chart's width in pixels shows nothing more
 

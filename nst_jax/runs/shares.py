@@ -13,7 +13,7 @@ LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits fo
 
 
 def share_of(options: RunOptions) -> tuple[int, int]:
-    """This process's share and the number of shares; initialises jax.distributed when asked to.
+    """This process's share and the number of shares; initializes jax.distributed when asked to.
 
     Raises InputError when there is no cluster to be found.
     """

@@ -1,4 +1,4 @@
-"""From settings and files to what is minimised: pictures, targets, weights, start, optimiser."""
+"""From settings and files to what is minimized: pictures, targets, weights, start, optimizer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from nst_jax.loss import conventions, objective
 from nst_jax.loss.objective import Objective, Targets
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER, Optimizer
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.pictures import images, start
 from nst_jax.transfer import scales
 from nst_jax.transfer.scales import Scale
@@ -45,7 +45,7 @@ def read_styles(paths: Sequence[Path], settings: Settings, size: int) -> list[np
 
 
 def start_image(photo: np.ndarray, settings: Settings) -> np.ndarray | jax.Array:
-    """Where the optimisation of a picture of `photo`'s size starts, [height, width, 3]."""
+    """Where the optimization of a picture of `photo`'s size starts, [height, width, 3]."""
     height, width = photo.shape[:2]
     if settings.init == "noise":
         return start.white_noise(settings.seed, height, width, settings.noise)
@@ -74,36 +74,36 @@ def style_target(params: Any, paintings: list[np.ndarray], settings: Settings) -
     return objective.blend(targets, settings.style_blend or [1.0] * len(targets))
 
 
-def weighting_of(settings: Settings, height: int, width: int) -> objective.Weighting:
+def loss_weights_of(settings: Settings, height: int, width: int) -> objective.LossWeights:
     """The weights of equations 5 and 7, for one lane and a picture of this size."""
     alpha, beta = settings.alpha_beta
-    weighting = objective.weighting(
+    loss_weights = objective.loss_weights(
         alpha,
         beta,
         content_layers=(settings.content_layer,),
         style_layers=settings.layer_weights,
         tv=settings.tv,
     )
-    return conventions.translated(weighting, settings.convention, height, width, settings.ratio_size)
+    return conventions.translated(loss_weights, settings.convention, height, width, settings.ratio_size)
 
 
 def objective_at(
     scale: Scale, finest: Scale, params: Any, photo: np.ndarray, paintings: Sequence[np.ndarray], settings: Settings
 ) -> Objective:
-    """What is minimised at one of a picture's scales; the pictures are those of the finest.
+    """What is minimized at one of a picture's scales; the pictures are those of the finest.
 
     Its parameters are `params`, which need not be prepared: pictures that are represented once are represented plainly.
     """
     here = images.resize(photo, scale.height, scale.width)
     there = [scales.reduced(painting, scale, finest) for painting in paintings]
     targets = Targets(content_target(params, here, settings), style_target(params, there, settings))
-    weighting = weighting_of(settings, scale.height, scale.width)
-    weighting = scales.weighted_as(weighting, settings.convention, scale, finest)
-    return Objective(params, targets, weighting, settings.pool, settings.precision)
+    loss_weights = loss_weights_of(settings, scale.height, scale.width)
+    loss_weights = scales.weighted_as(loss_weights, settings.convention, scale, finest)
+    return Objective(params, targets, loss_weights, settings.pool, settings.precision)
 
 
 def optimizer_of(settings: Settings) -> Optimizer:
-    """The optimiser that the settings ask for."""
+    """The optimizer that the settings ask for."""
     if settings.optimizer == "adam":
         return FirstOrder(optax.adam(settings.learning_rate))
     return LBFGS(history=settings.history, precondition=DEFAULT_OPTIMIZER.precondition)

@@ -1,4 +1,4 @@
-"""The table of lanes: what each lane of a sweep minimises, its name, and its place on the contact sheet."""
+"""The table of lanes: what each lane of a sweep minimizes, its name, and its place on the contact sheet."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]{0,199}")
 
 @dataclass(frozen=True)
 class Lane:
-    """One optimisation problem of a sweep."""
+    """One optimization problem of a sweep."""
 
     name: str
     """Of its picture, `lanes/NAME.png`: letters, digits, `.`, `_`, `+` and `-` only."""

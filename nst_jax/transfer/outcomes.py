@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_jax.optim import minimise
-from nst_jax.optim.minimise import Optimizer
+from nst_jax.optim import minimize
+from nst_jax.optim.minimize import Optimizer
 from nst_jax.transfer import plan
 from nst_jax.transfer.lanes import Lane
 from nst_jax.transfer.problem import Problem
@@ -33,7 +33,7 @@ def outcomes(
     *,
     steps: int = 300,
     batch: int | None = None,
-    optimizer: Optimizer = minimise.DEFAULT_OPTIMIZER,
+    optimizer: Optimizer = minimize.DEFAULT_OPTIMIZER,
     tolerance: float = 0.0,
 ) -> Iterator[Outcome]:
     """Runs lanes, for use from Python: yields each as it is done and writes nothing.

@@ -11,8 +11,8 @@ import jax
 from nst_jax.errors import InputError
 from nst_jax.loss import strips
 from nst_jax.loss.objective import Objective
-from nst_jax.optim import minimise
-from nst_jax.optim.minimise import Optimizer
+from nst_jax.optim import minimize
+from nst_jax.optim.minimize import Optimizer
 from nst_jax.transfer.sweep import Sweep
 
 Cuts = tuple[int, ...]
@@ -91,7 +91,7 @@ def choose(
 
 
 def cut_to_fit(goal: Objective, images: Any, optimizer: Optimizer, memory: int | None = None) -> Objective:
-    """The objective, cut into strips if it is large, or if its minimisation from `images` would not fit into memory.
+    """The objective, cut into strips if it is large, or if its minimization from `images` would not fit into memory.
 
     Args:
       images: [lanes, height, width, 3]; only their shape counts.
@@ -105,7 +105,7 @@ def cut_to_fit(goal: Objective, images: Any, optimizer: Optimizer, memory: int |
     goal = replace(goal, strips=_usual(height, width))
 
     def needed(cuts: Cuts) -> int:
-        return _bytes(minimise.program(replace(goal, strips=cuts), images, optimizer))
+        return _bytes(minimize.program(replace(goal, strips=cuts), images, optimizer))
 
     given = jax.tree.leaves((goal, jax.eval_shape(optimizer.init, images)))
     arguments = sum(leaf.size * leaf.dtype.itemsize for leaf in given)
@@ -144,7 +144,7 @@ def _usual(height: int, width: int) -> Cuts:
 
 
 def _temporaries(height: int, width: int, cuts: Cuts) -> float:
-    """An estimate of a lane's bytes, but for the optimiser's."""
+    """An estimate of a lane's bytes, but for the optimizer's."""
     slabs = [per_pixel * width * (height / n + 2 * halo) for n, (per_pixel, halo) in zip(cuts, _SLAB, strict=False)]
     return _REST[len(cuts)] * height * width + max(slabs, default=0)
 

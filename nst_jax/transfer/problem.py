@@ -11,9 +11,9 @@ from jax.sharding import PartitionSpec as P
 
 from nst_jax.errors import InputError
 from nst_jax.loss import conventions, objective
-from nst_jax.loss.objective import Objective, Targets, Weighting
+from nst_jax.loss.objective import LossWeights, Objective, Targets
 from nst_jax.measures import measures
-from nst_jax.measures.measures import Measures, Seen
+from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.layers import LAYERS
 from nst_jax.network.vgg import prepare
 from nst_jax.pictures import images
@@ -74,7 +74,7 @@ class Problem:
         self.shape: tuple[int, ...] = next(iter(sizes.values()))
         self._contents = contents
         self._whole_params = params
-        self._seen: dict[str | None, Seen] = {}  # None is for noise
+        self._seen: dict[str | None, Summary] = {}  # None is for noise
         self._content_targets = {name: self._represent_content(picture) for name, picture in contents.items()}
         self._style_targets = {name: self._represent_style(picture) for name, picture in styles.items()}
         self._params = jax.device_put(prepare(params, used))
@@ -105,7 +105,7 @@ class Problem:
         def weights(layers: Sequence[str], of_lanes: Sequence[dict[str, float]]) -> dict[str, Array]:
             return {layer: column([own.get(layer, 0.0) for own in of_lanes]) for layer in layers}
 
-        weighting = Weighting(
+        loss_weights = LossWeights(
             alpha=column([lane.alpha for lane in lanes]),
             beta=column([lane.beta for lane in lanes]),
             content_layers=weights(self.content_layers, [dict(lane.content_layers) for lane in lanes]),
@@ -113,8 +113,8 @@ class Problem:
             tv=column([self._tv] * len(lanes)),
         )
         height, width = self.shape[:2]
-        weighting = conventions.translated(weighting, self._convention, height, width, self._ratio_size)
-        return Objective(self._params, Targets(content, style), weighting, self._pool, self._precision)
+        loss_weights = conventions.translated(loss_weights, self._convention, height, width, self._ratio_size)
+        return Objective(self._params, Targets(content, style), loss_weights, self._pool, self._precision)
 
     def specs(self, goal: Objective) -> Objective:
         """How an objective is spread over the mesh axis "lanes": what belongs to a lane is, what they share is not."""
@@ -126,8 +126,8 @@ class Problem:
             spec(goal.targets.content, len(self._content_targets) > 1),
             spec(goal.targets.style, len(self._style_targets) > 1),
         )
-        params, weighting = spec(goal.params, False), spec(goal.weighting, True)
-        return replace(goal, params=params, targets=targets, weighting=weighting)
+        params, loss_weights = spec(goal.params, False), spec(goal.loss_weights, True)
+        return replace(goal, params=params, targets=targets, loss_weights=loss_weights)
 
     def starts(self, lanes: Sequence[Lane]) -> Array:
         """The start images, [lanes, height, width, 3] float32."""
@@ -155,15 +155,17 @@ class Problem:
         )
         return measures.compare(self._represent(image), self._see(None), content, style)
 
-    def _see(self, name: str | None) -> Seen:
+    def _see(self, name: str | None) -> Summary:
         if name not in self._seen:
-            picture = measures.nothing(*self.shape[:2]) if name is None else self._contents[name]
+            picture = measures.noise_reference(*self.shape[:2]) if name is None else self._contents[name]
             self._seen[name] = self._represent(picture)
         return self._seen[name]
 
-    def _represent(self, picture: np.ndarray) -> Seen:
+    def _represent(self, picture: np.ndarray) -> Summary:
         # With the parameters of all layers: the lanes' may end before conv4_2.
-        return measures.see(self._whole_params, picture, self.style_layers, pool=self._pool, precision=self._precision)
+        return measures.summarize(
+            self._whole_params, picture, self.style_layers, pool=self._pool, precision=self._precision
+        )
 
     @staticmethod
     def _stacked(targets: Mapping[str, dict[str, Array]], names: Sequence[str]) -> dict[str, Array]:

@@ -2,7 +2,7 @@
 
 An evaluation at half the size costs a quarter. Low frequencies, for which L-BFGS needs most evaluations, are cheap
 there, and large strokes, which span many of the network's receptive fields at the full size, span few. What is
-minimised at the end is the loss of the full size, so that only the way to it changes.
+minimized at the end is the loss of the full size, so that only the way to it changes.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_jax.errors import InputError
 from nst_jax.loss.conventions import PAPER
-from nst_jax.loss.objective import Weighting
+from nst_jax.loss.objective import LossWeights
 from nst_jax.network.layers import positions_of
 from nst_jax.pictures import images
 
@@ -69,20 +69,20 @@ def later(scales: Sequence[Scale], scale: Scale) -> float:
     return sum(finer.steps * finer.height * finer.width for finer in after) / (scale.height * scale.width)
 
 
-def weighted_as(weighting: Weighting, convention: str, scale: Scale, finest: Scale) -> Weighting:
-    """The weights at a scale that ask for the same look as `weighting` at the finest.
+def weighted_as(loss_weights: LossWeights, convention: str, scale: Scale, finest: Scale) -> LossWeights:
+    """The weights at a scale that ask for the same look as `loss_weights` at the finest.
 
     Equation 1 is a sum over positions, of which a coarser scale has fewer; equation 4 does not depend on their number.
     Other conventions take means, and their weights are translated for each size.
     """
     if convention != PAPER:
-        return weighting
+        return loss_weights
     content = {
         layer: weight
         * (positions_of(layer, finest.height, finest.width) / positions_of(layer, scale.height, scale.width))
-        for layer, weight in weighting.content_layers.items()
+        for layer, weight in loss_weights.content_layers.items()
     }
-    return weighting._replace(content_layers=content)
+    return loss_weights._replace(content_layers=content)
 
 
 def enlarged(image: np.ndarray, photo: np.ndarray) -> np.ndarray:

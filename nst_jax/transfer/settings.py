@@ -32,7 +32,7 @@ def _option(
 
 @dataclass(frozen=True)
 class Settings:
-    """What is minimised, from where, and how. The defaults are the paper's where the paper says.
+    """What is minimized, from where, and how. The defaults are the paper's where the paper says.
 
     Raises InputError, naming the option, for any value that is not allowed.
     """

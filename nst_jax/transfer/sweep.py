@@ -20,9 +20,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from nst_jax.loss.objective import Objective
-from nst_jax.optim import compiler, minimise
+from nst_jax.optim import compiler, minimize
 from nst_jax.optim.lbfgs import CONVERGED, RUNNING
-from nst_jax.optim.minimise import LONGEST_CHUNK, NOT_TAKEN, Carry, Optimizer, Rows
+from nst_jax.optim.minimize import LONGEST_CHUNK, NOT_TAKEN, Carry, Optimizer, Rows
 from nst_jax.transfer.lanes import Lane
 from nst_jax.transfer.problem import Problem
 
@@ -142,14 +142,14 @@ class Sweep:
         return Progress(records, self._finish())
 
     def program(self) -> Any:
-        """The compiled program of the present batch size: `minimise.advance`, each device with slots of its own."""
+        """The compiled program of the present batch size: `minimize.advance`, each device with slots of its own."""
         if self._objective is None:
             self._fill()
         batch = len(self.slots)
         if batch not in self._programs:
             assert self._objective is not None
             step = jax.shard_map(
-                partial(minimise.advance, optimizer=self._optimizer),
+                partial(minimize.advance, optimizer=self._optimizer),
                 mesh=self._mesh,
                 in_specs=(self.problem.specs(self._objective), P("lanes"), P()),
                 out_specs=(P("lanes"), P(None, "lanes")),
@@ -163,7 +163,7 @@ class Sweep:
     def template(self) -> Carry:
         """A carry of the shapes that the present batch has."""
         lanes = self._slot_lanes()
-        return minimise.begin(self.problem.objective(lanes), self.problem.starts(lanes), self._optimizer)
+        return minimize.begin(self.problem.objective(lanes), self.problem.starts(lanes), self._optimizer)
 
     def _fill(self) -> None:
         """Gives empty slots to waiting lanes; halves the batch while half of it stays empty and it is worth it.
@@ -238,7 +238,7 @@ class Sweep:
             count = int(running.sum())
             if count < len(running) and rows.status[count, slot] != NOT_TAKEN:
                 count += 1  # the step that ended it
-            terms, layers = rows.terms, self.problem.style_layers
+            terms, layers = rows.losses, self.problem.style_layers
             fresh[lane] = [
                 Record(
                     int(steps[i]),

@@ -4,7 +4,7 @@ Read are, told apart by their content and not by their name:
 - Keras HDF5 ("notop" or whole): `block1_conv1/block1_conv1_W_1:0` or `.../kernel:0`, HWIO with BGR input;
 - torch .pth, zipped or old, torch itself not needed: `features.0.weight` (torchvision's naming, which the converted
   Caffe weights use too) or `conv1_1.weight` (Caffe's), OIHW;
-- MatConvNet .mat: struct `layers`, HWIO with RGB input, with the mean colour in `averageImage`;
+- MatConvNet .mat: struct `layers`, HWIO with RGB input, with the mean color in `averageImage`;
 - .npz: `conv1_1/kernel` and `conv1_1/bias`, or `conv1_1_W` and `conv1_1_b`, HWIO with RGB input.
 The classifier of whole files (fc6, classifier.0, predictions, ...) is passed over; anything else unexpected is
 an error.
@@ -61,7 +61,7 @@ def convert(
 ) -> None:
     """Reads the foreign weights file `source` and writes `destination`, a weights file of this project, in float32.
 
-    preprocessing: what `source` was trained with: "caffe" (the original: 0..255 minus a mean colour; BGR in a .pth) or
+    preprocessing: what `source` was trained with: "caffe" (the original: 0..255 minus a mean color; BGR in a .pth) or
     "torchvision" (RGB 0..1 with ImageNet's mean and deviation). "auto" knows it from the format (Keras, MatConvNet), by
     the likeness of conv1_1 to the shipped original weights, or by torchvision's sha256, and never guesses.
     Raises InputError when the file cannot be read safely, when "auto" cannot tell, and, all in one line, for every
@@ -228,8 +228,8 @@ def _matconvnet(path: Path) -> _Source:
     average = meta.get("normalization", {}).get("averageImage")
     inputs = parameters.CAFFE
     if isinstance(average, np.ndarray) and average.size % 3 == 0 and average.size:
-        colour = average.reshape(-1, 3, order="F") if average.shape[-1] == 3 else average.reshape(1, 3)
-        inputs = {**inputs, "mean": colour.mean(0, dtype=np.float64).astype(np.float32)}
+        color = average.reshape(-1, 3, order="F") if average.shape[-1] == 3 else average.reshape(1, 3)
+        inputs = {**inputs, "mean": color.mean(0, dtype=np.float64).astype(np.float32)}
     return _Source(arrays, bgr=False, preprocessing=inputs)
 
 

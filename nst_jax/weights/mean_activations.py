@@ -1,4 +1,4 @@
-"""How strongly each filter of the network responds on average: what the normalised network is made from."""
+"""How strongly each filter of the network responds on average: what the normalized network is made from."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,8 +8,8 @@ import numpy as np
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import CONVOLUTIONS
-from nst_jax.network.vgg import represent
-from nst_jax.weights.normalise import Means
+from nst_jax.network.vgg import features
+from nst_jax.weights.normalize import Means
 
 
 def mean_activations(params: Any, images: Iterable[np.ndarray], *, pool: str = "avg") -> Means:
@@ -40,12 +40,12 @@ def mean_activations(params: Any, images: Iterable[np.ndarray], *, pool: str = "
 
 
 def _sums(params: Any, image: np.ndarray, pool: str) -> dict[str, tuple[jax.Array, int]]:
-    activations = _represent(params, image, pool=pool)
+    activations = _features(params, image, pool=pool)
     return {layer: (x.sum((0, 1)), x.shape[0] * x.shape[1]) for layer, x in activations.items()}
 
 
 def _all_layers(params: Any, image: jax.Array, pool: str) -> dict[str, jax.Array]:
-    return represent(params, image, CONVOLUTIONS, pool=pool)
+    return features(params, image, CONVOLUTIONS, pool=pool)
 
 
-_represent = jax.jit(_all_layers, static_argnames=("pool",))
+_features = jax.jit(_all_layers, static_argnames=("pool",))

@@ -3,7 +3,7 @@
 A weights file is HDF5. For each of the 16 convolutions it holds `conv1_1/bias`, float32 [out], and `conv1_1/kernel`,
 [3, 3, in, out] (HWIO, RGB input order), either float32 or uint8 indices into `conv1_1/kernel_table`, float32 [256].
 Attributes tell the preprocessing (`mean`, `scale`, `channel_order`), the origin, the licence and the source's sha256.
-A file of mean activations (see `weights.normalise`) stands for the normalised network of the weights that it names.
+A file of mean activations (see `weights.normalize`) stands for the normalized network of the weights that it names.
 A `SHA256SUMS` file beside either, as the program sha256sum writes it, is its manifest.
 """
 
@@ -22,7 +22,7 @@ from nst_jax.errors import InputError
 from nst_jax.network.layers import CONVOLUTIONS
 from nst_jax.network.parameters import Params, check_parameters, raise_problems, shape_problems
 from nst_jax.pictures import files
-from nst_jax.weights import hdf5, manifest, normalise
+from nst_jax.weights import hdf5, manifest, normalize
 
 FORMAT = "nst_jax VGG-19 weights 1"
 OXFORD = {
@@ -33,7 +33,7 @@ OXFORD = {
 """The attributes of the original weights."""
 
 SHIPPED = "vgg19"
-NORMALISED = "vgg19-normalised"
+NORMALIZED = "vgg19-normalized"
 FULL = "vgg19-full"
 
 
@@ -68,7 +68,7 @@ def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
     """The parameters: {"params": {layer: {"kernel": float32 [3, 3, in, out], "bias": float32 [out]}},
     "preprocessing": {"mean": float32 [3], "scale": float32 [3]}}, as NumPy arrays.
 
-    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-normalised" (shipped, made from it and its mean activations),
+    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-normalized" (shipped, made from it and its mean activations),
     "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights file. Raises InputError when it is absent,
     corrupt, incomplete, of wrong shapes, or not what its manifest says.
     """
@@ -150,7 +150,7 @@ def available() -> list[Named]:
     """The weights known by name, the shipped ones first, whether or not they are there."""
     known = (
         (SHIPPED, "original Oxford weights, 8-bit, shipped"),
-        (NORMALISED, "the same, scaled so that each filter's mean activation is one, shipped"),
+        (NORMALIZED, "the same, scaled so that each filter's mean activation is one, shipped"),
         (FULL, "original Oxford weights, float32, from `nst-jax weights fetch`"),
     )
     return [Named(name, _path_of(name), _path_of(name).is_file(), description) for name, description in known]
@@ -172,8 +172,8 @@ def cache_directory() -> Path:
 def _read(file: h5py.File) -> Params:
     path = file.filename
     attributes = hdf5.text_attributes(file)
-    if attributes.get("format") == normalise.FORMAT:
-        return _normalised(file, attributes)
+    if attributes.get("format") == normalize.FORMAT:
+        return _normalized(file, attributes)
     if attributes.get("format") != FORMAT or attributes.get("channel_order") != "RGB":
         raise InputError(f"{path}: not a weights file of nst_jax; make one with `nst-jax weights convert`")
     found = hdf5.datasets(file)
@@ -200,8 +200,8 @@ def _read(file: h5py.File) -> Params:
     return params
 
 
-def _normalised(file: h5py.File, attributes: Mapping[str, str]) -> Params:
-    means = normalise.read_means(file)
+def _normalized(file: h5py.File, attributes: Mapping[str, str]) -> Params:
+    means = normalize.read_means(file)
     of, of_sha256 = attributes.get("of"), attributes.get("of_sha256")
     if of not in (SHIPPED, FULL):
         raise InputError(f"{file.filename}: mean activations of {of!r}; must be of {SHIPPED} or {FULL}")
@@ -209,7 +209,7 @@ def _normalised(file: h5py.File, attributes: Mapping[str, str]) -> Params:
     if (digest := _digest(path)) != of_sha256:
         raise InputError(f"{file.filename}: mean activations of {of} with sha256 {of_sha256}, not {digest} ({path})")
     with hdf5.opened(path) as weights:
-        return normalise.normalised(_read(weights), means)
+        return normalize.normalized(_read(weights), means)
 
 
 def _crc32(params: Params) -> int:
@@ -234,7 +234,7 @@ def _path_of(name: str) -> Path:
 
 
 def _is_name(name_or_path: str | os.PathLike) -> bool:
-    return name_or_path in (SHIPPED, NORMALISED, FULL)
+    return name_or_path in (SHIPPED, NORMALIZED, FULL)
 
 
 def _find(name_or_path: str | os.PathLike) -> Path:
@@ -247,7 +247,7 @@ def _find(name_or_path: str | os.PathLike) -> Path:
         raise InputError(
             f"weights {name_or_path}: {path} is not there; the installation is damaged, install nst_jax again"
         )
-    raise InputError(f"weights {path}: no such file; give {SHIPPED}, {NORMALISED}, {FULL} or a weights file")
+    raise InputError(f"weights {path}: no such file; give {SHIPPED}, {NORMALIZED}, {FULL} or a weights file")
 
 
 def _digest(path: Path) -> str:

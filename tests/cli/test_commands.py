@@ -19,7 +19,7 @@ from nst_jax.cli import commands
 from nst_jax.loss import objective
 from nst_jax.measures import measures
 from nst_jax.optim.lbfgs import RUNNING
-from nst_jax.optim.minimise import Result, minimise
+from nst_jax.optim.minimize import Result, minimize
 from nst_jax.pictures import files, images, start
 from nst_jax.transfer import assemble
 from nst_jax.transfer.settings import Settings
@@ -279,14 +279,14 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
             objective.content_targets(params, here[None], ("conv2_1",)),
             objective.style_targets(params, there[None], layers),
         )
-        weighting = objective.weighting(  # equation 1 has a quarter of the positions at half the size
+        loss_weights = objective.loss_weights(  # equation 1 has a quarter of the positions at half the size
             1e-3 * divisor**2, 1.0, content_layers=("conv2_1",), style_layers=layers
         )
         if divisor == 1:
             image = (
                 images.resize(np.asarray(image), 96, 128) + here - images.resize(images.resize(here, 48, 64), 96, 128)
             )
-        image = minimise(objective.Objective(params, targets, weighting), image[None], steps=steps).images[0]
+        image = minimize(objective.Objective(params, targets, loss_weights), image[None], steps=steps).images[0]
     assert np.abs(pixels(tmp_path / "out.png") - 255.0 * np.clip(image, 0, 1)).max() < 1.6
 
 
@@ -353,7 +353,7 @@ def test_options_that_change_the_picture(stylize, plain, options):
     assert about(changed)["settings"][options[0].removeprefix("--")] == options[1]
 
 
-def test_options_of_the_optimiser():
+def test_options_of_the_optimizer():
     assert assemble.optimizer_of(Settings(history=3)).history == 3  # type: ignore[attr-defined]
     adam = assemble.optimizer_of(Settings(optimizer="adam", learning_rate=0.5))
     with jax.numpy_dtype_promotion("standard"):
@@ -430,7 +430,7 @@ def no_run(monkeypatch):
     def stay(_, images, **__) -> Result:
         return Result(images, None, 1, np.full(len(images), RUNNING))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(commands, "minimise", stay)
+    monkeypatch.setattr(commands, "minimize", stay)
 
 
 @pytest.mark.usefixtures("no_run")
@@ -447,13 +447,13 @@ def test_reconstruct_refuses_a_folder_with_something_in_it_unless_forced(inputs,
 def test_reconstruct_reads_no_input_after_the_run(inputs, tmp_path, monkeypatch, kind):
     """Hours of work are not lost because an input was moved meanwhile."""
     image = shutil.copyfile(inputs / "photo.png", tmp_path / "photo.png")
-    stay = commands.minimise
+    stay = commands.minimize
 
     def remove_and_stay(*arguments, **options):
         image.unlink()
         return stay(*arguments, **options)
 
-    monkeypatch.setattr(commands, "minimise", remove_and_stay)
+    monkeypatch.setattr(commands, "minimize", remove_and_stay)
     done("reconstruct", kind, image, "-o", tmp_path / "new", *SIZE, "--layers", "conv1_1")
     assert len(list((tmp_path / "new").iterdir())) == 1
 

@@ -57,7 +57,7 @@ def refused(folder, monkeypatch):
         pytest.fail("it computes already")
 
     for module, name in (
-        (commands, "minimise"),
+        (commands, "minimize"),
         (commands.objective, "content_targets"),
         (commands.objective, "style_targets"),
         (features_commands, "describe"),
@@ -190,8 +190,8 @@ def test_numbered_outputs_are_checked_too(refused):
         (["features", "photo.png"], "missing/out.npz", "no folder missing"),
         (["weights", "convert", "text.png"], "out.txt", "must be .h5"),
         (["weights", "convert", "text.png"], "missing/out.h5", "no folder missing"),
-        (["weights", "normalise", "."], "out.txt", "must be .h5"),
-        (["weights", "normalise", "."], "missing/out.h5", "no folder missing"),
+        (["weights", "normalize", "."], "out.txt", "must be .h5"),
+        (["weights", "normalize", "."], "missing/out.h5", "no folder missing"),
     ],
 )
 def test_outputs_of_other_commands(refused, command, output, complaint):
@@ -276,14 +276,14 @@ def test_an_unknown_layer_is_answered_with_the_known_ones(refused, arguments):
     ("arguments", "word"),
     [
         ([], "COMMAND"),
-        (["stylise"], "stylise"),
+        (["stylize"], "stylize"),
         (["stylize"], "CONTENT"),
         (["stylize", "photo.png", "-o", "out.png"], "STYLE"),
         (STYLIZE[:-2], "--output"),
         ([*STYLIZE, "--sise", "64"], "--sise"),
         ([*STYLIZE, "--size"], "--size"),
         ([*STYLIZE, "--two\nlines"], "--two lines"),
-        (["reconstruct", "colour", "photo.png", "-o", "new"], "colour"),
+        (["reconstruct", "color", "photo.png", "-o", "new"], "color"),
         (["weights"], "COMMAND"),
         (["weights", "drop"], "drop"),
         (["weights", "convert", "text.png", "-o", "new.h5", "--preprocessing", "bgr"], "bgr"),
@@ -359,23 +359,23 @@ def test_weights_to_convert(refused, bad_weights, name):
 
 @pytest.mark.usefixtures("no_weights")
 @pytest.mark.parametrize(("name", "complaint"), [("missing", "not a folder"), ("text.png", "not a folder")])
-def test_folders_to_normalise_over(refused, name, complaint):
-    refused(["weights", "normalise", name, "-o", "new.h5"], "FOLDER", name, complaint)
+def test_folders_to_normalize_over(refused, name, complaint):
+    refused(["weights", "normalize", name, "-o", "new.h5"], "FOLDER", name, complaint)
 
 
 @pytest.mark.usefixtures("no_weights")
 def test_a_folder_without_pictures(refused):
-    refused(["weights", "normalise", "folder.png", "-o", "new.h5"], "FOLDER folder.png", "no pictures")
+    refused(["weights", "normalize", "folder.png", "-o", "new.h5"], "FOLDER folder.png", "no pictures")
 
 
 def test_one_bad_picture_in_a_folder_is_found_before_any_computing(folder, monkeypatch):
     from nst_jax.weights import mean_activations  # noqa: PLC0415
 
-    monkeypatch.setattr(mean_activations, "_represent", lambda *_, **__: pytest.fail("it computes already"))
+    monkeypatch.setattr(mean_activations, "_features", lambda *_, **__: pytest.fail("it computes already"))
     (folder / "several").mkdir()
     shutil.copyfile(folder / "photo.png", folder / "several" / "a.png")
     shutil.copyfile(folder / "corrupt.png", folder / "several" / "b.png")
-    outcome = run("weights", "normalise", folder / "several", "-o", folder / "new.h5", "--size", "48")
+    outcome = run("weights", "normalize", folder / "several", "-o", folder / "new.h5", "--size", "48")
     assert_refused(outcome, "b.png", "damaged")
     assert not (folder / "new.h5").exists()
 
@@ -437,7 +437,7 @@ def test_help_and_version():
 
 COMMANDS = (
     "", "stylize", "reconstruct", "evaluate", "features", "sweep", "figure", "resume", "weights", "weights list",
-    "weights verify", "weights convert", "weights normalise", "weights fetch",
+    "weights verify", "weights convert", "weights normalize", "weights fetch",
 )  # fmt: skip
 
 

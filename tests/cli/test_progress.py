@@ -33,7 +33,7 @@ def clock(monkeypatch):
 
 
 def after(evaluations: int, losses: list[float]):
-    """What `minimise` tells its callback."""
+    """What `minimize` tells its callback."""
     terms = SimpleNamespace(total=np.float32(losses))
     return SimpleNamespace(records=[SimpleNamespace(evaluations=evaluations, terms=terms)])
 
@@ -143,7 +143,7 @@ def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(default_handler):
 
 @pytest.fixture(params=["one scale", "the coarser scale"])
 def started(request, tmp_path, picture):
-    """A program that stylises for hours, after its first evaluation; ended at the latest when the test ends."""
+    """A program that stylizes for hours, after its first evaluation; ended at the latest when the test ends."""
     images.write_image(tmp_path / "photo.png", picture("photograph", 48, 64))
     images.write_image(tmp_path / "painting.png", picture("painting", 48, 64))
     size = ["--size", "64"] if request.param == "one scale" else ["--size", "128", "--scales", "2"]

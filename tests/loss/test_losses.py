@@ -88,15 +88,15 @@ def test_finite_differences_through_the_real_network(params, picture, part):
         content = picture("photograph", 33, 35).astype(np.float64)
         style = picture("painting", 32, 32).astype(np.float64)
         targets = objective.Targets(
-            {"conv3_1": vgg.represent(wide, content, ["conv3_1"])["conv3_1"][None]},
+            {"conv3_1": vgg.features(wide, content, ["conv3_1"])["conv3_1"][None]},
             {
                 layer: losses.style_representation(x)[None]
-                for layer, x in vgg.represent(wide, style, STYLE_LAYERS).items()
+                for layer, x in vgg.features(wide, style, STYLE_LAYERS).items()
             },
         )
-        weighting = objective.weighting(0.5, 2.0, content_layers=["conv3_1"], style_layers=STYLE_LAYERS, tv=0.1)
-        weighting = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), weighting)
-        terms = objective.Objective(wide, targets, weighting)
+        loss_weights = objective.loss_weights(0.5, 2.0, content_layers=["conv3_1"], style_layers=STYLE_LAYERS, tv=0.1)
+        loss_weights = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), loss_weights)
+        terms = objective.Objective(wide, targets, loss_weights)
 
         @jax.jit
         def loss(image):

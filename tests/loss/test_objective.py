@@ -8,7 +8,7 @@ import pytest
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses, objective
-from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, Objective, Targets, weighting
+from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, Objective, Targets, loss_weights
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def small(params, picture):
 
 def small_weighting(alpha=0.5, beta=2.0, **options):
     layers = {"content_layers": ["conv2_2"], "style_layers": ["conv1_1", "conv2_1"], **options}
-    return weighting(alpha, beta, **layers)
+    return loss_weights(alpha, beta, **layers)
 
 
 def assert_terms_close(found, expected, rtol=1e-5):
@@ -42,7 +42,7 @@ def test_every_part_agrees_with_numpy_float64(params, picture, style_size, pool)
 
     content = objective.content_targets(params, photograph[None], pool=pool)
     style = objective.style_targets(params, painting[None], pool=pool)
-    weights_of = weighting(alpha, beta, style_layers=weights, tv=tv)
+    weights_of = loss_weights(alpha, beta, style_layers=weights, tv=tv)
     found = Objective(params, Targets(content, style), weights_of, pool)(image[None])
 
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
@@ -55,7 +55,7 @@ def test_every_part_agrees_with_numpy_float64(params, picture, style_size, pool)
     style_loss = sum(weights[layer] * loss for layer, loss in style_layers.items())
     variation = oracle.total_variation(image)
     total = alpha * content_loss + beta * style_loss + tv * variation
-    expected = objective.Terms(
+    expected = objective.Losses(
         *(np.float64([x]) for x in (total, content_loss, style_loss)), {}, np.float64([variation])
     )
     expected = expected._replace(style_layers={layer: np.float64([loss]) for layer, loss in style_layers.items()})
@@ -63,7 +63,7 @@ def test_every_part_agrees_with_numpy_float64(params, picture, style_size, pool)
 
 
 def test_the_papers_weights_are_the_default():
-    found = weighting()
+    found = loss_weights()
     assert found.alpha / found.beta == np.float32(1e-3)
     assert found.content_layers == {"conv4_2": 1}
     assert found.style_layers == {f"conv{block}_1": np.float32(0.2) for block in range(1, 6)}
@@ -71,7 +71,7 @@ def test_the_papers_weights_are_the_default():
 
 
 def test_a_layer_named_twice_counts_once():
-    assert weighting(style_layers=["conv1_1", "conv1_1"]).style_layers == {"conv1_1": 1}
+    assert loss_weights(style_layers=["conv1_1", "conv1_1"]).style_layers == {"conv1_1": 1}
 
 
 def test_lanes_are_as_if_alone_and_share_targets(params, small):
@@ -191,7 +191,7 @@ WRONG = [(-1.0, "-1"), (np.inf, "inf"), (np.nan, "nan"), ([1.0, -2.0], "-2"), (-
 @pytest.mark.parametrize("argument", ["alpha", "beta", "tv"])
 def test_wrong_factors_are_refused_in_one_line(argument, value, shown):
     with pytest.raises(InputError) as caught:
-        weighting(**{argument: value})
+        loss_weights(**{argument: value})
     message = str(caught.value)
     assert message.startswith(f"{argument}: {shown} ")
     assert "finite number, zero or more" in message
@@ -202,7 +202,7 @@ def test_wrong_factors_are_refused_in_one_line(argument, value, shown):
 @pytest.mark.parametrize("kind", ["content", "style"])
 def test_wrong_layer_weights_are_refused_in_one_line(kind, value, shown):
     with pytest.raises(InputError) as caught:
-        weighting(**{f"{kind}_layers": {"conv1_1": 1.0, "conv2_1": value}})
+        loss_weights(**{f"{kind}_layers": {"conv1_1": 1.0, "conv2_1": value}})
     message = str(caught.value)
     assert message.startswith(f"{kind} layer weights, conv2_1: {shown} ")
     assert "\n" not in message
@@ -225,22 +225,22 @@ def test_wrong_layer_weights_are_refused_in_one_line(kind, value, shown):
 )
 def test_weights_that_make_no_objective_are_refused_in_one_line(options, words):
     with pytest.raises(InputError) as caught:
-        weighting(**options)
+        loss_weights(**options)
     assert "\n" not in str(caught.value)
     assert all(word in str(caught.value) for word in words), caught.value
 
 
 def test_zeros_that_leave_something_are_fine():
-    assert weighting(0.0, 1.0).alpha == 0
-    assert weighting(1.0, 0.0, style_layers={"conv1_1": 0.0}).beta == 0
-    assert weighting(0.0, 1.0, content_layers=[]).content_layers == {}
+    assert loss_weights(0.0, 1.0).alpha == 0
+    assert loss_weights(1.0, 0.0, style_layers={"conv1_1": 0.0}).beta == 0
+    assert loss_weights(0.0, 1.0, content_layers=[]).content_layers == {}
 
 
 def test_layers_of_targets_and_weights_must_agree(params, picture):
     """A layer with a weight and no target would be left out unnoticed."""
     image = picture("photograph", 32, 32)[None]
     targets = objective.Targets(objective.content_targets(params, image), objective.style_targets(params, image))
-    goal = objective.Objective(params, targets, objective.weighting(style_layers=("conv1_1",)))
+    goal = objective.Objective(params, targets, objective.loss_weights(style_layers=("conv1_1",)))
     with pytest.raises(InputError, match=r"^style layers: .*conv5_1.*must agree$"):
         goal(image)
 
@@ -250,4 +250,4 @@ def test_content_target_of_another_size(params, picture):
     photo, image = picture("photograph", 64, 32)[None], picture("photograph", 32, 32)[None]
     targets = objective.Targets(objective.content_targets(params, photo), objective.style_targets(params, image))
     with pytest.raises(InputError, match="content target of conv4_2"):
-        objective.Objective(params, targets, objective.weighting())(image)
+        objective.Objective(params, targets, objective.loss_weights())(image)

@@ -11,7 +11,7 @@ from jax.extend import core
 from nst_jax.loss import objective
 from nst_jax.loss.objective import Objective, Targets
 from nst_jax.network import layers
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER, advance, begin
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, advance, begin
 
 SIZE = 64
 OF_GRADIENT = 2 * (13 + 5)  # convolutions and Gram matrices as far as conv5_1, forward and backward
@@ -47,9 +47,9 @@ def goal(precision=None, strips=()):
         jax.eval_shape(objective.content_targets, NETWORK, IMAGES),
         jax.eval_shape(objective.style_targets, NETWORK, IMAGES),
     )
-    weighting = jax.eval_shape(objective.weighting)
+    loss_weights = jax.eval_shape(objective.loss_weights)
     chosen = {} if precision is None else {"precision": precision}
-    return Objective(NETWORK, targets, weighting, strips=strips, **chosen)
+    return Objective(NETWORK, targets, loss_weights, strips=strips, **chosen)
 
 
 def gradient(goal, images):
@@ -92,7 +92,7 @@ def test_what_is_chosen_is_asked_of_the_targets(precision, name):
         assert asked(partial(function, precision=precision), NETWORK, IMAGES) == {name: products}
 
 
-def test_the_optimiser_multiplies_in_float32_whatever_is_chosen():
+def test_the_optimizer_multiplies_in_float32_whatever_is_chosen():
     def products(precision):
         rough = goal(precision)
         carry = jax.eval_shape(partial(begin, optimizer=DEFAULT_OPTIMIZER), rough, IMAGES)

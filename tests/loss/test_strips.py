@@ -10,10 +10,10 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from nst_jax.loss import losses, objective, strips
-from nst_jax.loss.objective import Objective, Targets, weighting
+from nst_jax.loss.objective import Objective, Targets, loss_weights
 from nst_jax.network.layers import CONVOLUTIONS, halvings
-from nst_jax.network.vgg import prepare, represent
-from nst_jax.optim.minimise import minimise
+from nst_jax.network.vgg import features, prepare
+from nst_jax.optim.minimize import minimize
 
 STYLES = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
@@ -50,7 +50,7 @@ def goal(params, images, contents, styles, pool="avg", tv=0.0, separate=False):
         {layer: 300 * random(2, own, channels[layer], channels[layer]) for layer in styles},
     )
     alpha, beta = np.linspace(0.5, 1.0, lanes) * bool(contents), np.linspace(1.0, 2.0, lanes) * bool(styles)
-    weights = weighting(alpha, beta, content_layers=contents, style_layers=styles, tv=tv)
+    weights = loss_weights(alpha, beta, content_layers=contents, style_layers=styles, tv=tv)
     weights = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), weights)
     return Objective(params, targets, weights, pool)
 
@@ -105,7 +105,7 @@ def test_lanes(params64, separate):
     specs = Objective(
         jax.tree.map(lambda _: shared, cut.params),
         jax.tree.map(lambda _: lanes if separate else shared, cut.targets),
-        jax.tree.map(lambda leaf: lanes if leaf.shape[0] == 2 else shared, cut.weighting),
+        jax.tree.map(lambda leaf: lanes if leaf.shape[0] == 2 else shared, cut.loss_weights),
         strips=cut.strips,
     )
     spread = jax.shard_map(evaluate, mesh=mesh, in_specs=(specs, lanes), out_specs=lanes, check_vma=False)
@@ -125,20 +125,20 @@ def test_vmap_and_prepared_parameters(params64):
 
 
 def test_a_run(params64):
-    """Strips within the optimiser's loop."""
+    """Strips within the optimizer's loop."""
     begin = random(0, 1, 40, 32, 3)
     whole = goal(params64, begin, ("conv2_2",), ("conv1_1", "conv2_1"))
-    with jax.numpy_dtype_promotion("standard"):  # the optimiser mixes dtypes
-        found, expected = (minimise(objective, begin, steps=8) for objective in (whole.replace(strips=(3, 3)), whole))
+    with jax.numpy_dtype_promotion("standard"):  # the optimizer mixes dtypes
+        found, expected = (minimize(objective, begin, steps=8) for objective in (whole.replace(strips=(3, 3)), whole))
     np.testing.assert_allclose(found.images, expected.images, atol=1e-9)
-    assert_the_same(found.terms, expected.terms)
+    assert_the_same(found.losses, expected.losses)
 
 
 def test_targets_in_strips(params64, monkeypatch):
-    """As `represent` gives them, once a picture is large enough to be cut; Gram matrices without targets."""
+    """As `features` gives them, once a picture is large enough to be cut; Gram matrices without targets."""
     images = random(0, 1, 67, 45, 3)
     layers = ("conv1_2", "pool2", "conv3_1")
-    whole = represent(params64, images, layers)
+    whole = features(params64, images, layers)
     monkeypatch.setattr(strips, "SLAB_PIXELS", 500)
     assert strips.for_values(67, 45) == (7, 4, 4, 2)
     assert_the_same(objective.content_targets(params64, images, layers), whole)

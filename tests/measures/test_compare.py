@@ -15,14 +15,14 @@ from nst_jax.network.layers import CONVOLUTIONS
 from nst_jax.pictures import images
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
-from nst_jax.weights.normalise import normalised
-from nst_jax.weights.quantise import quantised
+from nst_jax.weights.normalize import normalized
+from nst_jax.weights.quantize import quantized
 
 
 @pytest.fixture(scope="module")
 def few():
     """The shipped weights with 32 values a layer."""
-    return quantised(weights.load(), 5)[0]
+    return quantized(weights.load(), 5)[0]
 
 
 def test_activation_differences_against_the_oracle(params, few, picture):
@@ -50,7 +50,7 @@ def test_equal_parameters_make_equal_things(params, picture):
 def test_a_scale_of_every_filter_shows_in_activations(params, picture):
     """Activations of the network divided by two are a half off."""
     means = {layer: np.full(channels, 2.0) for layer, (_, channels) in CONVOLUTIONS.items()}
-    halved = normalised(params, means)
+    halved = normalized(params, means)
     found = compare.activation_differences(halved, params, [picture("photograph", 32, 32)], pool="max")
     for layer, relative in found.items():
         assert relative == pytest.approx(0.5, rel=1e-4), layer
@@ -82,7 +82,7 @@ def test_picture_difference_by_hand():
 def test_command(tmp_path, picture):
     for name in ("photograph", "painting"):
         images.write_image(tmp_path / f"{name}.png", picture(name, 32, 48))
-    done("weights", "quantise", "vgg19", "-o", tmp_path / "few.h5", "--bits", 4)
+    done("weights", "quantize", "vgg19", "-o", tmp_path / "few.h5", "--bits", 4)
     command = ["weights", "compare", tmp_path / "few.h5", "vgg19", "--size", 48]
     command += ["--content", tmp_path / "photograph.png", "--style", tmp_path / "painting.png"]
     report = json.loads(done(*command, "--steps", 12, "--json").out)

@@ -28,7 +28,7 @@ def painting(picture):
 
 @pytest.fixture(scope="module")
 def noise():
-    return measured(measures.nothing(HEIGHT, WIDTH))
+    return measured(measures.noise_reference(HEIGHT, WIDTH))
 
 
 def measured(image: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_against_numpy_float64(params, picture):
     """All of it on 32x40 pictures, from the oracle's network."""
     layers = ("conv1_1", "conv3_1")
     made, photo = (measured(picture("photograph", 32, 40)[::step]) for step in (-1, 1))
-    painting, noise = measured(picture("painting", 36, 32)), measured(measures.nothing(32, 40))
+    painting, noise = measured(picture("painting", 36, 32)), measured(measures.noise_reference(32, 40))
     seen = [oracle.activations(params, image, {*layers, "conv4_2"}) for image in (made, photo, painting, noise)]
     grams = {
         layer: [matrix @ matrix.T / matrix.shape[1] for matrix in (oracle.matrix(one[layer]) for one in seen)]
@@ -122,8 +122,8 @@ def test_structure_is_compared_at_a_coarse_scale(params, picture):
     assert structure.similarity(plane, structure.luminance(photo + grain)) < 0.4
     found = measure(params, photo + grain, photo, style_layers=())
     assert found.ssim > 0.7
-    assert measures.see(params, photo, ()).coarse.shape == (48, 64)
-    assert measures.see(params, photo[:40], ()).coarse.shape == (40, 192)
+    assert measures.summarize(params, photo, ()).coarse.shape == (48, 64)
+    assert measures.summarize(params, photo[:40], ()).coarse.shape == (40, 192)
 
 
 def test_as_a_file_would_hold_it(params, photo, painting, tmp_path):
@@ -155,7 +155,7 @@ def test_what_cannot_be_told_though_it_is_there(params, painting):
 @pytest.mark.parametrize("pool", ["avg", "max"])
 def test_once_seen_and_often_compared(params, photo, painting, noise, pool):
     layers = ("conv2_1", "conv1_1")
-    seen = [measures.see(params, image, layers, pool=pool) for image in (photo * 0.5, noise, photo, painting)]
+    seen = [measures.summarize(params, image, layers, pool=pool) for image in (photo * 0.5, noise, photo, painting)]
     found = measures.compare(*seen[:3], seen[3].style)
     assert_equal(found, measure(params, photo * 0.5, photo, painting, layers, pool=pool), rtol=1e-4)
     names = measures.columns(layers)

@@ -30,8 +30,8 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_luminance_is_a_weighted_mean():
-    for colour, expected in (((1, 1, 1), 1.0), ((0, 0, 0), 0.0), ((1, 0, 0), 0.299), ((0, 1, 0), 0.587)):
-        image = np.broadcast_to(np.float32(colour), (2, 3, 3))
+    for color, expected in (((1, 1, 1), 1.0), ((0, 0, 0), 0.0), ((1, 0, 0), 0.299), ((0, 1, 0), 0.587)):
+        image = np.broadcast_to(np.float32(color), (2, 3, 3))
         np.testing.assert_allclose(structure.luminance(image), np.full((2, 3), expected), rtol=1e-12)
     assert structure.luminance(np.zeros((2, 3, 3), np.float32)).dtype == np.float64
 

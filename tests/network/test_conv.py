@@ -179,10 +179,10 @@ def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(mon
         monkeypatch.undo()
         return float(value), np.asarray(slope, np.float64)
 
-    def total(images, params, photograph, painting, weighting):
+    def total(images, params, photograph, painting, loss_weights):
         content = objective.content_targets.__wrapped__(params, photograph)  # without their jit, whose cache
         style = objective.style_targets.__wrapped__(params, painting)  # would not hear of the change above
-        terms = objective.Objective(params, objective.Targets(content, style), weighting)(images)
+        terms = objective.Objective(params, objective.Targets(content, style), loss_weights)(images)
         return jnp.sum(terms.total)
 
     found, plain = outcome(np.float32, False), outcome(np.float32, True)
@@ -197,4 +197,4 @@ def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(mon
     assert error < max(3 * plain_error, 2e-3)
 
 
-WEIGHTING = objective.weighting()
+WEIGHTING = objective.loss_weights()

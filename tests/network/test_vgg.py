@@ -20,10 +20,10 @@ def shapes(height, width, layers=LAYERS, pool="avg"):
         }
         for name, c in CONVOLUTIONS.items()
     }
-    colours = jax.ShapeDtypeStruct((3,), jnp.float32)
-    params = {"params": layer, "preprocessing": {"mean": colours, "scale": colours}}
+    colors = jax.ShapeDtypeStruct((3,), jnp.float32)
+    params = {"params": layer, "preprocessing": {"mean": colors, "scale": colors}}
     image = jax.ShapeDtypeStruct((height, width, 3), jnp.float32)
-    found = jax.eval_shape(lambda p, x: vgg.represent(p, x, layers, pool=pool), params, image)
+    found = jax.eval_shape(lambda p, x: vgg.features(p, x, layers, pool=pool), params, image)
     return {name: value.shape for name, value in found.items()}
 
 
@@ -49,7 +49,7 @@ def test_each_pool_halves_and_drops_an_odd_row_or_column(size, pool):
 @pytest.mark.parametrize(("layer", "convolutions"), [("conv1_1", 1), ("pool1", 2), ("conv4_2", 10), ("pool5", 16)])
 def test_the_network_stops_at_the_deepest_layer(params, layer, convolutions):
     layers = ("conv1_1", layer)
-    jaxpr = jax.make_jaxpr(lambda image: vgg.represent(params, image, layers))(np.zeros((32, 32, 3), np.float32))
+    jaxpr = jax.make_jaxpr(lambda image: vgg.features(params, image, layers))(np.zeros((32, 32, 3), np.float32))
     assert str(jaxpr).count("name=_conv3x3_relu") == convolutions
 
 
@@ -65,7 +65,7 @@ def test_pools_against_numpy(kind, size):
 @pytest.mark.parametrize("size", [(32, 32), (33, 47)], ids=str)
 def test_activations_against_numpy_float64(params, kind, size):
     image = np.random.default_rng(1).uniform(size=(*size, 3)).astype(np.float32)
-    found = vgg.represent(params, image, LAYERS, pool=kind)
+    found = vgg.features(params, image, LAYERS, pool=kind)
     expected = oracle.activations(params, image, LAYERS, kind)
     for layer in LAYERS:
         difference = np.moveaxis(found[layer], -1, 0) - expected[layer]
@@ -77,7 +77,7 @@ def test_preprocessing_is_of_the_parameters(params):
     preprocessing = {"mean": np.float32([10, 20, 30]), "scale": np.float32([0.1, 0.2, 0.4])}
     changed = {"params": params["params"], "preprocessing": preprocessing}
     image = np.random.default_rng(2).uniform(size=(32, 40, 3)).astype(np.float32)
-    found = vgg.represent(changed, image, ["conv1_1"])["conv1_1"]
+    found = vgg.features(changed, image, ["conv1_1"])["conv1_1"]
     expected = oracle.activations(changed, image, ["conv1_1"])["conv1_1"]
     np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, rtol=1e-4, atol=1e-3)
 
@@ -85,12 +85,12 @@ def test_preprocessing_is_of_the_parameters(params):
 @pytest.mark.parametrize("leading", [(), (1,), (3,), (2, 3)], ids=str)
 def test_any_leading_axes(params, leading):
     images = np.random.default_rng(3).uniform(size=(*leading, 32, 36, 3)).astype(np.float32)
-    found = vgg.represent(params, images, ["pool2", "conv1_2"])
+    found = vgg.features(params, images, ["pool2", "conv1_2"])
     assert list(found) == ["conv1_2", "pool2"]
     assert found["pool2"].shape == (*leading, 8, 9, 128)
     flat = images.reshape(-1, 32, 36, 3)
     for got, image in zip(found["pool2"].reshape(-1, 8, 9, 128), flat, strict=True):
-        alone = vgg.represent(params, image, ["pool2"])["pool2"]
+        alone = vgg.features(params, image, ["pool2"])["pool2"]
         np.testing.assert_allclose(got, alone, rtol=1e-4, atol=1e-2)
 
 
@@ -100,7 +100,7 @@ def test_init_makes_parameters_of_the_shipped_shapes(params):
     assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, params)
     made = vgg.VGG19(("conv1_2",)).init(jax.random.key(0), image)
     assert list(made["params"]) == ["conv1_1", "conv1_2"]
-    found = vgg.represent(made, image, ["conv1_2"])["conv1_2"]
+    found = vgg.features(made, image, ["conv1_2"])["conv1_2"]
     assert np.all(np.isfinite(found))
     assert np.any(found > 0)
 
@@ -124,7 +124,7 @@ IMAGE = np.zeros((32, 32, 3), np.float32)
 )
 def test_refusals_are_one_line(params, image, layers, options, words):
     with pytest.raises(InputError) as caught:
-        vgg.represent(params, image, layers, **options)
+        vgg.features(params, image, layers, **options)
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
@@ -137,14 +137,14 @@ def test_prepared_parameters_give_the_same(monkeypatch, params, backend):
     assert list(prepared["params"]) == ["conv1_1", "conv1_2", "conv2_1"]
     assert list(prepared["transformed"]) == (["conv1_2", "conv2_1"] if backend == "cpu" else [])
     image = np.random.default_rng(0).uniform(size=(32, 40, 3)).astype(np.float32)
-    found, expected = (vgg.represent(p, image, ("conv2_1",))["conv2_1"] for p in (prepared, params))
+    found, expected = (vgg.features(p, image, ("conv2_1",))["conv2_1"] for p in (prepared, params))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize("shape", [(32, 40, 3), (2, 33, 47, 3)])
 def test_plain_convolutions_give_the_same(params, shape):
     image = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
-    found, expected = (vgg.represent(params, image, ("conv2_1", "pool2"), plain=plain) for plain in (True, False))
+    found, expected = (vgg.features(params, image, ("conv2_1", "pool2"), plain=plain) for plain in (True, False))
     assert list(found) == list(expected)
     for layer, activation in expected.items():
         np.testing.assert_allclose(found[layer], activation, rtol=1e-4, atol=1e-2)

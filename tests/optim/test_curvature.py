@@ -89,7 +89,7 @@ def test_a_pair_that_is_not_kept_leaves_the_rings_as_they_are():
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_loop_never_copies_the_rings(lanes):
-    """Copies would be the greater part of an optimiser's memory traffic."""
+    """Copies would be the greater part of an optimizer's memory traffic."""
     optimizer = LBFGS(history=7, precondition=FrequencyShaping(0.75))
     start = jnp.ones((lanes, 8, 8, 3))
 

@@ -1,4 +1,4 @@
-"""Optax transformations as optimisers of lanes."""
+"""Optax transformations as optimizers of lanes."""
 
 import jax
 import jax.numpy as jnp

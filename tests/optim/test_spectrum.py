@@ -30,7 +30,7 @@ def test_a_wave_is_scaled_by_its_frequency_to_the_power():
     assert found.dtype == np.float32
 
 
-def test_colours_stay_apart():
+def test_colors_stay_apart():
     gradient = np.zeros((8, 8, 3), np.float32)
     gradient[2, 3, 1] = 1
     found = FrequencyShaping(0.75)(jnp.asarray(gradient))

@@ -45,9 +45,9 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(height, width, depth, colour, row, extra=b""):
+def png(height, width, depth, color, row, extra=b""):
     """A PNG of equal rows, for what Pillow does not write."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     data = chunk(b"IDAT", zlib.compress((b"\0" + row) * height))
     return b"\x89PNG\r\n\x1a\n" + header + extra + data + chunk(b"IEND", b"")
 
@@ -119,7 +119,7 @@ def file(tmp_path):
         ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}, 6),
     ],
 )
-def test_colour_of_8_bits(file, kind, options, tolerance):
+def test_color_of_8_bits(file, kind, options, tolerance):
     image = read_image(file(encoded(Image.fromarray(smooth()), kind, **options)))
     assert image.shape == (HEIGHT, WIDTH, 3)
     assert image.dtype == np.float32
@@ -159,7 +159,7 @@ def test_grey_tiff_of_other_kinds(file):
     np.testing.assert_allclose(read_image(file(white_is_zero))[..., 1], 1 - values / 65535, rtol=0, atol=1e-6)
 
 
-def test_colour_of_16_bits_is_read_as_8(file):
+def test_color_of_16_bits_is_read_as_8(file):
     row = noise(WIDTH, 3, dtype=np.uint16)
     image = read_image(file(png(HEIGHT, WIDTH, 16, 2, row.astype(">u2").tobytes())))
     np.testing.assert_allclose(image, np.broadcast_to((row >> 8) / 255, image.shape), rtol=0, atol=1e-7)
@@ -206,7 +206,7 @@ def test_an_opaque_alpha_channel_is_no_news(file):
     np.testing.assert_allclose(image, pixels[..., :3] / 255, rtol=0, atol=1e-7)
 
 
-def test_hidden_colours_do_not_bleed_when_resized(file):
+def test_hidden_colors_do_not_bleed_when_resized(file):
     pixels = np.zeros((64, 64, 4), np.uint8)  # transparent black, left; opaque white, right
     pixels[:, 32:] = 255
     with pytest.warns(PictureWarning, match="over white"):
@@ -217,18 +217,18 @@ def test_hidden_colours_do_not_bleed_when_resized(file):
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_transparent_palette_entry(file, kind):
     indices = noise(HEIGHT, WIDTH) % 4
-    colours = noise(4, 3)
+    colors = noise(4, 3)
     picture = Image.fromarray(indices)
-    picture.putpalette(bytes(colours))
+    picture.putpalette(bytes(colors))
     path = file(encoded(picture, kind, transparency=2))
     with pytest.warns(PictureWarning, match="over white"):
         image = read_image(path)
-    colours[2] = 255
-    np.testing.assert_allclose(image, colours[indices] / 255, rtol=0, atol=1e-6)
+    colors[2] = 255
+    np.testing.assert_allclose(image, colors[indices] / 255, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("depth", "colour", "row", "key", "expected"),
+    ("depth", "color", "row", "key", "expected"),
     [
         (2, 0, b"\xe4" * 16, b"\0\2", [1, 1, 1 / 3, 0]),
         (4, 0, b"\xc4" * 32, b"\0\4", [12 / 15, 1, 12 / 15, 1]),
@@ -238,8 +238,8 @@ def test_transparent_palette_entry(file, kind):
         (16, 2, b"\1\x10\2\x20\3\x30\4\4\4\4\4\4" * 32, b"\1\x10\2\x20\3\x30", [1, 4 / 255]),
     ],
 )
-def test_transparent_colour_of_a_png(file, depth, colour, row, key, expected):
-    path = file(png(64, 64, depth, colour, row, chunk(b"tRNS", key)))
+def test_transparent_color_of_a_png(file, depth, color, row, key, expected):
+    path = file(png(64, 64, depth, color, row, chunk(b"tRNS", key)))
     with pytest.warns(PictureWarning, match="over white"):
         image = read_image(path)
     expected = np.tile(np.asarray(expected), 64 // len(expected))
@@ -313,7 +313,7 @@ def test_damaged_exif_is_ignored(file, exif):
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("TIFF", {}), ("JPEG", {"quality": 100, "subsampling": 0})])
-def test_icc_profile_of_colour(file, kind, options):
+def test_icc_profile_of_color(file, kind, options):
     picture = Image.fromarray(smooth())
     image = read_image(file(encoded(picture, kind, icc_profile=RED_AND_BLUE_SWAPPED, **options)))
     np.testing.assert_allclose(image, smooth()[..., ::-1] / 255, rtol=0, atol=4 * STEP)
@@ -340,7 +340,7 @@ def test_icc_profile_of_grey(file, dtype):
     np.testing.assert_allclose(image, np.repeat(expected[..., None], 3, -1), rtol=0, atol=step)
 
 
-def test_grey_with_a_profile_of_colour(file):
+def test_grey_with_a_profile_of_color(file):
     picture = Image.fromarray(smooth()[..., 0])
     image = read_image(file(encoded(picture, "PNG", icc_profile=RED_AND_BLUE_SWAPPED)))
     np.testing.assert_allclose(image, np.repeat(smooth()[..., :1] / 255, 3, -1), rtol=0, atol=2 * STEP)
@@ -395,7 +395,7 @@ def test_samples(sample):
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 90), st.floats(0, 1, width=32))
 @settings(max_examples=60, deadline=None)
-def test_fit_keeps_aspect_range_and_flat_colour(height, width, size, level):
+def test_fit_keeps_aspect_range_and_flat_color(height, width, size, level):
     image = np.full((height, width, 3), level, np.float32)
     fitted = fit(image, size)
     assert max(fitted.shape[:2]) == size
@@ -597,7 +597,7 @@ def test_8_bits_survive_exactly(tmp_path, ending):
     np.testing.assert_array_equal(read_image(path), image)
 
 
-def test_jpeg_keeps_full_colour_resolution(tmp_path):
+def test_jpeg_keeps_full_color_resolution(tmp_path):
     write_image(tmp_path / "a.jpg", np.zeros((40, 40, 3), np.float32))
     with Image.open(tmp_path / "a.jpg") as picture:
         assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3
@@ -658,31 +658,31 @@ FUZZ_SECONDS = 10  # for one file
 
 def seeds():
     """Small pictures of each format, each kind with the parts that are easily got wrong."""
-    colour, grey = Image.fromarray(smooth(34, 36)), Image.fromarray(noise(34, 36))
+    color, grey = Image.fromarray(smooth(34, 36)), Image.fromarray(noise(34, 36))
     clear = Image.fromarray(noise(34, 36, 4))
-    palette, cmyk = colour.quantize(32), colour.convert("CMYK")
+    palette, cmyk = color.quantize(32), color.convert("CMYK")
     deep, light = Image.fromarray(noise(34, 36, dtype=np.uint16)), Image.fromarray(noise(34, 36) / np.float32(255))
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a maker"
     meta = {"exif": exif.tobytes(), "icc_profile": RED_AND_BLUE_SWAPPED}
     text = PngImagePlugin.PngInfo()
     text.add_itxt("key", "value", zip=True)
-    frames = {"save_all": True, "append_images": [colour.rotate(90), colour.rotate(180)]}
+    frames = {"save_all": True, "append_images": [color.rotate(90), color.rotate(180)]}
     header = struct.pack("<IiiHHIIiiII", 40, 36, 34, 1, 8, 1, 0, 0, 0, 256, 0) + bytes(noise(1024))
     rle = (b"\x0a\x07\0\2\3\1\0\4\1\2\3\4\x10\5\0\0" * 34) + b"\0\1"
     bmp = b"BM" + struct.pack("<IHHI", 54 + 1024 + len(rle), 0, 0, 54 + 1024) + header + rle
     return [
-        encoded(colour, "PNG", pnginfo=text, **meta), encoded(palette, "PNG", transparency=3), encoded(clear, "PNG"),
-        encoded(deep, "PNG", icc_profile=LINEAR_GREY), encoded(colour, "PNG", **frames), encoded(grey, "PNG", bits=4),
-        encoded(colour, "JPEG", **meta), encoded(colour, "JPEG", progressive=True), encoded(grey, "JPEG"),
-        encoded(cmyk, "JPEG", icc_profile=BLACK_INK_ONLY), encoded(colour, "JPEG", optimize=True, subsampling=2),
-        encoded(colour, "WEBP", **meta), encoded(clear, "WEBP", lossless=True), encoded(colour, "WEBP", **frames),
-        encoded(colour, "TIFF", **meta), encoded(colour, "TIFF", compression="tiff_lzw"), encoded(deep, "TIFF"),
-        encoded(clear, "TIFF", compression="tiff_deflate"), encoded(colour, "TIFF", compression="jpeg"),
+        encoded(color, "PNG", pnginfo=text, **meta), encoded(palette, "PNG", transparency=3), encoded(clear, "PNG"),
+        encoded(deep, "PNG", icc_profile=LINEAR_GREY), encoded(color, "PNG", **frames), encoded(grey, "PNG", bits=4),
+        encoded(color, "JPEG", **meta), encoded(color, "JPEG", progressive=True), encoded(grey, "JPEG"),
+        encoded(cmyk, "JPEG", icc_profile=BLACK_INK_ONLY), encoded(color, "JPEG", optimize=True, subsampling=2),
+        encoded(color, "WEBP", **meta), encoded(clear, "WEBP", lossless=True), encoded(color, "WEBP", **frames),
+        encoded(color, "TIFF", **meta), encoded(color, "TIFF", compression="tiff_lzw"), encoded(deep, "TIFF"),
+        encoded(clear, "TIFF", compression="tiff_deflate"), encoded(color, "TIFF", compression="jpeg"),
         encoded(light, "TIFF"), encoded(cmyk, "TIFF", compression="packbits"), encoded(palette, "TIFF", **frames),
-        encoded(grey.convert("1"), "TIFF", compression="group4"), encoded(colour, "TIFF", big_tiff=True),
-        encoded(colour, "GIF", **frames), encoded(palette, "GIF", transparency=1), encoded(grey, "GIF", interlace=0),
-        encoded(colour, "BMP"), encoded(palette, "BMP"), encoded(clear, "BMP"), bmp,
+        encoded(grey.convert("1"), "TIFF", compression="group4"), encoded(color, "TIFF", big_tiff=True),
+        encoded(color, "GIF", **frames), encoded(palette, "GIF", transparency=1), encoded(grey, "GIF", interlace=0),
+        encoded(color, "BMP"), encoded(palette, "BMP"), encoded(clear, "BMP"), bmp,
     ]  # fmt: skip
 
 

@@ -113,7 +113,7 @@ def test_long_headings_do_not_make_the_sheet_huge():
     assert sheet.shape[1] < 3 * 96
 
 
-def test_pictures_of_different_shapes_are_centred():
+def test_pictures_of_different_shapes_are_centered():
     wide, tall = Cell("w", "A", "x", noise(1, 40, 80)), Cell("t", "A", "y", noise(2, 80, 40))
     sheet = contact_sheet([wide, tall], row_headings=["A"], column_headings=["x", "y"])
     (wide_y, wide_x), (tall_y, tall_x) = where(sheet, wide.image), where(sheet, tall.image)
@@ -127,9 +127,9 @@ def test_missing_pictures_are_boxes_and_missing_lanes_are_blank():
     top, left = where(sheet, done.image)
     next_left = sheet.shape[1] - (sheet.shape[1] - left) // 2  # two equal columns fill the width after the headings
     box = sheet[top : top + 64, next_left : next_left + 64]
-    colours, counts = np.unique(box.reshape(-1, 3), axis=0, return_counts=True)
+    colors, counts = np.unique(box.reshape(-1, 3), axis=0, return_counts=True)
     assert counts.max() > 0.8 * box.shape[0] * box.shape[1]
-    grey = colours[counts.argmax()]
+    grey = colors[counts.argmax()]
     assert 0.5 < grey.mean() < 0.95
     assert ink(box) > 20  # the state's name
     assert (sheet[top + 64 :, left:] == 1).all()

@@ -29,7 +29,7 @@ COLUMNS = ["10⁻⁵", "10⁻⁴", "10⁻³"]
 
 
 def flat(number: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """A picture of one colour, different for every number."""
+    """A picture of one color, different for every number."""
     return np.full((height, width, 3), [(40 + 20 * number) / 255, 0.5, 1 - 20 * number / 255], np.float32)
 
 
@@ -273,24 +273,24 @@ def test_two_pictures_are_compared(visit):
     assert source(tab, "#layer-a") == thumbnail(tab, 2)
     assert source(tab, "#layer-b") == thumbnail(tab, 7)
 
-    def colour(part: float) -> tuple:
+    def color(part: float) -> tuple:
         box = tab.locator("#wipe-stage").bounding_box()
         shot = Image.open(io.BytesIO(tab.locator("#wipe-stage").screenshot())).convert("RGB")
         return shot.getpixel((int(box["width"] * part), int(box["height"] * 0.2)))
 
     left, right = (tuple(np.rint(flat(number)[0, 0] * 255).astype(int)) for number in (2, 7))
-    assert (colour(0.3), colour(0.7)) == (left, right)
+    assert (color(0.3), color(0.7)) == (left, right)
     tab.focus("#wipe")
     tab.keyboard.press("End")
-    assert (colour(0.3), colour(0.7)) == (left, left)
+    assert (color(0.3), color(0.7)) == (left, left)
     tab.keyboard.press("Home")
-    assert (colour(0.3), colour(0.7)) == (right, right)
+    assert (color(0.3), color(0.7)) == (right, right)
     box = tab.locator("#wipe-stage").bounding_box()  # and with the mouse on the picture itself
     tab.mouse.move(box["x"] + 5, box["y"] + 50)
     tab.mouse.down()
     tab.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 50, steps=3)
     tab.mouse.up()
-    assert (colour(0.3), colour(0.7)) == (left, right)
+    assert (color(0.3), color(0.7)) == (left, right)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from small_sweep import LANES, OPTIMIZER, lane, problem
 from nst_jax.errors import InputError
 from nst_jax.loss import objective
 from nst_jax.network import vgg
-from nst_jax.optim import minimise
+from nst_jax.optim import minimize
 from nst_jax.transfer import plan
 from nst_jax.transfer.sweep import Sweep
 
@@ -137,12 +137,12 @@ def test_a_picture_s_program(params, picture):
     image = jnp.asarray(picture("photograph", 256, 128))[None]
     params = vgg.prepare(params, ("conv2_1",))
     targets = objective.Targets({}, objective.style_targets(params, image, ("conv2_1",)))
-    weights = objective.weighting(0.0, 1.0, content_layers=(), style_layers=("conv2_1",))
+    weights = objective.loss_weights(0.0, 1.0, content_layers=(), style_layers=("conv2_1",))
     goal = objective.Objective(params, targets, weights)
     assert plan.cut_to_fit(goal, image, OPTIMIZER).strips == ()
 
     def needed(goal):
-        analysis = minimise.program(goal, image, OPTIMIZER).memory_analysis()
+        analysis = minimize.program(goal, image, OPTIMIZER).memory_analysis()
         return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
 
     whole = needed(goal)

@@ -55,7 +55,7 @@ def test_each_lane_is_the_objective_of_its_own_pictures_and_layers(params, pictu
             objective.content_targets(params, photo[None], tuple(dict(own.content_layers))) if own.alpha else {},
             objective.style_targets(params, painting[None], tuple(dict(own.style_layers))) if own.beta else {},
         ),
-        objective.weighting(
+        objective.loss_weights(
             own.alpha, own.beta, content_layers=dict(own.content_layers), style_layers=dict(own.style_layers)
         ),
     )
@@ -72,7 +72,7 @@ def test_each_lane_is_the_objective_of_its_own_pictures_and_layers(params, pictu
 def test_pictures_are_measured_by_the_lane_s_own_photograph_and_painting(params, picture, monkeypatch):
     """Each of the problem's pictures, and noise, is represented once, however many lanes there are."""
     made, seen = picture("painting", 32, 48), []
-    see = measures.see
+    see = measures.summarize
     monkeypatch.setattr(measures, "see", lambda params, image, *rest, **options: (
         seen.append(image.tobytes()) or see(params, image, *rest, **options)))  # fmt: skip
     fresh = problem(params, picture, MIXED)
@@ -117,7 +117,7 @@ def test_targets_are_computed_once_for_each_picture(params, picture, monkeypatch
 def test_one_target_is_not_repeated_for_each_lane(params, picture):
     goal = problem(params, picture, LANES).objective(LANES)
     assert {target.shape[0] for target in jax.tree.leaves(goal.targets)} == {1}
-    assert {weight.shape for weight in jax.tree.leaves(goal.weighting)} == {(len(LANES),)}
+    assert {weight.shape for weight in jax.tree.leaves(goal.loss_weights)} == {(len(LANES),)}
 
 
 def test_start_images(params, picture):

@@ -63,8 +63,8 @@ def test_the_content_loss_counts_as_much_at_each_scale():
     """Errors as large at each position: equation 1 sums them; weights make up for their number, also of odd sizes."""
     fine, coarse = Scale(100, 150, 1), Scale(50, 75, 1)
     layers = {"conv1_2": 0.25, "conv4_2": 0.75}
-    given_weights = objective.weighting(2.0, 3.0, content_layers=layers)
-    weighting = weighted_as(given_weights, "paper", coarse, fine)
+    given_weights = objective.loss_weights(2.0, 3.0, content_layers=layers)
+    loss_weights = weighted_as(given_weights, "paper", coarse, fine)
 
     def content(scale, layer, weights):
         shape = (1, scale.height, scale.width, 4) if layer == "conv1_2" else (1, scale.height // 8, scale.width // 8, 4)
@@ -73,8 +73,8 @@ def test_the_content_loss_counts_as_much_at_each_scale():
 
     for layer in layers:
         expected = content(fine, layer, given_weights.content_layers)
-        np.testing.assert_allclose(content(coarse, layer, weighting.content_layers), expected, rtol=1e-6)
-    assert weighting._replace(content_layers=given_weights.content_layers) == given_weights
+        np.testing.assert_allclose(content(coarse, layer, loss_weights.content_layers), expected, rtol=1e-6)
+    assert loss_weights._replace(content_layers=given_weights.content_layers) == given_weights
     assert weighted_as(given_weights, "paper", fine, fine) == given_weights
     assert weighted_as(given_weights, "pastiche", coarse, fine) is given_weights
 

@@ -14,7 +14,7 @@ from small_sweep import LANES, OPTIMIZER, devices, finished, lane, losses, probl
 
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import CONVERGED, NOT_FINITE, RUNNING
-from nst_jax.optim.minimise import minimise
+from nst_jax.optim.minimize import minimize
 from nst_jax.transfer import sweep as sweeps
 from nst_jax.transfer.sweep import Sweep
 
@@ -84,14 +84,14 @@ def test_compiles_once_whatever_the_lanes(run, batch, count):
 
 
 def test_lanes_are_what_they_are_alone(run, five):
-    """Each lane by `minimise` on its own, and in batches of two.
+    """Each lane by `minimize` on its own, and in batches of two.
 
     Few evaluations, since rounding differs between programs and grows from step to step.
     """
     over = run(2, 1)
     for number, own in enumerate(LANES):
         goal, records = five.objective([own]), []
-        alone = minimise(
+        alone = minimize(
             goal,
             five.starts([own]),
             optimizer=OPTIMIZER,
@@ -100,8 +100,8 @@ def test_lanes_are_what_they_are_alone(run, five):
         )
         np.testing.assert_allclose(over.images[number], alone.images[0], atol=0.5 / 255)
         together = over.sweep.records[number]
-        np.testing.assert_allclose([r.total for r in together], [r.terms.total[0] for r in records], rtol=1e-3)
-        np.testing.assert_allclose([r.content for r in together], [r.terms.content[0] for r in records], rtol=1e-3)
+        np.testing.assert_allclose([r.total for r in together], [r.losses.total[0] for r in records], rtol=1e-3)
+        np.testing.assert_allclose([r.content for r in together], [r.losses.content[0] for r in records], rtol=1e-3)
         np.testing.assert_allclose(
             [r.gradient_norm for r in together], [r.gradient_norm[0] for r in records], rtol=2e-2
         )

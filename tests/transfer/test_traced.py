@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nst_jax.cli import program_cache
-from nst_jax.loss.objective import Objective, Targets, content_targets, style_targets, weighting
+from nst_jax.loss.objective import Objective, Targets, content_targets, loss_weights, style_targets
 from nst_jax.optim import compiler
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER, advance, begin, minimise, program
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, advance, begin, minimize, program
 from nst_jax.pictures import start
 from nst_jax.transfer import traced
 
@@ -109,33 +109,33 @@ def goal(params, picture):
         content_targets(params, picture("photograph", 32, 48)[None], ("conv1_1",)),
         style_targets(params, picture("painting", 32, 48)[None], ("conv1_1",)),
     )
-    weights = weighting(content_layers=("conv1_1",), style_layers=("conv1_1",))
+    weights = loss_weights(content_layers=("conv1_1",), style_layers=("conv1_1",))
     return jax.device_put(Objective(params, targets, weights))
 
 
 IMAGES = start.white_noise(0, 32, 48)[None]
 
 
-def test_minimising_through_it_is_minimising(goal, folder, monkeypatch):
+def test_minimizing_through_it_is_minimizing(goal, folder, monkeypatch):
     """To the byte, when the program is made and when it is found again; and so it is without a cache."""
     plain = jax.jit(partial(advance, optimizer=DEFAULT_OPTIMIZER), compiler_options=compiler.options())
     expected, rows = plain(goal, begin(goal, IMAGES, DEFAULT_OPTIMIZER), jnp.int32(5))
-    found = [minimise(goal, IMAGES, steps=5)]
+    found = [minimize(goal, IMAGES, steps=5)]
     monkeypatch.setattr(program_cache, "folder", None)
     monkeypatch.setattr(traced, "_ready", {})
-    found.append(minimise(goal, IMAGES, steps=5))
+    found.append(minimize(goal, IMAGES, steps=5))
     monkeypatch.setattr(program_cache, "folder", folder)
     forget(monkeypatch)
-    found.append(minimise(goal, IMAGES, steps=5))
+    found.append(minimize(goal, IMAGES, steps=5))
     for result in found:
         np.testing.assert_array_equal(result.images, expected.optimizer.image)
-        np.testing.assert_array_equal(result.terms.total, rows.terms.total[4])
+        np.testing.assert_array_equal(result.losses.total, rows.losses.total[4])
 
 
-def test_settings_of_network_and_optimiser_make_another_program(goal, folder):
-    minimise(goal, IMAGES, steps=1)
-    minimise(goal.replace(pool="max"), IMAGES, steps=1)
-    minimise(goal, IMAGES, steps=1, optimizer=LBFGS(7, precondition=DEFAULT_OPTIMIZER.precondition))
+def test_settings_of_network_and_optimizer_make_another_program(goal, folder):
+    minimize(goal, IMAGES, steps=1)
+    minimize(goal.replace(pool="max"), IMAGES, steps=1)
+    minimize(goal, IMAGES, steps=1, optimizer=LBFGS(7, precondition=DEFAULT_OPTIMIZER.precondition))
     assert len(list(folder.iterdir())) == 3
 
 
@@ -146,8 +146,8 @@ def test_what_others_wrote_is_not_kept(goal, folder):
     class Mine(Objective):
         pass
 
-    minimise(Mine(goal.params, goal.targets, goal.weighting), IMAGES, steps=1)
-    minimise(goal, IMAGES, steps=1, optimizer=LBFGS())  # its preconditioner is a function
+    minimize(Mine(goal.params, goal.targets, goal.loss_weights), IMAGES, steps=1)
+    minimize(goal, IMAGES, steps=1, optimizer=LBFGS())  # its preconditioner is a function
     assert not folder.exists()
 
 
@@ -157,5 +157,5 @@ def test_the_loop_is_compiled_once(folder, goal, monkeypatch):
     compiled = compiler.compiled
     monkeypatch.setattr(compiler, "compiled", lambda *arguments: (count.append(arguments), compiled(*arguments))[1])
     assert program(goal, IMAGES, DEFAULT_OPTIMIZER).memory_analysis().temp_size_in_bytes > 0
-    minimise(goal, IMAGES, steps=6)  # in chunks of 1, 2 and 3
+    minimize(goal, IMAGES, steps=6)  # in chunks of 1, 2 and 3
     assert len(count) == 1

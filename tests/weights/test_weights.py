@@ -62,7 +62,7 @@ def test_shipped_weights_are_whole_float32_and_the_original_network(shipped):
 
 
 def test_shipped_filters_look_trained(shipped):
-    """Among conv1_1's filters are luminance edges (red and blue alike) and colour opponents (red against blue)."""
+    """Among conv1_1's filters are luminance edges (red and blue alike) and color opponents (red against blue)."""
     kernel = shipped["params"]["conv1_1"]["kernel"]
     likeness = [np.corrcoef(kernel[:, :, 0, f].ravel(), kernel[:, :, 2, f].ravel())[0, 1] for f in range(64)]
     assert max(likeness) > 0.95
@@ -228,7 +228,7 @@ def test_full_weights_are_used_only_when_asked_for_by_name(shipped, cache):
     assert_equal_params(weights.load(weights.FULL), changed)
     assert_equal_params(weights.load(), shipped)
     there = [(named.name, named.present) for named in weights.available()]
-    assert there == [("vgg19", True), ("vgg19-normalised", True), ("vgg19-full", True)]
+    assert there == [("vgg19", True), ("vgg19-normalized", True), ("vgg19-full", True)]
 
 
 def test_cache_directory_follows_the_platform(monkeypatch, tmp_path):

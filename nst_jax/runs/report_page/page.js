@@ -62,7 +62,7 @@ function stay(number) {  // one stop for Tab; arrows go on from there
   chosen.at = number;
 }
 
-function neighbour(number, key) {
+function neighbor(number, key) {
   let [row, column] = place.get(number);
   const [down, right] = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[key];
   do [row, column] = [row + down, column + right]; while (grid[row]?.[column] === null);  // over places without a lane
@@ -77,7 +77,7 @@ function edge(number, key) {
 $("grid").addEventListener("keydown", (event) => {
   const number = Number(event.target.dataset.cell);
   if (!event.key.startsWith("Arrow") && !["Home", "End"].includes(event.key)) return;
-  const to = event.key.startsWith("Arrow") ? neighbour(number, event.key) : edge(number, event.key);
+  const to = event.key.startsWith("Arrow") ? neighbor(number, event.key) : edge(number, event.key);
   event.preventDefault();
   if (to === undefined) return;
   stay(to);
@@ -131,7 +131,7 @@ large.addEventListener("close", () => {
 });
 large.addEventListener("keydown", (event) => {
   if (!event.key.startsWith("Arrow") || event.target.matches("input")) return;
-  const to = neighbour(chosen.open, event.key);
+  const to = neighbor(chosen.open, event.key);
   event.preventDefault();
   if (to === undefined) return;
   enlarge(to);

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from nst_jax.errors import InputError
-from nst_jax.loss.objective import Objective, Terms
+from nst_jax.loss.objective import Losses, Objective
 from nst_jax.optim import compiler
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import LBFGS, RUNNING
@@ -27,7 +27,7 @@ SECONDS_PER_CHUNK = 1.0  # how often the callback hears of a slow objective
 
 
 class Optimizer(Protocol):
-    """What the loop needs of an optimiser: pure functions over a state that has `image`, `status` and `accepted`."""
+    """What the loop needs of an optimizer: pure functions over a state that has `image`, `status` and `accepted`."""
 
     def init(self, images: Array) -> Any: ...
     def ask(self, state: Any) -> Array: ...
@@ -39,12 +39,12 @@ class Record(NamedTuple):
 
     evaluations: int
     """How many each lane has had, this one and those that went before included."""
-    terms: Terms
+    losses: Losses
     """Of each lane's accepted image, [lanes] NumPy float32. A trial that a line search rejects does not show."""
     gradient_norm: np.ndarray
     """Euclidean, of the accepted image, [lanes]."""
     seconds: float
-    """Since `minimise` was called."""
+    """Since `minimize` was called."""
 
 
 class Progress(NamedTuple):
@@ -64,7 +64,7 @@ class Result(NamedTuple):
 
     images: Array
     """[lanes, height, width, 3] float32, not clipped to 0..1."""
-    terms: Terms
+    losses: Losses
     """Of those images, [lanes] NumPy float32 each."""
     evaluations: int
     """How many each lane has had, those that went before included."""
@@ -72,8 +72,8 @@ class Result(NamedTuple):
     """[lanes] int32: lbfgs.RUNNING, CONVERGED or NOT_FINITE; a lane that is not finite keeps its last good image."""
 
 
-def minimise(
-    objective: Callable[[Array], Terms],
+def minimize(
+    objective: Callable[[Array], Losses],
     images: Array,
     *,
     optimizer: Optimizer | optax.GradientTransformation = DEFAULT_OPTIMIZER,
@@ -82,10 +82,10 @@ def minimise(
     every: int | None = None,
     earlier: int = 0,
 ) -> Result:
-    """Minimises each lane's total loss over its image.
+    """Minimizes each lane's total loss over its image.
 
     Args:
-      objective: from images [lanes, height, width, 3] to `Terms`, and a pytree (such as `objective.Objective`), since
+      objective: from images [lanes, height, width, 3] to `Losses`, and a pytree (such as `objective.Objective`), since
         it is an argument of a jit-compiled function.
       images: the start, [lanes, height, width, 3] float32.
       optimizer: `LBFGS(...)`, or any Optax transformation such as `optax.adam(0.02)`.
@@ -123,7 +123,7 @@ def minimise(
         if callback:
             seconds = [before - started + pace * (i + 1) for i in range(count)]
             records = [
-                Record(done + i + 1, jax.tree.map(lambda row, i=i: row[i], rows.terms), rows.gradient_norm[i], second)
+                Record(done + i + 1, jax.tree.map(lambda row, i=i: row[i], rows.losses), rows.gradient_norm[i], second)
                 for i, second in enumerate(seconds)
             ]
             if callback(Progress(records, carry.optimizer.image, status)):
@@ -132,14 +132,14 @@ def minimise(
         # The first chunk's time is mostly compilation and tells nothing about the pace.
         chunk = max(1, min(2 * count, math.ceil(SECONDS_PER_CHUNK / pace))) if done > earlier else 2
         done += count
-    return Result(carry.optimizer.image, jax.device_get(carry.terms), done, status)
+    return Result(carry.optimizer.image, jax.device_get(carry.losses), done, status)
 
 
 class Carry(NamedTuple):
     """What goes from step to step; every array has a leading lane axis."""
 
     optimizer: Any
-    terms: Terms
+    losses: Losses
     """Of the accepted images."""
     gradient_norm: Array
 
@@ -147,7 +147,7 @@ class Carry(NamedTuple):
 class Rows(NamedTuple):
     """What `advance` tells of its steps, [LONGEST_CHUNK, lanes] each."""
 
-    terms: Terms
+    losses: Losses
     """Of the images accepted after each step."""
     gradient_norm: Array
     status: Array
@@ -157,19 +157,19 @@ class Rows(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
-def begin(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Carry:
+def begin(objective: Callable[[Array], Losses], images: Array, optimizer: Optimizer) -> Carry:
     """The carry before any step, in buffers of its own, since it is donated; its terms and gradient norm are NaN."""
     if isinstance(objective, Objective):
         terms = objective.unknown(images)
     else:
         shapes = jax.eval_shape(objective, images)
-        terms: Terms = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
+        terms: Losses = jax.tree.map(lambda shape: jnp.full(shape.shape, jnp.nan, shape.dtype), shapes)
     carry = Carry(optimizer.init(images), terms, jnp.full(images.shape[0], jnp.nan, images.dtype))
     return jax.tree.map(jnp.copy, carry)
 
 
 def advance(
-    objective: Callable[[Array], Terms], carry: Carry, count: Array | int, optimizer: Optimizer
+    objective: Callable[[Array], Losses], carry: Carry, count: Array | int, optimizer: Optimizer
 ) -> tuple[Carry, Rows]:
     """Takes `count` steps, or fewer when no lane runs any longer.
 
@@ -177,7 +177,7 @@ def advance(
       count: at most LONGEST_CHUNK; traced, so that no count needs a program of its own.
     """
 
-    def evaluate(trial: Array) -> tuple[Array, Terms]:
+    def evaluate(trial: Array) -> tuple[Array, Losses]:
         terms = objective(trial)
         return jnp.sum(terms.total), terms  # lanes do not meet, so the sum's gradient is each lane's own
 
@@ -190,7 +190,7 @@ def advance(
         gradient, terms = jax.grad(evaluate, has_aux=True)(optimizer.ask(carry.optimizer))
         state = optimizer.tell(carry.optimizer, terms.total, gradient)
         norm = jnp.sqrt(jnp.sum(jnp.square(gradient), tuple(range(1, gradient.ndim))))
-        kept = (carry.terms, carry.gradient_norm)
+        kept = (carry.losses, carry.gradient_norm)
         latest = jax.tree.map(lambda new, old: jnp.where(state.accepted, new, old), (terms, norm), kept)
         rows = jax.tree.map(
             lambda row, value: jax.lax.dynamic_update_index_in_dim(row, value, i, 0),
@@ -202,7 +202,7 @@ def advance(
     def blank(value: Array, fill: float) -> Array:
         return jnp.full((LONGEST_CHUNK, *value.shape), fill, value.dtype)
 
-    terms = jax.tree.map(lambda value: blank(value, jnp.nan), carry.terms)
+    terms = jax.tree.map(lambda value: blank(value, jnp.nan), carry.losses)
     state = carry.optimizer
     rows = Rows(
         terms, blank(carry.gradient_norm, jnp.nan), blank(state.status, NOT_TAKEN), blank(state.accepted, False)
@@ -211,8 +211,8 @@ def advance(
     return carry, rows
 
 
-def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optimizer) -> Any:
-    """What `minimise` runs from images of this shape, compiled; its `memory_analysis` tells what it takes.
+def program(objective: Callable[[Array], Losses], images: Array, optimizer: Optimizer) -> Any:
+    """What `minimize` runs from images of this shape, compiled; its `memory_analysis` tells what it takes.
 
     It takes the objective, a carry and how many steps to take, and returns what `advance` does.
     """
@@ -223,13 +223,13 @@ def program(objective: Callable[[Array], Terms], images: Array, optimizer: Optim
     return compiler.compiled(found, objective, carry, jax.ShapeDtypeStruct((), jnp.int32))
 
 
-def _program(objective: Callable[[Array], Terms], carry: Carry, optimizer: Optimizer) -> Any:
+def _program(objective: Callable[[Array], Losses], carry: Carry, optimizer: Optimizer) -> Any:
     """`advance` for arguments like these: compiled, or under jit."""
     ours = isinstance(optimizer, LBFGS) and isinstance(optimizer.precondition, FrequencyShaping)
     if not (ours and type(objective) is Objective):
         return _plain(optimizer)  # what others wrote: nobody could tell whether its source has changed
     state = carry.optimizer
-    rows = Rows(carry.terms, carry.gradient_norm, state.status, state.accepted)
+    rows = Rows(carry.losses, carry.gradient_norm, state.status, state.accepted)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     own = partial(advance, optimizer=optimizer)
     return traced.program(own, "advance", repr(optimizer), (objective, carry, count), 1, (carry, rows))

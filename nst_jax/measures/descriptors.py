@@ -17,7 +17,7 @@ import numpy as np
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
 from nst_jax.loss.objective import STYLE_LAYERS
-from nst_jax.network.vgg import represent
+from nst_jax.network.vgg import features
 from nst_jax.pictures import files
 
 Array = jax.Array
@@ -60,11 +60,11 @@ def describe(
       {layer: [..., N, N] or [..., 2N] float32}.
 
     Raises:
-      InputError: an unknown kind, and as `represent`.
+      InputError: an unknown kind, and as `features`.
     """
     if kind not in KINDS:
         raise InputError(f"kind {kind!r}: unknown; known are {', '.join(KINDS)}")
-    activations = represent(params, images, layers, pool=pool, precision=precision)
+    activations = features(params, images, layers, pool=pool, precision=precision)
     if kind == "compact":
         return {layer: channel_statistics(x) for layer, x in activations.items()}
     return {layer: losses.style_representation(x, precision) for layer, x in activations.items()}

@@ -1,9 +1,9 @@
-"""The normalised network: weights scaled so that each filter's mean activation over images and positions is one.
+"""The normalized network: weights scaled so that each filter's mean activation over images and positions is one.
 
 Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks (CVPR 2016), section 2: the network's
 output is unchanged up to a positive scale per filter, since its units are rectified and its pools let scales through.
 
-The mean activations alone, with the weights they were measured on, give the normalised network, so a small file keeps
+The mean activations alone, with the weights they were measured on, give the normalized network, so a small file keeps
 them: HDF5 with `conv1_1/mean_activation`, float32 [out], for each of the 16 convolutions, and attributes that tell the
 weights by name (`of`) and sha256 (`of_sha256`).
 """
@@ -25,7 +25,7 @@ FORMAT = "nst_jax VGG-19 mean activations 1"
 Means = dict[str, np.ndarray]
 
 
-def normalised(params: Any, means: Means) -> Any:
+def normalized(params: Any, means: Means) -> Any:
     """The parameters scaled so that a filter of mean activation s has mean activation one.
 
     With s' the previous layer's: W[..., i, o] s'[i] / s[o] and b[o] / s[o]. A filter that never responds is left at its

@@ -13,7 +13,7 @@ from program import assert_refused, done, run
 from nst_jax.cli import features_commands
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
-from nst_jax.measures import features
+from nst_jax.measures import descriptors
 from nst_jax.network import vgg
 from nst_jax.pictures import images
 from nst_jax.weights import weights
@@ -66,10 +66,10 @@ def described(params, image, kind, pool="avg"):
 
 
 @pytest.mark.parametrize("pool", vgg.POOLS)
-@pytest.mark.parametrize("kind", features.KINDS)
+@pytest.mark.parametrize("kind", descriptors.KINDS)
 def test_descriptors_agree_with_the_oracle(params, picture, kind, pool):
     image = picture("painting", 33, 46)
-    found = features.describe(params, image, kind, LAYERS, pool=pool)
+    found = descriptors.describe(params, image, kind, LAYERS, pool=pool)
     for layer, expected in described(params, image, kind, pool).items():
         assert found[layer].dtype == np.float32
         assert found[layer].shape == expected.shape
@@ -79,22 +79,22 @@ def test_descriptors_agree_with_the_oracle(params, picture, kind, pool):
 def test_statistics_of_known_activations():
     """A constant has no deviation; of 0, 0, 3, 3 the mean and the deviation are 3/2; positions may change places."""
     activation = np.stack([np.full((2, 2), 5), np.array([[0, 3], [3, 0]])], axis=-1).astype(np.float32)
-    np.testing.assert_array_equal(features.channel_statistics(activation), [5, 1.5, 0, 1.5])
+    np.testing.assert_array_equal(descriptors.channel_statistics(activation), [5, 1.5, 0, 1.5])
     generator = np.random.default_rng(0)
     batch = generator.random((3, 6, 4, 8), np.float32)
     shuffled = generator.permutation(batch.reshape(3, 24, 8), axis=1).reshape(3, 6, 4, 8)
-    for describe in (features.channel_statistics, losses.style_representation):
+    for describe in (descriptors.channel_statistics, losses.style_representation):
         np.testing.assert_allclose(describe(batch), describe(shuffled), rtol=1e-5, atol=1e-6)
-    single = [features.channel_statistics(activation) for activation in batch]
-    np.testing.assert_allclose(features.channel_statistics(batch), single, rtol=1e-6)
+    single = [descriptors.channel_statistics(activation) for activation in batch]
+    np.testing.assert_allclose(descriptors.channel_statistics(batch), single, rtol=1e-6)
 
 
 def test_an_unknown_kind_is_refused(params, picture):
     with pytest.raises(InputError, match="kind 'mean': unknown; known are gram, compact"):
-        features.describe(params, picture("painting", 32, 32), "mean")
+        descriptors.describe(params, picture("painting", 32, 32), "mean")
 
 
-@pytest.mark.parametrize("kind", features.KINDS)
+@pytest.mark.parametrize("kind", descriptors.KINDS)
 def test_a_folder(folder, tmp_path, params, kind):
     output = tmp_path / "features.npz"
     (line,) = skipped(folder, "-o", output, *OPTIONS, "--kind", kind)
@@ -105,12 +105,12 @@ def test_a_folder(folder, tmp_path, params, kind):
     assert found["names"].dtype.kind == "U"
     for number, name in enumerate(FOUND):
         image = images.read_image(folder / name, size=48)
-        activations = vgg.represent(params, image, LAYERS)
+        activations = vgg.features(params, image, LAYERS)
         for layer, x in activations.items():
             channels = x.shape[-1]
             assert found[layer].shape == (4, *((channels, channels) if kind == "gram" else (2 * channels,)))
             assert found[layer].dtype == np.float32
-            expected = losses.style_representation(x) if kind == "gram" else features.channel_statistics(x)
+            expected = losses.style_representation(x) if kind == "gram" else descriptors.channel_statistics(x)
             error = np.linalg.norm(found[layer][number] - expected)
             assert error <= 1e-5 * np.linalg.norm(expected), (name, layer)
     assert os.listdir(tmp_path) == ["features.npz"]
@@ -217,14 +217,14 @@ def test_one_row_at_a_time_is_kept(tmp_path):
             alive += 1
             yield {"conv1_1": np.full(3, number, np.float32).view(Row)}
 
-    features.save(tmp_path / "out.npz", [str(n) for n in range(5)], rows())
+    descriptors.save(tmp_path / "out.npz", [str(n) for n in range(5)], rows())
     np.testing.assert_array_equal(arrays(tmp_path / "out.npz")["conv1_1"][:, 0], np.arange(5))
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_row_for_each_name(tmp_path, rows):
     with pytest.raises(ValueError, match="zip"):
-        features.save(tmp_path / "out.npz", ["a", "b"], [{"conv1_1": np.zeros(3, np.float32)}] * rows)
+        descriptors.save(tmp_path / "out.npz", ["a", "b"], [{"conv1_1": np.zeros(3, np.float32)}] * rows)
     assert os.listdir(tmp_path) == []
 
 
@@ -246,7 +246,7 @@ def test_a_failure_leaves_what_was_there(folder, tmp_path, monkeypatch):
 def test_other_programs_read_the_file(tmp_path):
     """It is what numpy.savez writes, uncompressed."""
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
-    features.save(tmp_path / "ours.npz", ["a", "b"], [{"conv1_1": row} for row in values])
+    descriptors.save(tmp_path / "ours.npz", ["a", "b"], [{"conv1_1": row} for row in values])
     np.savez(tmp_path / "numpys.npz", names=np.array(["a", "b"]), conv1_1=values)
     ours, numpys = (zipfile.ZipFile(tmp_path / name) for name in ("ours.npz", "numpys.npz"))
     with ours, numpys:
@@ -259,7 +259,7 @@ def test_other_programs_read_the_file(tmp_path):
 def test_prepared_parameters_give_the_same(params, picture):
     image = picture("painting", 32, 48)
     plain, prepared = (
-        jax.device_get(features.describe(p, image, "compact", LAYERS)) for p in (params, vgg.prepare(params, LAYERS))
+        jax.device_get(descriptors.describe(p, image, "compact", LAYERS)) for p in (params, vgg.prepare(params, LAYERS))
     )
     for layer in LAYERS:
         np.testing.assert_allclose(plain[layer], prepared[layer], rtol=1e-4, atol=1e-3)

@@ -1,10 +1,10 @@
-"""Measures what few bits a weight cost; docs/quantisation.md has its table and what follows from it.
+"""Measures what few bits a weight cost; docs/quantization.md has its table and what follows from it.
 
-    python scripts/quantisation.py --size 128 --steps 100
+    python scripts/quantization.py --size 128 --steps 100
 
-The shipped weights have 256 values a layer. They are quantised further, to 7, 6, 5 and 4 bits. For the step from
+The shipped weights have 256 values a layer. They are quantized further, to 7, 6, 5 and 4 bits. For the step from
 float32 to 8 bits, which cannot be measured without the originals, there are two estimates: an extrapolation over the
-bits, and networks drawn at random from those that quantise to the shipped one.
+bits, and networks drawn at random from those that quantize to the shipped one.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from nst_jax.measures import compare
 from nst_jax.transfer import assemble, figures
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
-from nst_jax.weights.quantise import quantised
+from nst_jax.weights.quantize import quantized
 
 BITS = (7, 6, 5, 4)
 
@@ -54,7 +54,7 @@ def main() -> int:
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     rows = {}
     for bits in BITS:
-        rows[bits] = row(quantised(shipped, bits)[0])
+        rows[bits] = row(quantized(shipped, bits)[0])
         _print(f"{bits} bits for 8", rows[bits])
     fitted = [extrapolated({bits: values[column] for bits, values in rows.items()}) for column in range(6)]
     _print("8 bits for float32, extrapolated", fitted)
@@ -78,7 +78,7 @@ def kernel_difference(params: Any, reference: Any) -> float:
 def extrapolated(found: dict[int, float]) -> float:
     """The difference that 8 bits make to float32, from those that fewer bits make to 8.
 
-    Errors of a fine quantiser are in proportion to 2^-bits, and those of two steps in a row are independent, so that
+    Errors of a fine quantizer are in proportion to 2^-bits, and those of two steps in a row are independent, so that
     E(bits from 8)² = c (4^-bits - 4^-8), and E(8 from float32)² = c 4^-8.
     """
     c = np.exp(np.mean([np.log(value**2 / (4.0**-bits - 4.0**-8)) for bits, value in found.items()]))
@@ -86,7 +86,7 @@ def extrapolated(found: dict[int, float]) -> float:
 
 
 def drawn(params: Any, seed: int) -> Any:
-    """Parameters that quantise to these: each weight in the interval that is nearest to its table's value.
+    """Parameters that quantize to these: each weight in the interval that is nearest to its table's value.
 
     Uniform to either side of the value, and as often to a side as leaves the value the mean, which k-means makes it.
     """

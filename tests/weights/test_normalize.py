@@ -1,4 +1,4 @@
-"""The normalised network: mean activations of one, and the same function but for a positive scale per filter."""
+"""The normalized network: mean activations of one, and the same function but for a positive scale per filter."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ import pytest
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS
-from nst_jax.network.vgg import represent
+from nst_jax.network.vgg import features
 from nst_jax.pictures import images
 from nst_jax.weights import hdf5, weights
 from nst_jax.weights.mean_activations import mean_activations
-from nst_jax.weights.normalise import normalised, read_means, save_means
+from nst_jax.weights.normalize import normalized, read_means, save_means
 
 SAMPLES = Path(__file__).resolve().parents[2] / "nst_jax" / "samples"
 
@@ -31,7 +31,7 @@ def means(params, pictures):
 
 @pytest.fixture(scope="module")
 def scaled(params, means):
-    return normalised(params, means)
+    return normalized(params, means)
 
 
 def test_means_against_the_oracle(params, pictures, means):
@@ -56,8 +56,8 @@ def test_mean_activation_is_one_over_the_same_pictures(scaled, pictures, means):
 
 @pytest.mark.parametrize("pool", ["avg", "max"])
 def test_the_function_is_the_same_up_to_a_positive_scale_per_filter(params, scaled, pictures, means, pool):
-    before = represent(params, pictures[0], LAYERS, pool=pool)
-    after = represent(scaled, pictures[0], LAYERS, pool=pool)
+    before = features(params, pictures[0], LAYERS, pool=pool)
+    after = features(scaled, pictures[0], LAYERS, pool=pool)
     scale = np.ones(3)
     for layer in LAYERS:
         if layer in CONVOLUTIONS:
@@ -69,7 +69,7 @@ def test_the_function_is_the_same_up_to_a_positive_scale_per_filter(params, scal
 
 def test_a_filter_that_never_responds_keeps_its_scale(params, means):
     silent = {**means, "conv3_1": np.where(np.arange(256) == 7, 0.0, means["conv3_1"])}
-    before, after = params["params"], normalised(params, silent)["params"]
+    before, after = params["params"], normalized(params, silent)["params"]
     assert after["conv3_1"]["bias"][7] == before["conv3_1"]["bias"][7]
     assert all(np.isfinite(value).all() for arrays in after.values() for value in arrays.values())
     incoming = before["conv3_2"]["kernel"][0, 0, 7] / silent["conv3_2"]
@@ -91,15 +91,15 @@ def test_shipped_means_are_near_those_of_the_sample_photographs():
     """
     files = ("schwerin_palace.jpg", "rocamadour.jpg")
     photographs = [images.read_image(SAMPLES / file, size=256) for file in files]
-    found = mean_activations(weights.load(weights.NORMALISED), photographs)
+    found = mean_activations(weights.load(weights.NORMALIZED), photographs)
     for layer in list(CONVOLUTIONS)[: list(CONVOLUTIONS).index("conv5_1") + 1]:
         assert np.median(found[layer]) == pytest.approx(1, abs=0.25), layer
         assert found[layer].mean() == pytest.approx(1, abs=0.25), layer
 
 
 def test_shipped_network_is_the_original_up_to_a_positive_scale_per_filter(params, pictures):
-    shipped = weights.load(weights.NORMALISED)
-    before, after = (represent(each, pictures[0], CONVOLUTIONS) for each in (params, shipped))
+    shipped = weights.load(weights.NORMALIZED)
+    before, after = (features(each, pictures[0], CONVOLUTIONS) for each in (params, shipped))
     for layer in CONVOLUTIONS:
         x, y = np.float64(before[layer]), np.float64(after[layer])
         scale = (x * y).sum((0, 1)) / np.maximum((y * y).sum((0, 1)), 1e-30)
@@ -126,7 +126,7 @@ def test_a_file_of_means_round_trips(params, means, scaled, tmp_path):
     ("attributes", "message"),
     [
         ({"of_sha256": "0" * 64}, "mean activations of vgg19 with sha256 0000"),
-        ({"of": "vgg19-normalised"}, "must be of vgg19 or vgg19-full"),
+        ({"of": "vgg19-normalized"}, "must be of vgg19 or vgg19-full"),
         ({"of": "/etc/passwd"}, "must be of vgg19 or vgg19-full"),
         ({"of": "vgg19-full"}, "not fetched yet"),
     ],

@@ -10,13 +10,13 @@ import scipy.optimize
 
 from nst_jax.errors import InputError
 from nst_jax.loss import objective
-from nst_jax.loss.objective import Objective, Targets, Terms, weighting
+from nst_jax.loss.objective import Losses, Objective, Targets, loss_weights
 from nst_jax.network import vgg
 from nst_jax.optim import compiler
-from nst_jax.optim import minimise as module
+from nst_jax.optim import minimize as module
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import CONVERGED, NOT_FINITE, RUNNING
-from nst_jax.optim.minimise import DEFAULT_OPTIMIZER, minimise
+from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, minimize
 from nst_jax.pictures import start
 from nst_jax.transfer import traced
 
@@ -40,7 +40,7 @@ def real(params, picture):
             objective.content_targets(params, picture("photograph", HEIGHT, WIDTH)[None], ("conv2_2",)),
             objective.style_targets(params, picture("painting", 40, 32)[None], ("conv1_1", "conv2_1")),
         )
-    return lambda alpha, beta: Objective(params, targets, weighting(alpha, beta, **LAYERS))
+    return lambda alpha, beta: Objective(params, targets, loss_weights(alpha, beta, **LAYERS))
 
 
 def noise(*seeds):
@@ -58,7 +58,7 @@ class Toy:
         scales = jnp.linspace(1.0, 30.0, images[0].size).reshape(images[0].shape)
         losses = 0.5 * jnp.sum(scales * (images - self.target) ** 2, (1, 2, 3))
         total = jnp.where(images[:, 0, 0, 0] > self.wall, jnp.nan, losses)
-        return Terms(total, total / 2, total / 2, {"conv1_1": total / 2}, 0 * total)
+        return Losses(total, total / 2, total / 2, {"conv1_1": total / 2}, 0 * total)
 
 
 def toy(target=0.5, wall=np.inf):
@@ -92,14 +92,14 @@ def test_batched_lanes_equal_one_by_one(real, optimizer):
     together, starts = real(alpha, beta), noise(*seeds)
     one_by_one = [real(alpha[lane : lane + 1], beta[lane : lane + 1]) for lane in range(3)]
     with jax.enable_x64(True):
-        found = minimise(double(together), double(starts), optimizer=optimizer, steps=12)
+        found = minimize(double(together), double(starts), optimizer=optimizer, steps=12)
         assert found.images.dtype == np.float64
         for lane, terms in enumerate(map(double, one_by_one)):
             images = double(starts[lane : lane + 1])
-            alone = minimise(terms, images, optimizer=optimizer, steps=12)
-            np.testing.assert_allclose(found.terms.total[lane], alone.terms.total[0], rtol=1e-9)
+            alone = minimize(terms, images, optimizer=optimizer, steps=12)
+            np.testing.assert_allclose(found.losses.total[lane], alone.losses.total[0], rtol=1e-9)
             np.testing.assert_allclose(found.images[lane], alone.images[0], atol=1e-9)
-            assert alone.terms.total[0] < 0.5 * terms(images).total[0]
+            assert alone.losses.total[0] < 0.5 * terms(images).total[0]
 
 
 @OPTIMIZERS
@@ -107,8 +107,8 @@ def test_neither_a_second_run_nor_the_chunks_change_a_byte(real, optimizer):
     def run(every):
         seen = []
         callback = lambda progress: seen.extend(progress.records)  # noqa: E731
-        result = minimise(real([0.1], [1.0]), noise(3), optimizer=optimizer, steps=17, every=every, callback=callback)
-        rows = [(record.evaluations, *jax.tree.leaves(record.terms), record.gradient_norm) for record in seen]
+        result = minimize(real([0.1], [1.0]), noise(3), optimizer=optimizer, steps=17, every=every, callback=callback)
+        rows = [(record.evaluations, *jax.tree.leaves(record.losses), record.gradient_norm) for record in seen]
         return result.images, np.array([np.concatenate(jax.tree.map(np.ravel, row)) for row in rows])
 
     images, rows = run(None)
@@ -126,7 +126,7 @@ def test_evaluations_that_went_before_are_counted_and_change_nothing():
             seen.extend(record.evaluations for record in progress.records)
             told.append(progress.records[-1].evaluations)
 
-        return minimise(toy(), TOY_IMAGES, steps=9, every=4, earlier=earlier, callback=callback), seen, told
+        return minimize(toy(), TOY_IMAGES, steps=9, every=4, earlier=earlier, callback=callback), seen, told
 
     (alone, *_), (result, seen, told) = run(0), run(6)
     assert seen == list(range(7, 16))
@@ -139,24 +139,24 @@ def test_the_result_belongs_to_its_terms(real):
     """Under L-BFGS the last evaluation may have been a rejected trial; under Adam the next step is not taken."""
     for optimizer in (DEFAULT_OPTIMIZER, ADAM):
         for steps in (1, 9):
-            result = minimise(real([0.1], [1.0]), noise(3), optimizer=optimizer, steps=steps)
+            result = minimize(real([0.1], [1.0]), noise(3), optimizer=optimizer, steps=steps)
             expected = real([0.1], [1.0])(result.images)
-            for found, wanted in zip(jax.tree.leaves(result.terms), jax.tree.leaves(expected), strict=True):
+            for found, wanted in zip(jax.tree.leaves(result.losses), jax.tree.leaves(expected), strict=True):
                 assert isinstance(found, np.ndarray)
                 np.testing.assert_allclose(found, wanted, rtol=1e-4)
             assert result.evaluations == steps
 
 
 def test_one_evaluation_leaves_the_start_as_it_is(real):
-    result = minimise(real([0.1], [1.0]), noise(3), steps=1)
+    result = minimize(real([0.1], [1.0]), noise(3), steps=1)
     np.testing.assert_array_equal(result.images, noise(3))
 
 
 def test_one_program_serves_all_weights_and_lengths(real):
-    minimise(real([0.1], [1.0]), noise(0), steps=2)
+    minimize(real([0.1], [1.0]), noise(0), steps=2)
     compiled = list(traced._ready)
     for alpha, beta, steps, every in ((2.0, 3.0, 3, None), (0.0, 1.0, 5, 2), (1.0, 0.0, 70, 66)):
-        minimise(real([alpha], [beta]), noise(1), steps=steps, every=every)
+        minimize(real([alpha], [beta]), noise(1), steps=steps, every=every)
     assert list(traced._ready) == compiled
 
 
@@ -168,7 +168,7 @@ def test_the_callers_images_stay_the_callers(optimizer):
     def callback(progress):
         kept.append((np.asarray(progress.images), np.array(progress.images)))
 
-    minimise(toy(), images, optimizer=optimizer, steps=6, every=1, callback=callback)
+    minimize(toy(), images, optimizer=optimizer, steps=6, every=1, callback=callback)
     np.testing.assert_array_equal(images, 0)
     for view, copy in kept:  # nor is written over what a callback keeps
         np.testing.assert_array_equal(view, copy)
@@ -177,7 +177,7 @@ def test_the_callers_images_stay_the_callers(optimizer):
 def test_records():
     images, terms = TOY_IMAGES, toy(0.7)
     progresses = []
-    result = minimise(
+    result = minimize(
         terms,
         images,
         steps=20,
@@ -193,14 +193,14 @@ def test_records():
         expected = terms(progress.images)
         gradient = jax.grad(lambda x: jnp.sum(terms(x).total))(progress.images)
         record = progress.records[-1]
-        for found, wanted in zip(jax.tree.leaves(record.terms), jax.tree.leaves(expected), strict=True):
+        for found, wanted in zip(jax.tree.leaves(record.losses), jax.tree.leaves(expected), strict=True):
             assert found.shape == (2,)
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-9)
         norms = np.linalg.norm(np.reshape(gradient, (2, -1)), axis=1)
         np.testing.assert_allclose(record.gradient_norm, norms, rtol=1e-3, atol=1e-5)
         np.testing.assert_array_equal(progress.status, [RUNNING, RUNNING])
-    for found, wanted in zip(jax.tree.leaves(result.terms), jax.tree.leaves(records[-1].terms), strict=True):
+    for found, wanted in zip(jax.tree.leaves(result.losses), jax.tree.leaves(records[-1].losses), strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -211,7 +211,7 @@ def test_a_callback_that_returns_true_stops_the_loop():
         heard.extend(progress.records)
         return heard[-1].evaluations >= 4
 
-    result = minimise(toy(), TOY_IMAGES, steps=50, every=2, callback=callback)
+    result = minimize(toy(), TOY_IMAGES, steps=50, every=2, callback=callback)
     assert result.evaluations == 4
     assert [record.evaluations for record in heard] == [1, 2, 3, 4]
 
@@ -220,7 +220,7 @@ def test_a_callback_that_returns_true_stops_the_loop():
 def test_the_callback_hears_at_every_multiple(every):
     heard = []
     callback = lambda progress: heard.append(progress.records[-1].evaluations)  # noqa: E731
-    minimise(toy(0.7), TOY_IMAGES, steps=21, every=every, callback=callback)
+    minimize(toy(0.7), TOY_IMAGES, steps=21, every=every, callback=callback)
     assert heard == sorted(set(heard))
     assert heard[-1] == 21
     assert set(range(every, 22, every)) <= set(heard)
@@ -233,7 +233,7 @@ def test_the_loop_ends_with_the_last_lane_whatever_the_chunks():
     for every in (None, 1, 5):
         numbers = []
         callback = lambda p, numbers=numbers: numbers.extend(r.evaluations for r in p.records)  # noqa: E731
-        result = minimise(terms, TOY_IMAGES, steps=1000, every=every, callback=callback)
+        result = minimize(terms, TOY_IMAGES, steps=1000, every=every, callback=callback)
         np.testing.assert_array_equal(result.status, [CONVERGED, CONVERGED])
         np.testing.assert_allclose(result.images, jnp.broadcast_to(terms.target, result.images.shape), atol=1e-4)
         assert numbers == list(range(1, result.evaluations + 1))
@@ -247,37 +247,37 @@ def test_a_lane_that_never_is_finite_keeps_its_start_and_disturbs_nobody(optimiz
     images = TOY_IMAGES
     wrong = toy([0.5, np.nan])
     statuses = []
-    found = minimise(
+    found = minimize(
         wrong, images, optimizer=optimizer, steps=12, callback=lambda p: statuses.append(p.status) and None
     )
-    sound = minimise(toy(), images, optimizer=optimizer, steps=12)
+    sound = minimize(toy(), images, optimizer=optimizer, steps=12)
     np.testing.assert_array_equal(found.status, [RUNNING, NOT_FINITE])
     np.testing.assert_array_equal(statuses[0], found.status)
     np.testing.assert_array_equal(found.images[1], images[1])
-    assert np.isnan(found.terms.total[1])
+    assert np.isnan(found.losses.total[1])
     assert np.asarray(found.images[0]).tobytes() == np.asarray(sound.images[0]).tobytes()
-    assert found.terms.total[0] == sound.terms.total[0]
+    assert found.losses.total[0] == sound.losses.total[0]
 
 
 def test_adam_that_runs_into_nothing_keeps_its_last_good_image():
     images = TOY_IMAGES
-    result = minimise(toy(0.5, [np.inf, 0.1]), images, optimizer=ADAM, steps=30)
+    result = minimize(toy(0.5, [np.inf, 0.1]), images, optimizer=ADAM, steps=30)
     np.testing.assert_array_equal(result.status, [RUNNING, NOT_FINITE])
     assert 0.05 < result.images[1, 0, 0, 0] <= 0.1
-    np.testing.assert_allclose(result.terms.total, toy()(result.images).total, rtol=1e-4)
+    np.testing.assert_allclose(result.losses.total, toy()(result.images).total, rtol=1e-4)
 
 
 def test_lbfgs_at_a_wall_stays_before_it_and_goes_on_elsewhere():
     images = TOY_IMAGES
-    result = minimise(toy(0.5, [np.inf, 0.1]), images, steps=150)
-    assert np.all(np.isfinite(result.terms.total))
+    result = minimize(toy(0.5, [np.inf, 0.1]), images, steps=150)
+    assert np.all(np.isfinite(result.losses.total))
     assert result.images[1, 0, 0, 0] <= 0.1
-    assert result.terms.total[1] < 0.5 * toy()(images).total[1]
+    assert result.losses.total[1] < 0.5 * toy()(images).total[1]
     np.testing.assert_allclose(result.images[0], 0.5, atol=1e-4)
 
 
 def test_a_run_without_any_finite_lane_ends_at_once():
-    result = minimise(toy(np.nan), TOY_IMAGES, steps=1000)
+    result = minimize(toy(np.nan), TOY_IMAGES, steps=1000)
     assert result.evaluations == 1
     np.testing.assert_array_equal(result.status, [NOT_FINITE, NOT_FINITE])
 
@@ -286,17 +286,17 @@ def test_a_run_without_any_finite_lane_ends_at_once():
 @pytest.mark.parametrize("value", [0, -3])
 def test_numbers_below_one_are_refused_in_one_line(argument, value):
     with pytest.raises(InputError) as caught:
-        minimise(toy(), TOY_IMAGES, **{argument: value})
+        minimize(toy(), TOY_IMAGES, **{argument: value})
     assert str(caught.value) == f"{argument}: {value} is not allowed; must be at least 1"
 
 
 @pytest.mark.slow
 def test_no_worse_than_scipy_after_200_evaluations_from_white_noise(params, picture):
-    """128 px, α/β = 1e-3, default optimiser; scipy with memory 20, its variables in the better of two units."""
+    """128 px, α/β = 1e-3, default optimizer; scipy with memory 20, its variables in the better of two units."""
     evaluations = 200
     content, style = picture("photograph", 85, 128), picture("painting", 100, 128)
     targets = Targets(objective.content_targets(params, content[None]), objective.style_targets(params, style[None]))
-    terms = Objective(vgg.prepare(params), targets, weighting([1e-3]))
+    terms = Objective(vgg.prepare(params), targets, loss_weights([1e-3]))
     slope = jax.jit(
         lambda terms, image: jax.value_and_grad(lambda x: terms(x[None]).total[0])(image),
         compiler_options=compiler.options(),
@@ -314,7 +314,7 @@ def test_no_worse_than_scipy_after_200_evaluations_from_white_noise(params, pict
     ratios = []
     for seed in (0, 1):
         image = start.white_noise(seed, 85, 128)
-        ours = float(minimise(terms, image[None], steps=evaluations).terms.total[0])
+        ours = float(minimize(terms, image[None], steps=evaluations).losses.total[0])
         theirs = {unit: scipys(image, unit) for unit in (1, 255)}
         ratios.append(ours / min(theirs.values()))
         print(f"seed {seed}: {ours:.6g}; scipy in 0..1 {theirs[1]:.6g}, in 0..255 {theirs[255]:.6g}")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nst_jax.errors import InputError
 from nst_jax.weights import weights
-from nst_jax.weights.quantise import best_table, quantised
+from nst_jax.weights.quantize import best_table, quantized
 
 
 def squared_error(values, table):
@@ -41,7 +41,7 @@ def test_clusters_are_found():
 
 
 def test_an_even_spread_gets_an_even_table():
-    """Of 2^8 levels each stands for 16 of 4096 values, with the error of a uniform quantiser."""
+    """Of 2^8 levels each stands for 16 of 4096 values, with the error of a uniform quantizer."""
     values = np.arange(4096, dtype=np.float32)
     table = best_table(values, 256)
     assert squared_error(values, table) / 4096 == pytest.approx((16**2 - 1) / 12, rel=0.01)
@@ -55,7 +55,7 @@ def test_the_best_of_all_tables(values, levels):
 
 
 def test_a_bell_shape_costs_what_theory_says():
-    """Panter & Dite: the mean squared error of the best quantiser of a Gaussian is π√3/2 σ² 4^-bits for many bits."""
+    """Panter & Dite: the mean squared error of the best quantizer of a Gaussian is π√3/2 σ² 4^-bits for many bits."""
     values = np.random.default_rng(0).normal(size=400_000).astype(np.float32)
     for bits in (5, 6, 7):
         error = squared_error_sorted(values, best_table(values, 2**bits))
@@ -69,7 +69,7 @@ def squared_error_sorted(values, table):
 
 
 def test_shipped_weights_to_fewer_bits(shipped):
-    params, tables = quantised(shipped, 4)
+    params, tables = quantized(shipped, 4)
     for layer, arrays in params["params"].items():
         kernel = shipped["params"][layer]["kernel"]
         assert arrays["kernel"].dtype == np.float32
@@ -85,7 +85,7 @@ def test_shipped_weights_to_fewer_bits(shipped):
 
 
 def test_eight_bits_leave_the_shipped_weights_as_they_are(shipped):
-    params, tables = quantised(shipped, 8)
+    params, tables = quantized(shipped, 8)
     for layer, arrays in params["params"].items():
         np.testing.assert_array_equal(arrays["kernel"], shipped["params"][layer]["kernel"])
         np.testing.assert_array_equal(tables[layer], np.unique(arrays["kernel"]))
@@ -94,4 +94,4 @@ def test_eight_bits_leave_the_shipped_weights_as_they_are(shipped):
 @pytest.mark.parametrize("bits", [0, 9, -1])
 def test_bits_out_of_range(shipped, bits):
     with pytest.raises(InputError, match=f"--bits: {bits} is not allowed; must be from 1 to 8"):
-        quantised(shipped, bits)
+        quantized(shipped, bits)

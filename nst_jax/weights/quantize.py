@@ -17,7 +17,7 @@ _MOST_ROUNDS = 500
 _GROUPS = 1024
 
 
-def quantised(params: Any, bits: int) -> tuple[Any, dict[str, np.ndarray]]:
+def quantized(params: Any, bits: int) -> tuple[Any, dict[str, np.ndarray]]:
     """The parameters with each kernel's values replaced by the nearest of 2^bits; biases are kept.
 
     Args:
@@ -46,7 +46,7 @@ def quantised(params: Any, bits: int) -> tuple[Any, dict[str, np.ndarray]]:
 def best_table(values: np.ndarray, levels: int) -> np.ndarray:
     """At most `levels` float32 values, strictly ascending, that are nearest to `values` in the mean square.
 
-    The best there is for up to 1024 different values; for more, the best for 1024 groups of neighbours, improved by
+    The best there is for up to 1024 different values; for more, the best for 1024 groups of neighbors, improved by
     Lloyd's method until nothing moves.
     """
     distinct, counts = np.unique(values, return_counts=True)

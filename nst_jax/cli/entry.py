@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from nst_jax.cli import program_cache
 from nst_jax.cli.parser import parser
-from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError
+from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError, option
 from nst_jax.transfer.lanes import Axes
 from nst_jax.transfer.settings import RunOptions, Settings
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             program_cache.use(not chosen.pop("no_cache"))
         return getattr(importlib.import_module(f"nst_jax.cli.{module}"), function)(**chosen)
     except InputError as error:
-        code, message = WRONG_INPUT, str(error)
+        code, message = WRONG_INPUT, error.message(option)
     except KeyboardInterrupt:
         code, message = INTERRUPTED, "interrupted"
     except (OSError, MemoryError) as error:

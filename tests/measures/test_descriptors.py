@@ -235,7 +235,7 @@ def test_a_failure_leaves_what_was_there(folder, tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(features.shutil, "copyfileobj", fail)
+    monkeypatch.setattr(descriptors.shutil, "copyfileobj", fail)
     outcome = run("features", folder / "a.png", "-o", output, *OPTIONS, "--quiet")
     assert outcome.code == 1
     assert "No space left" in outcome.err

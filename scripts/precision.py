@@ -1,6 +1,6 @@
 """Measures what rounding the factors of products costs; docs/precision.md has its table and what follows from it.
 
-    python scripts/precision.py --size 96 --steps 100
+    python scripts/precision.py --size 96 --evaluations 100
 
 By default a TPU rounds the factors of float32 products to bfloat16, and an NVIDIA GPU to TF32. A CPU does not, so it is
 emulated: in targets, loss and gradient, all convolutions and Gram products get rounded factors and float32 sums.
@@ -19,12 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from nst_jax.cli.compare_command import goal_of
+from nst_jax.cli.compare_command import problem_of
 from nst_jax.loss.objective import Objective
-from nst_jax.optim import lbfgs
-from nst_jax.optim.minimize import Progress, minimize
+from nst_jax.optim.compiler import Programs
+from nst_jax.optim.status import Status
 from nst_jax.pictures import images
-from nst_jax.transfer import assemble, figures, traced
+from nst_jax.pictures.noise import white_noise
+from nst_jax.transfer import figures
+from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
@@ -68,22 +70,17 @@ def emulated(convolution: Factors, gram: Factors) -> Iterator[None]:
         patch.object(jax, "default_backend", lambda: "gpu"),
         patch.object(lax, "conv_general_dilated", through(lax.conv_general_dilated, convolution, 0)),
         patch.object(jnp, "einsum", through(jnp.einsum, gram, 1)),
-        patch.dict(traced._ready, clear=True),
     ):
         yield
     jax.clear_caches()
 
 
-def run(goal: Objective, begin: np.ndarray, steps: int) -> tuple[np.ndarray, str]:
+def run(goal: Objective, begin: np.ndarray, evaluations: int) -> tuple[np.ndarray, str]:
     """The picture; how many evaluations an accepted step took in the mean and at the most, and how many there were."""
-    totals: list[float] = []
-
-    def note(progress: Progress) -> None:
-        totals.extend(float(record.losses.total[0]) for record in progress.records)
-
-    found = minimize(goal, jnp.asarray(begin[None]), steps=steps, callback=note)
+    found = minimize(goal, begin[None], evaluations=evaluations, compile=Programs())
+    totals = [record.losses.total for record in found.history[0]]
     accepted = np.flatnonzero(np.diff(totals, prepend=np.nan))  # a record has the loss of the latest accepted picture
-    stopped = ", stopped" if found.status[0] == lbfgs.CONVERGED else ""
+    stopped = ", stopped" if found.status[0] == Status.CONVERGED else ""
     taken = f"{len(totals) / len(accepted):.2f} | {np.diff(accepted, prepend=-1).max()} | {len(totals)}{stopped}"
     return np.asarray(found.images[0]), taken
 
@@ -96,27 +93,28 @@ def gradient(goal: Objective, image: Array) -> Array:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=96, help="longest side in pixels (default: 96)")
-    parser.add_argument("--steps", type=int, default=100, help="evaluations for each picture (default: 100)")
+    parser.add_argument("--evaluations", type=int, default=100, help="for each picture (default: 100)")
     parser.add_argument("-o", "--output", type=Path, help="an existing folder for the pictures (default: keep none)")
     arguments = parser.parse_args()
     settings = Settings(size=arguments.size)
-    photo = assemble.read_picture(figures.PHOTOGRAPH, settings, settings.size)
-    painting = assemble.read_picture(figures.PAINTINGS[0], settings, settings.size)
-    begin, another = (np.asarray(assemble.start_image(photo, Settings(seed=seed))) for seed in (0, 1))
+    photo, painting = (
+        images.read_image(path, size=settings.size) for path in (figures.PHOTOGRAPH, figures.PAINTINGS[0])
+    )
+    begin, another = (np.asarray(white_noise(seed, *photo.shape[:2])) for seed in (0, 1))
     params, points, rows = weights.load(), [begin], {}
     for name, factors in VARIANTS.items():
         with emulated(*factors):
-            goal = goal_of(params, photo, painting, settings)
-            made, taken = run(goal, begin, arguments.steps)
+            goal = problem_of(params, photo, painting, settings).objective([0])
+            made, taken = run(goal, begin, arguments.evaluations)
             points = points if rows else [begin, made]  # float32's picture, for all
             rows[name] = made, taken, [gradient(goal, point) for point in points]
-    judge = goal_of(params, photo, painting, settings)
-    rows["float32, Winograd"] = *run(judge, begin, arguments.steps), [gradient(judge, point) for point in points]
-    rows["float32, another seed"] = *run(judge, another, arguments.steps), []
+    judge = problem_of(params, photo, painting, settings).objective([0])
+    rows["float32, Winograd"] = *run(judge, begin, arguments.evaluations), [gradient(judge, point) for point in points]
+    rows["float32, another seed"] = *run(judge, another, arguments.evaluations), []
     losses = {name: float(jax.jit(Objective.__call__)(judge, made[None]).total[0]) for name, (made, *_) in rows.items()}
     with jax.enable_x64(True):
         doubles = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), (params, photo, painting, points))
-        goal = goal_of(doubles[0], doubles[1], doubles[2], settings)
+        goal = problem_of(doubles[0], doubles[1], doubles[2], settings).objective([0])
         goal = jax.tree.map(lambda leaf: jnp.asarray(leaf, np.float64), goal)  # its loss_weights too
         exact = [np.asarray(gradient(goal, point)) for point in doubles[3]]
 

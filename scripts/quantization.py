@@ -1,6 +1,6 @@
 """Measures what few bits a weight cost; docs/quantization.md has its table and what follows from it.
 
-    python scripts/quantization.py --size 128 --steps 100
+    python scripts/quantization.py --size 128 --evaluations 100
 
 The shipped weights have 256 values a layer. They are quantized further, to 7, 6, 5 and 4 bits. For the step from
 float32 to 8 bits, which cannot be measured without the originals, there are two estimates: an extrapolation over the
@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax.cli.compare_command import goal_of, picture_of
+from nst_jax.cli.compare_command import problem_of
 from nst_jax.measures import compare
-from nst_jax.transfer import assemble, figures
+from nst_jax.pictures import images
+from nst_jax.pictures.noise import white_noise
+from nst_jax.transfer import figures
+from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 from nst_jax.weights.quantize import quantized
@@ -27,28 +30,36 @@ BITS = (7, 6, 5, 4)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128, help="longest side in pixels (default: 128)")
-    parser.add_argument("--steps", type=int, default=100, help="evaluations for each picture (default: 100)")
+    parser.add_argument("--evaluations", type=int, default=100, help="for each picture (default: 100)")
     arguments = parser.parse_args()
     settings = Settings(size=arguments.size)
-    photo = assemble.read_picture(figures.PHOTOGRAPH, settings, settings.size)
-    painting = assemble.read_picture(figures.PAINTINGS[0], settings, settings.size)
+    photo, painting = (
+        images.read_image(path, size=settings.size) for path in (figures.PHOTOGRAPH, figures.PAINTINGS[0])
+    )
+    begin = np.asarray(white_noise(0, *photo.shape[:2]))
+
+    def goal_of(params: Any) -> Any:
+        return problem_of(params, photo, painting, settings).objective([0])
+
+    def made(goal: Any, start: np.ndarray) -> Any:
+        return minimize(goal, start[None], evaluations=arguments.evaluations).images[0]
+
     shipped = weights.load()
-    reference = goal_of(shipped, photo, painting, settings)
-    begin = np.asarray(assemble.start_image(photo, settings))
-    picture = picture_of(reference, begin, arguments.steps)
+    reference = goal_of(shipped)
+    picture = made(reference, begin)
 
     def row(params: Any) -> list[float]:
         activations = compare.activation_differences(params, shipped, [photo, painting])
-        goal = goal_of(params, photo, painting, settings)
+        goal = goal_of(params)
         gradients = [compare.gradient_difference(goal, reference, point) for point in (begin, picture)]
         return [
             kernel_difference(params, shipped), activations["conv2_1"], activations["conv4_2"], activations["conv5_1"],
-            *(found.relative for found in gradients), *of_picture(picture_of(goal, begin, arguments.steps)),
+            *(found.relative for found in gradients), *of_picture(made(goal, begin)),
         ]  # fmt: skip
 
-    def of_picture(made: Any) -> list[float]:
-        loss = float(reference(made[None]).total[0] / reference(picture[None]).total[0])
-        return [*compare.picture_difference(made, picture), loss]
+    def of_picture(other: Any) -> list[float]:
+        loss = float(reference(other[None]).total[0] / reference(picture[None]).total[0])
+        return [*compare.picture_difference(other, picture), loss]
 
     print("| | kernels | conv2_1 | conv4_2 | conv5_1 | gradient, start | gradient, end | PSNR, dB | mean | loss |")
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
@@ -60,8 +71,8 @@ def main() -> int:
     _print("8 bits for float32, extrapolated", fitted)
     for seed in (0, 1):
         _print(f"8 bits for float32, drawn ({seed})", row(drawn(shipped, seed)))
-    for name, other in yardsticks(photo, begin, settings):
-        _print(name, [*[None] * 6, *of_picture(picture_of(reference, other, arguments.steps))])
+    for name, other in yardsticks(begin):
+        _print(name, [*[None] * 6, *of_picture(made(reference, other))])
     return 0
 
 
@@ -103,12 +114,11 @@ def drawn(params: Any, seed: int) -> Any:
     return {"params": layers, "preprocessing": params["preprocessing"]}
 
 
-def yardsticks(photo: np.ndarray, begin: np.ndarray, settings: Settings) -> Iterator[tuple[str, np.ndarray]]:
+def yardsticks(begin: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Other starts, with the same weights: how much a picture differs for reasons that nobody minds."""
     random = np.random.default_rng(0)
     yield "start moved by 1e-4 of 255", (begin + random.normal(0, 1e-4 / 255, begin.shape)).astype(np.float32)
-    other = Settings(size=settings.size, seed=1)
-    yield "another seed", np.asarray(assemble.start_image(photo, other))
+    yield "another seed", np.asarray(white_noise(1, *begin.shape[:2]))
 
 
 def _print(name: str, values: list[Any]) -> None:

@@ -7,6 +7,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+# Shapes and dtypes that annotations name are checked at run time, in tests alone; PEP 484 lets an int be a float.
+install_import_hook(
+    ["nst_jax.network", "nst_jax.loss", "nst_jax.optim"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)
 
 import nst_jax
 from nst_jax.pictures import images

@@ -36,7 +36,7 @@ def sources(folder: Path) -> list[bytes]:
         for name, (i, o) in layers.CONVOLUTIONS.items()
     }
     params = {"params": network, "preprocessing": parameters.CAFFE}
-    paths = [folder / f"source{number}" for number in range(10)]
+    paths = [folder / f"source{number}" for number in range(11)]
     weights.save(paths[0], params, attributes=weights.OXFORD)
     weights.save(paths[1], params, attributes=weights.OXFORD, tables=dict.fromkeys(network, table))
     foreign.write_keras(paths[2], network)
@@ -48,6 +48,7 @@ def sources(folder: Path) -> list[bytes]:
     with paths[8].open("wb") as plain, paths[9].open("wb") as compressed:
         foreign.write_npz(plain, network)  # type: ignore[arg-type]
         foreign.write_npz(compressed, network, compressed=True)  # type: ignore[arg-type]
+    foreign.write_mat(paths[10], network, compressed=False, older=True)
     return [path.read_bytes() for path in paths]
 
 

@@ -91,3 +91,12 @@ def total_variation(image):
     """Squared differences of neighbors, in 8-bit levels."""
     levels = 255 * np.asarray(image, np.float64)
     return ((levels[1:] - levels[:-1]) ** 2).sum() + ((levels[:, 1:] - levels[:, :-1]) ** 2).sum()
+
+
+def descriptors(params, image, layers, kind, pool="avg"):
+    """{layer: G / M, or the means and then the standard deviations of its filters}."""
+    found = {}
+    for layer, activation in activations(params, image, layers, pool).items():
+        f = matrix(activation)
+        found[layer] = f @ f.T / f.shape[1] if kind == "gram" else np.concatenate([f.mean(1), f.std(1)])
+    return found

@@ -14,10 +14,11 @@ from PIL import Image
 from nst_jax.runs import checkpoint
 
 SWEEP = (
-    "--size", "48", "--steps", "24", "--history", "3", "--batch", "2", "--content-layer", "conv2_1",
+    "--size", "48", "--evaluations", "24", "--history", "3", "--batch", "2", "--content-layer", "conv2_1",
     "--style-layers", "conv1_1;conv1_1,conv2_1", "--ratio", "1e-3,1e-2",
 )  # fmt: skip
 """Four lanes in two rounds."""
+SHORT = (*SWEEP, "--evaluations", "3", "--quiet")
 NAMES = ["0_conv1_1_1e-3", "1_conv1_1_1e-2", "2_conv1_1+conv2_1_1e-3", "3_conv1_1+conv2_1_1e-2"]
 FILES = ["checkpoint", "grid.png", "index.html", "lanes", "losses.csv", "measures.csv", "run.json"]
 
@@ -40,6 +41,22 @@ def rows(folder: Path) -> list[dict[str, str]]:
     """Of losses.csv, without the seconds."""
     with (folder / "losses.csv").open(newline="", encoding="utf-8") as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def measured(folder: Path) -> list[dict[str, str]]:
+    """The lines of measures.csv."""
+    with (folder / "measures.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def edit(folder: Path, *keys: object, value: object) -> None:
+    """Changes one value of run.json."""
+    data = json.loads((folder / "run.json").read_text("utf-8"))
+    inner = data
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    (folder / "run.json").write_text(json.dumps(data), "utf-8")
 
 
 def pictures(folder: Path) -> dict[str, bytes]:

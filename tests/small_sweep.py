@@ -1,16 +1,18 @@
 """Sweeps that are small enough for tests: few layers, few pixels, few evaluations."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from nst_jax.optim.engine import Engine
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimize import DEFAULT_OPTIMIZER
-from nst_jax.transfer.lanes import Lane
+from nst_jax.optim.loop import DEFAULT_OPTIMIZER
+from nst_jax.transfer.lanes import Lane, Table
 from nst_jax.transfer.problem import Problem
-from nst_jax.transfer.sweep import Sweep
+from nst_jax.transfer.settings import Settings
 
 OPTIMIZER = LBFGS(history=4, precondition=DEFAULT_OPTIMIZER.precondition)
 
@@ -35,18 +37,29 @@ LANES = (
 )
 
 
+def table(lanes: Sequence[Lane], **settings: Any) -> Table:
+    """The lanes in one row of a sheet, with settings that they share."""
+    return Table(tuple(lanes), ("row",), tuple(lane.column for lane in lanes), "", Settings(**settings))
+
+
 def problem(params: Any, picture: Any, lanes: Sequence[Lane], **options: Any) -> Problem:
-    """Of 32x48 samples."""
+    """Of 32x48 samples; `options` are settings, and those of `Problem`."""
     pictures = {"photo": picture("photograph", 32, 48), "upside": picture("photograph", 32, 48)[::-1]}
     styles = {"painting": picture("painting", 40, 36), "other": picture("photograph", 36, 40)}
-    return Problem(params, options.pop("contents", pictures), styles, lanes, **options)
+    own = {name: options.pop(name) for name in ("own", "start", "prepared", "terms", "strips") if name in options}
+    return Problem(params, options.pop("contents", pictures), styles, table(lanes, **options), **own)
 
 
-def finished(sweep: Sweep) -> dict[int, np.ndarray]:
+def engine(own: Problem, *, evaluations: int, slots: int, optimizer: Any = OPTIMIZER, **options: Any) -> Engine:
+    """On one device, unless others are given."""
+    return Engine(own, optimizer, evaluations=evaluations, slots=slots, **options)
+
+
+def finished(engine: Engine) -> dict[int, np.ndarray]:
     """Runs it to its end; the lanes' images."""
     images = {}
-    while not sweep.finished:
-        images |= {done.lane: done.image for done in sweep.advance().finished}
+    while not engine.finished:
+        images |= {done.lane: done.image for done in engine.advance().finished}
     return images
 
 
@@ -55,6 +68,13 @@ def devices(count: int) -> list[Any]:
     return jax.local_devices()[:count]
 
 
-def losses(sweep: Sweep) -> dict[int, list[tuple]]:
+def losses(engine: Engine) -> dict[int, list[tuple]]:
     """All records, without the time."""
-    return {number: [record._replace(seconds=0.0) for record in records] for number, records in sweep.records.items()}
+    return {number: [record._replace(seconds=0.0) for record in records] for number, records in engine.records.items()}
+
+
+def with_lanes(own: Problem, lanes: Sequence[Lane]) -> Problem:
+    """The same targets for other lanes."""
+    made = copy.copy(own)
+    made.lanes = tuple(lanes)
+    return made

@@ -4,14 +4,15 @@ import importlib
 import io
 import sys
 import warnings
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from nst_jax.cli import program_cache
 from nst_jax.cli.parser import parser
 from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError, option
-from nst_jax.transfer.lanes import Axes
-from nst_jax.transfer.settings import RunOptions, Settings
+from nst_jax.runs.options import RunOptions
+from nst_jax.transfer.settings import Axes, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,15 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = vars(parser().parse_args(arguments))
         module, function = chosen.pop("run").split(".")
-        kinds: dict[str, type] = {"settings": Settings}
-        if module == "sweep_commands":
-            kinds |= {"axes": Axes, "options": RunOptions}
+        kinds = {"settings": Settings, "axes": Axes, "options": RunOptions}
         for name, kind in kinds.items():
-            given = {item.name: chosen.pop(item.name) for item in fields(kind) if item.name in chosen}
-            if given:
-                chosen[name] = kind(**given)
+            fields = {key: chosen.pop(key) for key in list(chosen) if key.startswith(f"{kind.__name__}.")}
+            if fields:
+                chosen[name] = kind(**{key.partition(".")[2]: value for key, value in fields.items()})
         if "no_cache" in chosen:
-            program_cache.use(not chosen.pop("no_cache"))
+            folder = program_cache.use(not chosen.pop("no_cache"))
+            if module not in ("weights_commands", "features_commands"):
+                chosen["compile"] = _compiler(folder)
         return getattr(importlib.import_module(f"nst_jax.cli.{module}"), function)(**chosen)
     except InputError as error:
         code, message = WRONG_INPUT, error.message(option)
@@ -45,6 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code, message = FAILED, f"{error} (a smaller --size takes less memory)"
     print("nst-jax: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _compiler(folder: Path | None) -> Callable[..., Any]:
+    """What compiles the commands' loops: programs are kept in the folder; once there is one, freed memory is kept too.
+
+    It is made when it is first used, so that wrong input is refused without waiting for JAX.
+    """
+    made: list[Callable[..., Any]] = []
+
+    def compile(*arguments: Any, **options: Any) -> Any:
+        if not made:
+            from nst_jax.cli import allocator  # noqa: PLC0415
+            from nst_jax.transfer.traced import TracedPrograms  # noqa: PLC0415
+
+            made.append(TracedPrograms(folder, after=allocator.keep_freed_memory))
+        return made[0](*arguments, **options)
+
+    return compile
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

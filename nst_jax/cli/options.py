@@ -1,13 +1,11 @@
-"""How a command of the command line and its options are made; options are generated from `settings.Settings`."""
+"""How a command of the command line and its options are made; options are generated from dataclasses of settings."""
 
 import argparse
-import re
 from collections.abc import Callable
 from dataclasses import fields
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from nst_jax.errors import WRONG_INPUT
-from nst_jax.transfer.settings import Settings
+from nst_jax.errors import WRONG_INPUT, InputError, option
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -31,49 +29,47 @@ def add_command(commands, name: str, run: str | None, help: str, *examples: str)
     return command
 
 
-def add_settings(command: argparse.ArgumentParser, *groups: str) -> None:
-    """Adds an option for each field of `Settings` in these groups."""
-    for item in fields(Settings):
+def add_settings(command: Any, kind: type, *groups: str) -> None:
+    """Adds an option for each field of a dataclass of settings in these groups; `entry` makes the dataclass of them.
+
+    Args:
+      command: a parser, or a group of its options.
+    """
+    for item in fields(kind):
         about = item.metadata
         if about["group"] not in groups:
             continue
-        default = "" if item.default is None else f" (default: {_shown(item.default)})"
+        options: dict[str, Any] = {"dest": f"{kind.__name__}.{item.name}", "default": item.default}
+        if about["parse"] is bool:
+            command.add_argument(option(item.name), action="store_true", help=about["help"], **options)
+            continue
+        default = "" if item.default in (None, ()) else f" (default: {_shown(item.default)})"
         command.add_argument(
-            "--" + item.name.replace("_", "-"), type=about["parse"], default=item.default,
-            metavar=about["metavar"] or "|".join(about["choices"] or ()) or about["parse"].__name__.upper(),
-            help=about["help"] + default,
+            option(item.name), type=reader(about["parse"]),
+            metavar=about["metavar"] or _metavar(about), help=about["help"] + default, **options,
         )  # fmt: skip
 
 
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def reader(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`parse` for argparse, which tells of an InputError in its own words."""
 
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def sets(kind: Callable[[str], tuple]) -> Callable[[str], tuple]:
-    """Reads sets separated by semicolons, each by `kind`."""
-
-    def read(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(";"))
-
+    read.__name__ = parse.__name__  # argparse's errors name it
     return read
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Reads "0,1,2"."""
-    return tuple(int(part) for part in text.split(","))
+def _metavar(about: Any) -> str:
+    if about["group"] == "axes":
+        return "LIST"
+    return "|".join(about["choices"] or ()) or about["parse"].__name__.upper()
 
 
-def size_in_bytes(text: str) -> int:
-    """Reads "4GB" or "512MiB"."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
-
-
-def share(text: str) -> tuple[int, int]:
-    """Reads "0/4" as share 0 of 4."""
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not match or int(match[1]) >= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} must be K/N with K from 0 to N - 1")
-    return int(match[1]), int(match[2])
+def _shown(value: object) -> str:
+    if not isinstance(value, tuple):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return ",".join(map(str, value)) if isinstance(value[0], str) else "/".join(map(str, value))

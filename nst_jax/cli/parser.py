@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from nst_jax import __version__
-from nst_jax.cli.options import OneLineParser, add_command, add_settings, sets, share, size_in_bytes, whole_numbers
-from nst_jax.transfer.settings import layers, numbers
+from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
+from nst_jax.network.layers import STYLE_LAYERS
+from nst_jax.runs.options import RunOptions
+from nst_jax.transfer.settings import Axes, Settings, layers, numbers, size_in_bytes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
     add_settings(
         command,
+        Settings,
         "loss",
         "sweep",
         "style",
@@ -43,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         "network",
     )
     command.add_argument(
-        "--memory", type=size_in_bytes, metavar="SIZE",
+        "--memory", type=reader(size_in_bytes), metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
     )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
@@ -59,10 +62,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("image", type=Path, metavar="IMAGE")
     command.add_argument("-o", "--output", type=Path, required=True, help="folder to write pictures into")
     command.add_argument(
-        "--layers", type=layers, default=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), metavar="LAYERS",
-        help="(default: conv1_1,conv2_1,conv3_1,conv4_1,conv5_1)",
+        "--layers", type=layers, default=STYLE_LAYERS, metavar="LAYERS",
+        help=f"(default: {','.join(STYLE_LAYERS)})",
     )  # fmt: skip
-    add_settings(command, "noise", "seed", "search", "size", "input", "weights", "network")
+    add_settings(command, Settings, "noise", "seed", "search", "size", "input", "weights", "network")
     command.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     command.add_argument("--quiet", action="store_true", help="no progress, no file names")
 
@@ -78,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
         "--measures", action="store_true", dest="with_measures",
         help="also how much of both is in it, and the scale of its structure",
     )  # fmt: skip
-    add_settings(command, "loss", "sweep", "style", "style-size", "input", "weights", "network")
+    add_settings(command, Settings, "loss", "sweep", "style", "style-size", "input", "weights", "network")
 
     command = add_command(
         commands, "features", "features_commands.features", "the style representation of pictures, for other uses",
@@ -103,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         "positions, [pictures, 2N] (default: gram)",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
-    add_settings(command, "style", "size", "input", "weights", "network")
+    add_settings(command, Settings, "style", "size", "input", "weights", "network")
 
     _sweeps(commands)
     _weights(commands)
@@ -125,19 +128,22 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--table", type=Path, metavar="FILE", help="lanes from a CSV or JSON file, one a line")
     command.add_argument("--from", type=Path, dest="source", metavar="RUN", help="run a run.json again")
     axes = command.add_argument_group("what to sweep over (lists separated by commas, sets by semicolons)")
-    for option, field, kind, about in (
-        ("--ratio", "ratios", numbers, "values of α/β (default: 1e-3, or the convention's)"),
-        ("--alpha", "alphas", numbers, "values of α, instead of --ratio"),
-        ("--beta", "betas", numbers, "values of β, instead of --ratio"),
-        ("--rows", "rows", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E"),
-        ("--style-layers", "layer_sets", sets(layers), "sets of style layers, instead of --rows"),
-        ("--style-weights", "weight_sets", sets(numbers), "sets of w_l, each with one for each style layer"),
-        ("--seed", "seeds", whole_numbers, "seeds of the white noise (default: 0)"),
-    ):
-        axes.add_argument(option, type=kind, dest=field, default=(), metavar="LIST", help=about)
+    add_settings(axes, Axes, "axes")
     _run_options(command)
-    for group in ("search", "size", "style-size", "input", "weights", "network", "start", "noise", "scales", "sweep"):
-        add_settings(command, group)
+    add_settings(
+        command,
+        Settings,
+        "search",
+        "size",
+        "style-size",
+        "input",
+        "weights",
+        "network",
+        "start",
+        "noise",
+        "scales",
+        "sweep",
+    )
 
     command = add_command(
         commands, "figure", "sweep_commands.figure", "the paper's figures, from any pictures",
@@ -149,50 +155,24 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--style", type=Path, nargs="+", default=[], help="the painting or paintings (default: shipped)"
     )
-    command.add_argument("--ratio", type=numbers, dest="ratios", default=(), metavar="LIST",
+    command.add_argument("--ratio", type=numbers, default=(), metavar="LIST",
                          help="figure 2: α/β of each painting (default: the paper's)")  # fmt: skip
     _run_options(command)
-    for group in ("noise", "seed", "search", "scales", "size", "style-size", "input", "weights", "network"):
-        add_settings(command, group)
+    add_settings(
+        command, Settings, "noise", "seed", "search", "scales", "size", "style-size", "input", "weights", "network"
+    )
 
     command = add_command(
         commands, "resume", "sweep_commands.resume", "go on with a sweep or figure that was interrupted",
         "nst-jax resume folder",
     )  # fmt: skip
     command.add_argument("folder", type=Path, metavar="DIR")
-    _work_options(command)
+    add_settings(command, RunOptions, "work")
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", type=Path, metavar="DIR", help="run folder to make")
-    group = command.add_argument_group("how to run it")
-    group.add_argument("--dry-run", action="store_true", help="tell the lanes, batches, memory and time, and stop")
-    group.add_argument("--force", action="store_true", help="overwrite a run that is in the folder")
-    group.add_argument("--batch", type=int, metavar="LANES", help="lanes at once (default: what fits and is fast)")
-    group.add_argument(
-        "--memory",
-        type=size_in_bytes,
-        metavar="SIZE",
-        help="memory to use on a device, e.g. 4GB (default: most of what is free)",
-    )
-    group.add_argument(
-        "--tolerance", type=float, default=0.0, metavar="FLOAT",
-        help="end a lane whose loss fell by less than this part in 20 evaluations (default: 0, never)",
-    )  # fmt: skip
-    _work_options(group)
-
-
-def _work_options(group) -> None:
-    group.add_argument("--checkpoint-every", type=float, default=60.0, metavar="SECONDS", help="(default: 60)")
-    group.add_argument(
-        "--share", type=share, default=(0, 1), metavar="K/N",
-        help="do share K (from 0) of N, of a folder that several processes fill",
-    )  # fmt: skip
-    group.add_argument(
-        "--distributed", action="store_true",
-        help="take the share from jax.distributed: TPU pod, Slurm, or JAX_COORDINATOR_ADDRESS",
-    )  # fmt: skip
-    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    add_settings(command.add_argument_group("how to run it"), RunOptions, "begin", "work")
 
 
 def _weights(commands: argparse._SubParsersAction) -> None:
@@ -225,7 +205,7 @@ def _weights(commands: argparse._SubParsersAction) -> None:
         help="write the mean activations alone (47 kB), which load as the normalized network of their weights",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
-    add_settings(command, "size", "input", "weights")
+    add_settings(command, Settings, "size", "input", "weights")
     command = add_command(
         group, "quantize", "weights_commands.quantize", "few values for each layer's kernel, stored in 8 bits or fewer",
         "nst-jax weights quantize vgg19-full -o mine.h5", "nst-jax weights quantize vgg19 -o mine.h5 --bits 6",
@@ -237,16 +217,17 @@ def _weights(commands: argparse._SubParsersAction) -> None:
     )
     command = add_command(
         group, "compare", "compare_command.run", "how far activations, gradients and pictures made with A are from B's",
-        "nst-jax weights compare vgg19 vgg19-full", "nst-jax weights compare mine.h5 vgg19 --size 128 --steps 100",
+        "nst-jax weights compare vgg19 vgg19-full",
+        "nst-jax weights compare mine.h5 vgg19 --size 128 --evaluations 100",
     )  # fmt: skip
     command.add_argument("first", metavar="A", help="parameters: a name that `weights list` shows, or a file")
     command.add_argument("second", metavar="B", help="others, which differences are relative to")
     command.add_argument("--content", type=Path, metavar="FILE", help="the photograph (default: a shipped one)")
     command.add_argument("--style", type=Path, metavar="FILE", help="the painting (default: a shipped one)")
-    command.add_argument("--steps", type=int, dest="evaluations", metavar="N",
+    command.add_argument("--evaluations", type=int, metavar="N",
                          help="also make a picture with each, in N evaluations")  # fmt: skip
     command.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
-    add_settings(command, "seed", "noise", "size", "input", "network")
+    add_settings(command, Settings, "seed", "noise", "size", "input", "network")
     command = add_command(
         group, "fetch", "weights_commands.fetch", "download the original float32 parameters (80 MB) as vgg19-full",
         "nst-jax weights fetch", "nst-jax stylize photo.jpg painting.jpg -o out.png --weights vgg19-full",

@@ -7,29 +7,28 @@ from pathlib import Path
 
 _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(\w+)': (.*)", re.DOTALL)
 _told: set[str] = set()
-folder: Path | None = None
-"""Where programs are kept; None until `use` says so, and where it cannot be known."""
 
 
-def use(kept: bool) -> None:
+def use(kept: bool) -> Path | None:
     """Lets JAX, which is yet to be imported, take programs from the cache and put them there; or keeps it from both.
 
     The environment decides, where it already says which folder (JAX_COMPILATION_CACHE_DIR) or how long a program must
     have taken to compile (here the shortest count, since a start has dozens of them).
+
+    Returns:
+      The folder; None where programs are not kept, or where it cannot be known.
     """
-    global folder  # noqa: PLW0603 (there is one cache for the process, as JAX has it)
-    folder = None
     if not kept:
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
-        return
+        return None
     from nst_jax.weights.weights import cache_directory  # noqa: PLC0415 (with h5py, which `--help` does not need)
 
     try:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_directory() / "compiled"))
     except RuntimeError:  # a user without a home
-        return
+        return None
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+    return Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 
 def heal(warning: str) -> str | None:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from nst_jax.optim.minimize import Progress
-from nst_jax.transfer.sweep import Sweep
+from nst_jax.errors import FAILED
+from nst_jax.optim.engine import Engine
+from nst_jax.transfer.scales import Scale, later
+from nst_jax.transfer.stylizing import Step
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -86,16 +88,21 @@ class _Display:
         print(f"{self._title}: {text}", file=sys.stderr, flush=True)
 
 
-class Reporter(_Display):
-    """A callback for `minimize`."""
+class StepReporter(_Display):
+    """Shows how far a picture is: a callback for `stylize`."""
 
-    def __init__(self, title: str, steps: int, quiet: bool) -> None:
-        super().__init__(title, steps, 0, quiet)
+    def __init__(self, title: str, evaluations: int, quiet: bool) -> None:
+        super().__init__(title, evaluations, 0, quiet)
+        self._scale: Scale | None = None
 
-    def __call__(self, progress: Progress) -> None:
-        """Shows the latest of `progress.records`."""
-        record = progress.records[-1]
-        self.show(record.evaluations, f"loss {np.mean(record.losses.total):.4g}")
+    def __call__(self, step: Step) -> None:
+        """Shows the latest of the step's records."""
+        if step.scale != self._scale and len(step.scales) > 1:
+            self._scale = step.scale
+            until = step.scales[: step.scales.index(step.scale) + 1]
+            self.stage(step.scale.name, sum(scale.evaluations for scale in until), later(step.scales, step.scale))
+        record = step.records[-1]
+        self.show(record.evaluations, f"loss {record.losses.total:.4g}")
 
 
 class PictureCounter(_Display):
@@ -111,25 +118,32 @@ class PictureCounter(_Display):
         self.show(self._done, name)
 
 
-class SweepReporter(_Display):
-    """Shows how far a sweep is; call it after each `advance`."""
+class LanesReporter(_Display):
+    """Shows how far lanes are; call it after each chunk."""
 
-    def __init__(self, title: str, sweep: Sweep, quiet: bool) -> None:
-        self._sweep = sweep
-        begin = "" if sweep.finished else "compiling"
-        super().__init__(title, len(sweep.lanes) * sweep.steps, self._evaluations(), quiet, begin=begin)
+    def __init__(self, title: str, engine: Engine, quiet: bool) -> None:
+        self._engine = engine
+        begin = "" if engine.finished else "compiling"
+        super().__init__(title, len(engine.problem) * engine.evaluations, self._evaluations(), quiet, begin=begin)
 
     def __call__(self) -> None:
-        """Shows the sweep's present state."""
-        lanes = len(self._sweep.lanes)
-        losses = [records[-1].total for n in self._sweep.slots if n is not None and (records := self._sweep.records[n])]
+        """Shows the engine's present state."""
+        engine = self._engine
+        losses = [engine.records[n][-1].losses.total for n in engine.schedule.running if engine.records[n]]
         loss = f", loss {np.mean(losses):.4g}" if losses else ""
-        self.show(self._evaluations(), f"{len(self._sweep.status)}/{lanes} lanes done{loss}")
+        self.show(self._evaluations(), f"{len(engine.status)}/{len(engine.problem)} lanes done{loss}")
 
     def _evaluations(self) -> int:
-        """Those used, and those that lanes which are done no longer need."""
-        sweep = self._sweep
-        return sum(sweep.steps if n in sweep.status else len(records) for n, records in sweep.records.items())
+        """Those used, and those that lanes which are over no longer need."""
+        engine = self._engine
+        return sum(engine.evaluations if n in engine.status else len(own) for n, own in engine.records.items())
+
+
+def lost(names: Sequence[str]) -> int:
+    """Names the pictures that have no finite loss; the exit code that they make."""
+    if names:
+        print(f"nst-jax: {', '.join(names)}: the loss is not finite; kept the last good picture", file=sys.stderr)
+    return FAILED if names else 0
 
 
 def _clock(seconds: float) -> str:

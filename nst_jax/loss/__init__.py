@@ -1,1 +1,24 @@
 """Equations 1 to 7, further terms, the conventions of other systems; the same in strips of rows."""
+
+from typing import TYPE_CHECKING
+
+from nst_jax import lazily
+
+if TYPE_CHECKING:
+    from nst_jax.loss.conventions import CONVENTIONS as CONVENTIONS
+    from nst_jax.loss.losses import content_loss as content_loss
+    from nst_jax.loss.losses import gram_matrix as gram_matrix
+    from nst_jax.loss.losses import style_layer_loss as style_layer_loss
+    from nst_jax.loss.losses import style_representation as style_representation
+    from nst_jax.loss.losses import total_variation as total_variation
+    from nst_jax.loss.objective import Losses as Losses
+    from nst_jax.loss.objective import LossWeights as LossWeights
+    from nst_jax.loss.objective import Objective as Objective
+    from nst_jax.loss.objective import Targets as Targets
+    from nst_jax.loss.objective import Term as Term
+    from nst_jax.loss.objective import blend as blend
+    from nst_jax.loss.objective import content_targets as content_targets
+    from nst_jax.loss.objective import loss_weights as loss_weights
+    from nst_jax.loss.objective import style_targets as style_targets
+
+__getattr__, __dir__, __all__ = lazily(__name__, __file__)

@@ -25,18 +25,24 @@ PAPER = "paper"
 
 @dataclass(frozen=True)
 class Convention:
-    """One system's objective and its defaults."""
+    """One system's objective and its defaults.
+
+    Attributes:
+      content: from N filters and M positions to the factor of ΣΔF².
+      style: from N filters to the factor of Σ(ΔG/M)².
+      layer_weight: from N filters and the number of style layers to w_l, unless it is given.
+      alpha: α, unless it is given.
+      beta: β, unless it is given.
+      network: the options that ask for its network, and what of it no option gives.
+      source: where all this is written.
+    """
 
     content: Callable[[int, int], float]
-    """Of N filters and M positions: the factor of ΣΔF²."""
     style: Callable[[int], float]
-    """Of N filters: the factor of Σ(ΔG/M)²."""
     layer_weight: Callable[[int, int], float]
-    """Of N filters and the number of style layers: w_l, unless it is given."""
     alpha: float
     beta: float
     network: str
-    """The options that ask for its network, and what of it no option gives."""
     source: str
 
 
@@ -119,7 +125,7 @@ CONVENTIONS: dict[str, Convention] = {
 def translated(
     loss_weights: LossWeights, convention: str, height: int, width: int, ratio_size: int | None = None
 ) -> LossWeights:
-    """The weights of equations 5 and 7 whose objective is exactly that of the convention.
+    """Translates weights into those of equations 5 and 7 whose objective is exactly that of the convention.
 
     α and β stay as they are; the layers' weights take the factors. So the total is the other system's loss, the
     content part its content loss without α, the style part its style loss without β.
@@ -127,16 +133,24 @@ def translated(
     Args:
       loss_weights: with α, β and w_l as one would give them to that system.
       convention: a name out of CONVENTIONS.
-      height, width: the picture's, in pixels; the mean over positions depends on it.
+      height: the picture's, in pixels; the mean over positions depends on it.
+      width: the picture's, in pixels.
       ratio_size: longest side of the picture that α and β of the paper's equations are meant for. Equation 1 is a sum
-        over positions and equation 4 is not, so the same look at another size needs α by the number of pixels
+        over positions and equation 4 is not, so the same look at another size needs α by the number of positions
         (docs/figures.md); this gives the content layers' weights that factor. None: α and β are meant for this size.
+
+    Returns:
+      The weights, of the same lanes and layers.
     """
     if convention == PAPER:
         if ratio_size is None:
             return loss_weights
-        factor = (ratio_size / max(height, width)) ** 2
-        return loss_weights._replace(content_layers={k: factor * w for k, w in loss_weights.content_layers.items()})
+        sides = [(2 * side * ratio_size + max(height, width)) // (2 * max(height, width)) for side in (height, width)]
+        content = {
+            layer: weight * (positions_of(layer, *sides) / positions_of(layer, height, width))
+            for layer, weight in loss_weights.content_layers.items()
+        }
+        return loss_weights._replace(content_layers=content)
     known = CONVENTIONS[convention]
     content, style = {}, {}
     for layer, weight in loss_weights.content_layers.items():

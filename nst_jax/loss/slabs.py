@@ -9,20 +9,25 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jaxtyping import Float, Int
 
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS, halvings
 
 Array = jax.Array
+AnyArray = jax.Array | np.ndarray
+Whole = Int[AnyArray, ""] | int | np.integer
+"""A whole number, traced or not."""
 
 
 class Slab(NamedTuple):
     """A strip of one image with the rows around it; rows are those of the input."""
 
-    image: Array
+    image: Whole
     start: Array
     """The slab's first row."""
-    low: Array
+    low: Whole
     high: Array
     """The strip's own rows are from `low` to before `high`."""
 
@@ -39,7 +44,7 @@ class Slabs:
         """Cuts.
 
         Args:
-          after: the layer whose activation the input is; None: it is the picture.
+          after: the layer whose activations the input is; None: it is the picture.
           last: the last layer of the stretch.
           strips: how many of an image; fewer where it has not so many rows.
           shape: of the input, [images, height, width, channels].
@@ -54,26 +59,52 @@ class Slabs:
         self.count = images * self._strips
 
     def stride(self, layer: str) -> int:
-        """How many rows of the input make one of this layer's."""
+        """Counts the rows of the input that make one of this layer's, a power of two.
+
+        Args:
+          layer: a name, of this stretch.
+        """
         return 2 ** (halvings(layer) - self._halved)
 
-    def at(self, i: Array) -> Slab:
-        """Slab number i of `count`."""
+    def at(self, i: Whole) -> Slab:
+        """Finds slab number `i`, from zero to before `count`."""
         image, strip = i // self._strips, i % self._strips
         low = strip * self._strip
         high = jnp.where(strip == self._strips - 1, self._height, low + self._strip)
         # What is left to the last start is a multiple of the step, as halo and strip are: every slab starts at one.
         return Slab(image, jnp.clip(low - self._halo, 0, self._height - self.height), low, high)
 
-    def cut(self, slab: Slab, x: Array, layer: str | None = None) -> Array:
-        """The slab's rows of the input, or of a layer: [1, rows, width, channels]; `x` may be one for all images."""
+    def cut(
+        self, slab: Slab, x: Float[AnyArray, "_ height width channels"], layer: str | None = None
+    ) -> Float[Array, "1 _ width channels"]:
+        """Takes a slab's rows.
+
+        Args:
+          slab: from `at`.
+          x: the input, or the activations of `layer`, [images or 1, height, width, channels].
+          layer: a name; None: `x` is the input.
+
+        Returns:
+          [1, rows, width, channels].
+        """
         stride = self.stride(layer) if layer else 1
         image = slab.image if x.shape[0] > 1 else 0
         shape = (1, self.height // stride, *x.shape[2:])
         return lax.dynamic_slice(x, (image, slab.start // stride, 0, 0), shape)
 
-    def own(self, slab: Slab, value: Array, layer: str) -> Array:
-        """A layer's activation of the slab, [1, rows, width, channels], with zeros where rows are not the strip's."""
+    def own(
+        self, slab: Slab, value: Float[AnyArray, "1 rows width channels"], layer: str
+    ) -> Float[Array, "1 rows width channels"]:
+        """Puts zeros where rows are not the strip's.
+
+        Args:
+          slab: from `at`.
+          value: a layer's activations of the slab, [1, rows, width, channels].
+          layer: its name.
+
+        Returns:
+          [1, rows, width, channels].
+        """
         stride = self.stride(layer)
         rows = slab.start // stride + jnp.arange(value.shape[1])
         mine = (slab.low // stride <= rows) & (rows < slab.high // stride)
@@ -81,7 +112,15 @@ class Slabs:
 
 
 def reach(after: str | None, last: str) -> int:
-    """How many rows of the input, on either side of its own, a strip depends on."""
+    """Counts the rows of the input, on either side of its own, that a strip depends on.
+
+    Args:
+      after: the layer whose activations the input is; None: it is the picture.
+      last: the last layer of the stretch.
+
+    Returns:
+      Rows.
+    """
     first = LAYERS.index(after) + 1 if after else 0
     rows = 0
     for layer in reversed(LAYERS[first : LAYERS.index(last) + 1]):

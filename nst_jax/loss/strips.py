@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jaxtyping import Float
 
 from nst_jax.loss import losses
 from nst_jax.loss.slabs import Slab, Slabs
@@ -22,6 +24,7 @@ from nst_jax.network.layers import LAYERS, positions_of
 from nst_jax.network.vgg import VGG19, check_images, check_layers
 
 Array = jax.Array
+AnyArray = jax.Array | np.ndarray
 ENDS = ("pool1", "pool2", "pool3", "pool4")
 """The last layer of each segment: a block. The last block is left whole: it is a hundredth of the memory."""
 
@@ -36,66 +39,112 @@ def for_values(height: int, width: int) -> tuple[int, ...]:
     """Strips for a picture that is evaluated without a gradient: it then takes little memory, whatever its size.
 
     They depend on the size alone, so that targets do not depend on a machine's memory, not even by rounding.
+
+    Args:
+      height: in pixels.
+      width: in pixels.
+
+    Returns:
+      How many for each segment, as `statistics` takes them; () for a small picture.
     """
     counts = tuple(-(-height * width // (SLAB_PIXELS * share)) for share in _SHARES)
     return counts if counts[0] > 1 else ()
 
 
 def by_rows(height: int, rows: int, segments: int) -> tuple[int, ...]:
-    """Strips that are `rows` high in the first segment, and as large in memory in as many segments as are asked for."""
+    """Strips of one size in memory in all segments.
+
+    Args:
+      height: the picture's, in pixels.
+      rows: the height of the first segment's strips.
+      segments: how many to cut, 1 to 4.
+
+    Returns:
+      How many for each segment, as `statistics` takes them.
+    """
     return tuple(-(-height // (rows * share)) for share in _SHARES[:segments])
 
 
 class Statistics(NamedTuple):
     """What the losses are made of; each has a leading axis of images."""
 
-    styles: dict[str, Array]
-    """G / M of equation 4, [images, N, N]."""
-    contents: dict[str, Array]
-    """Equation 1, [images]."""
+    styles: dict[str, Float[Array, "images N N"]]
+    """G / M of equation 4."""
+    contents: dict[str, Float[Array, " images"]]
+    """Equation 1."""
+    activations: dict[str, Float[Array, "images _ _ N"]]
+    """Of the layers that are to be kept."""
 
 
 def statistics(
     params: Any,
-    images: Array,
+    images: Float[AnyArray, "..."],
     style_layers: Iterable[str],
-    content_targets: Mapping[str, Array],
+    content_targets: Mapping[str, Float[AnyArray, "_ _ _ N"]],
+    kept: Iterable[str] = (),
     *,
     pool: str = "avg",
     precision: str = "float32",
     strips: tuple[int, ...] = (),
     plain: bool = False,
 ) -> Statistics:
-    """The style representations and content losses of images.
+    """Computes the style representations and content losses of images.
 
     Only the images are differentiated; where layers are worked through in strips, targets are frozen as parameters are.
 
     Args:
-      params: as `vgg.features` takes them.
-      images: [images, height, width, 3] float32 RGB, 0..1.
+      params: as `network.features` takes them.
+      images: [images, height, width, 3] float32 RGB, 0..1; both sides at least 32.
       style_layers: names.
       content_targets: P of equation 1, {layer: [images or 1, height', width', N]}.
-      pool, precision, plain: see `vgg.features`.
+      kept: names of layers whose activations are wanted as well.
+      pool: see `network.features`.
+      precision: see `network.features`.
+      plain: see `network.features`.
       strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
         as far as pool1, (8, 4) and four from there to pool2. A picture of few rows gets fewer.
+
+    Returns:
+      `Statistics`.
+
+    Raises:
+      InputError: an unknown pool or precision, or images of another shape.
     """
-    styles = tuple(style_layers)
-    _, grams, contents = _through(params, images, styles, dict(content_targets), (), pool, precision, strips, plain)
+    found = _through(
+        params, images, tuple(style_layers), dict(content_targets), tuple(kept), pool, precision, strips, plain
+    )
     sides = images.shape[-3:-1]
-    return Statistics({layer: gram / positions_of(layer, *sides) for layer, gram in grams.items()}, contents)
+    styles = {layer: gram / positions_of(layer, *sides) for layer, gram in found.grams.items()}
+    return Statistics(styles, found.contents, found.activations)
 
 
 def activations(
     params: Any,
-    images: Array,
+    images: Float[AnyArray, "..."],
     layers: Iterable[str],
     *,
     pool: str = "avg",
     precision: str = "float32",
     strips: tuple[int, ...] = (),
     plain: bool = False,
-) -> dict[str, Array]:
-    """As `vgg.features` of images [images, height, width, 3], with strips as in `statistics`."""
+) -> dict[str, Float[Array, "images _ _ N"]]:
+    """Computes what `network.features` does, in strips.
+
+    Args:
+      params: see `network.features`.
+      images: [images, height, width, 3] float32 RGB, 0..1; both sides at least 32.
+      layers: names.
+      pool: see `network.features`.
+      precision: see `network.features`.
+      strips: see `statistics`.
+      plain: see `network.features`.
+
+    Returns:
+      {layer: [images, height', width', N] float32}, in the network's order.
+
+    Raises:
+      InputError: an unknown layer, pool or precision, no layer at all, or images of another shape.
+    """
     return _through(params, images, (), {}, check_layers(layers), pool, precision, strips, plain).activations
 
 
@@ -103,7 +152,7 @@ class _Segment(NamedTuple):
     """A stretch of layers; static."""
 
     after: str | None
-    """The layer whose activation is the input; None: that is the picture."""
+    """The layer whose activations are the input; None: that is the picture."""
     kept: tuple[str, ...]
     """Layers whose activations to hand on."""
     styles: tuple[str, ...]
@@ -130,7 +179,7 @@ class _Found(NamedTuple):
 
 
 def _through(
-    params: Any, images: Array, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
+    params: Any, images: AnyArray, styles: tuple[str, ...], targets: dict[str, AnyArray], kept: tuple[str, ...],
     pool: str, precision: str, strips: tuple[int, ...], plain: bool,
 ) -> _Found:  # fmt: skip
     """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
@@ -161,8 +210,8 @@ def _through(
 def _compute(
     segment: _Segment,
     params: Any,
-    x: Array,
-    targets: dict[str, Array],
+    x: Float[AnyArray, "images height width channels"],
+    targets: dict[str, Float[AnyArray, "_ _ _ N"]],
     own: Callable[[Array, str], Array] = lambda value, _: value,
 ) -> _Found:
     """What an input, or a slab of it, contributes; `own` puts zeros into the rows of a layer that are not the strip's.
@@ -170,9 +219,9 @@ def _compute(
     The slab's targets are cut out of the picture's.
     """
     network = VGG19(segment.layers, segment.pool, segment.precision, segment.plain, segment.after)
-    represented = network.apply(params, x)
-    assert isinstance(represented, dict)
-    found: dict[str, Array] = {layer: own(value, layer) for layer, value in represented.items()}
+    whole = network.apply(params, x)
+    assert isinstance(whole, dict)
+    found: dict[str, Array] = {layer: own(value, layer) for layer, value in whole.items()}
     return _Found(
         {layer: found[layer] for layer in segment.kept},
         {layer: losses.gram_matrix(found[layer], segment.precision) for layer in segment.styles},
@@ -181,7 +230,12 @@ def _compute(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _cut(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> _Found:
+def _cut(
+    segment: _Segment,
+    params: Any,
+    x: Float[AnyArray, "images height width channels"],
+    targets: dict[str, Float[AnyArray, "_ _ _ N"]],
+) -> _Found:
     """As `_compute`, in strips."""
     slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
 
@@ -202,7 +256,7 @@ def _cut(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) ->
     return lax.fori_loop(0, slabs.count, body, zeros)
 
 
-def _forward(segment: _Segment, params: Any, x: Array, targets: dict[str, Array]) -> tuple[_Found, tuple]:
+def _forward(segment: _Segment, params: Any, x: AnyArray, targets: dict[str, AnyArray]) -> tuple[_Found, tuple]:
     return _cut(segment, params, x, targets), (params, x, targets)
 
 
@@ -224,7 +278,7 @@ _cut.defvjp(_forward, _backward)
 
 
 def _of_slab(
-    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, Array]
+    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, AnyArray]
 ) -> Callable[[Array], _Found]:
     """From a slab of the input to what its strip contributes."""
     own_targets = {layer: slabs.cut(slab, target, layer) for layer, target in targets.items()}

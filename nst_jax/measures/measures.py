@@ -17,7 +17,7 @@ from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, style_targets
 from nst_jax.measures import structure
 from nst_jax.network.vgg import features
 from nst_jax.pictures import images
-from nst_jax.pictures.start import white_noise
+from nst_jax.pictures.noise import white_noise
 
 Array = jax.Array
 ROUNDING = 1e-5  # of a Gram matrix: what two programs' float32 may differ by

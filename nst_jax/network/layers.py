@@ -32,16 +32,50 @@ CONVOLUTIONS: dict[str, tuple[int, int]] = _convolutions()
 
 
 def channels_of(layer: str) -> int:
-    """The filters of a layer; a pool has those of the convolution before it."""
+    """Counts a layer's filters, N; a pool has those of the convolution before it.
+
+    Args:
+      layer: a name out of LAYERS.
+
+    Returns:
+      N.
+    """
     earlier = LAYERS[: LAYERS.index(layer) + 1]
     return CONVOLUTIONS[[name for name in earlier if name in CONVOLUTIONS][-1]][1]
 
 
 def halvings(layer: str) -> int:
-    """How many pools there are up to and including this layer: its sides are the picture's, halved so often."""
+    """Counts the pools up to and including this layer: its sides are the picture's, halved so often.
+
+    Args:
+      layer: a name out of LAYERS.
+
+    Returns:
+      From 0 to 5.
+    """
     return sum(name.startswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
 
 
 def positions_of(layer: str, height: int, width: int) -> int:
-    """M: the positions of a layer for a picture of height x width pixels; each pool halves both, rounding down."""
+    """Counts a layer's positions, M; each pool halves both sides, rounding down.
+
+    Args:
+      layer: a name out of LAYERS.
+      height: the picture's, in pixels.
+      width: the picture's, in pixels.
+
+    Returns:
+      M.
+    """
     return (height >> halvings(layer)) * (width >> halvings(layer))
+
+
+ROWS: dict[str, tuple[str, ...]] = {}
+"""The paper's cumulative subsets of style layers: A is conv1_1, B adds conv2_1, and so on to E."""
+for _letter, _layer in zip("ABCDE", ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), strict=True):
+    ROWS[_letter] = (*(next(reversed(ROWS.values())) if ROWS else ()), _layer)
+
+CONTENT_LAYER = "conv4_2"
+"""The paper's layer of equation 1."""
+STYLE_LAYERS = ROWS["E"]
+"""The paper's layers of equation 5."""

@@ -5,7 +5,6 @@
 with kernels in HWIO and RGB input order. The network's input is (255 * image - mean) * scale, image RGB 0..1.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,7 +35,15 @@ Params = dict[str, Any]
 
 
 def check_parameters(params: Params, source: str = "params") -> None:
-    """Raises one InputError that lists every missing, unexpected, misshapen and non-finite parameter of `params`."""
+    """Checks every parameter.
+
+    Args:
+      params: the pytree that this module's docstring describes.
+      source: where they are from, such as a file; the message starts with it.
+
+    Raises:
+      InputError: parameters are missing, unexpected, misshapen or not finite; all of them are listed.
+    """
     flat = {
         f"{layer}/{name}": np.asarray(a) for layer, arrays in params["params"].items() for name, a in arrays.items()
     }
@@ -51,7 +58,15 @@ def check_parameters(params: Params, source: str = "params") -> None:
 
 
 def shape_problems(shapes: Mapping[str, tuple[int, ...]], optional: Iterable[str] = ()) -> list[str]:
-    """What separates {parameter name: shape} from SHAPES, a phrase for each parameter."""
+    """Compares shapes with SHAPES.
+
+    Args:
+      shapes: by parameter name, such as `conv1_1/kernel`.
+      optional: further names that may be there.
+
+    Returns:
+      A phrase for each parameter that is not as it must be.
+    """
     problems = [f"{name} is missing" for name in SHAPES if name not in shapes]
     for name, shape in shapes.items():
         if name not in SHAPES and name not in optional:
@@ -61,7 +76,15 @@ def shape_problems(shapes: Mapping[str, tuple[int, ...]], optional: Iterable[str
     return problems
 
 
-def raise_problems(source: str | os.PathLike, problems: list[str]) -> None:
-    """Raises InputError when there are problems, all of them in its one line."""
+def raise_problems(source: object, problems: list[str]) -> None:
+    """Raises when there are problems.
+
+    Args:
+      source: where the parameters are from; the message starts with it.
+      problems: a phrase each.
+
+    Raises:
+      InputError: with all of them in its one line.
+    """
     if problems:
         raise InputError(f"{source}: not VGG-19's parameters: " + "; ".join(problems))

@@ -7,18 +7,21 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
 
 from nst_jax.errors import InputError
 from nst_jax.network import conv
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS
 
 Array = jax.Array
+AnyArray = jax.Array | np.ndarray
 POOLS = ("avg", "max")
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 
 class VGG19(nn.Module):
-    """The network up to the deepest of `layers`; returns the activations of `layers` by the paper's names.
+    """The network up to the deepest of `layers`, as a Linen module; `features` is it for any number of images.
 
     The collection "params" holds a kernel [3, 3, in, out] (HWIO, RGB) and a bias [out] per convolution, the collection
     "preprocessing" the `mean` and `scale` [3] that belong to them; "transformed", from `prepare`, holds those kernels
@@ -29,7 +32,12 @@ class VGG19(nn.Module):
       pool: "avg", as in the paper, or "max", as the network was trained.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
       plain: see `features`.
-      after: the layer whose activation the network starts from; None: from images.
+      after: the layer whose activations the network starts from; None: from images.
+
+    Example:
+      >>> network = nst.network.VGG19(layers=("conv1_1", "pool1"))
+      >>> {layer: x.shape for layer, x in network.apply(params, photo[None]).items()}
+      {'conv1_1': (1, 43, 64, 64), 'pool1': (1, 21, 32, 64)}
     """
 
     layers: tuple[str, ...]
@@ -39,10 +47,15 @@ class VGG19(nn.Module):
     after: str | None = None
 
     @nn.compact
-    def __call__(self, x: Array) -> dict[str, Array]:
-        """Maps [batch, height, width, 3] float32 RGB, 0..1, to {layer: [batch, height', width', channels]}.
+    def __call__(self, x: Float[AnyArray, "batch height width _"]) -> dict[str, Float[Array, "batch _ _ N"]]:
+        """Computes the activations.
 
-        A convolution's activation is taken after its ReLU.
+        Args:
+          x: [batch, height, width, 3] float32 RGB, 0..1; or, where there is an `after`, that layer's activations.
+
+        Returns:
+          {layer: [batch, height', width', N] float32}, by the paper's names and in its order. A convolution's
+          activations are taken after its ReLU.
         """
         if self.after is None:
             mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value
@@ -65,7 +78,7 @@ class _Convolution(nn.Module):
     plain: bool
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[AnyArray, "batch height width in"]) -> Float[Array, "batch height width out"]:
         channels = CONVOLUTIONS[self.name or ""]
         bias = self.param("bias", nn.initializers.zeros, (channels[1],))
         transformed = self.get_variable("transformed", "kernel")
@@ -76,16 +89,19 @@ class _Convolution(nn.Module):
         return convolve(x, kernel, bias, precision=self.precision)
 
 
-def pool2x2(x: Array, kind: str) -> Array:
-    """The average ("avg") or maximum ("max") over windows of 2x2; an odd last row or column is dropped.
+def pool2x2(
+    x: Float[AnyArray, "batch height width N"], kind: str
+) -> Float[AnyArray, "batch height//2 width//2 N"]:
+    """Pools over windows of 2x2; an odd last row or column is dropped.
 
     Written as a reshape, whose gradient is a broadcast; XLA's windowed reductions have slow gradients on CPU.
 
     Args:
-      x: [batch, height, width, channels].
+      x: [batch, height, width, N].
+      kind: "avg" for the average, "max" for the maximum.
 
     Returns:
-      [batch, height // 2, width // 2, channels].
+      [batch, height // 2, width // 2, N].
     """
     batch, height, width, channels = x.shape
     x = x[:, : height // 2 * 2, : width // 2 * 2, :].reshape(batch, height // 2, 2, width // 2, 2, channels)
@@ -94,29 +110,35 @@ def pool2x2(x: Array, kind: str) -> Array:
 
 def features(
     params: Any,
-    images: Array,
+    images: Float[AnyArray, "..."],
     layers: Iterable[str],
     *,
     pool: str = "avg",
     precision: str = "float32",
     plain: bool = False,
-) -> dict[str, Array]:
-    """The activations F of the layers named, for one image or any number of them.
+) -> dict[str, Float[Array, "..."]]:
+    """Computes the activations F of the layers named, for one image or any number of them.
 
     Args:
-      params: parameters as `nst_jax.weights.weights.load` gives them.
+      params: parameters as `load_weights` or `prepare` gives them.
       images: [..., height, width, 3] float32 RGB, 0..1; both sides at least 32.
       layers: names such as "conv4_2" or "pool1".
       pool: "avg" or "max".
       precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
       plain: leaves every convolution to `lax.conv`, which compiles in a fraction of the time and runs more slowly on
-        CPU: for images that are represented once. It is as exact. Prepared parameters cannot be left to it.
+        CPU: for images whose activations are needed once. It is as exact. Prepared parameters cannot be left to it.
 
     Returns:
-      {layer: [..., height', width', channels] float32}, in the network's order. Convolutions after their ReLU.
+      {layer: [..., height', width', N] float32}, in the network's order; the N filters of a layer are the last axis.
+      A convolution's activations are taken after its ReLU. Each pool before a layer halves height and width.
 
     Raises:
       InputError: an unknown layer, pool or precision, no layer at all, or an image of another shape.
+
+    Example:
+      >>> activations = nst.features(params, photo, ["conv1_1", "conv2_1"])
+      >>> {layer: x.shape for layer, x in activations.items()}
+      {'conv1_1': (43, 64, 64), 'conv2_1': (21, 32, 128)}
     """
     layers = check_layers(layers)
     check_images(images, pool, precision)
@@ -127,14 +149,27 @@ def features(
 
 
 def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
-    """Parameters for many evaluations: what `features` would otherwise compute from the kernels each time.
+    """Prepares parameters for many evaluations: computes what `features` otherwise would from the kernels each time.
 
     On CPU that is the Winograd transform of each kernel, in its place and four times as large; elsewhere there is
     nothing to prepare. Every function that takes parameters takes these too, and returns the same.
 
     Args:
-      params: parameters as `nst_jax.weights.weights.load` gives them.
+      params: parameters as `load_weights` gives them.
       layers: those that will be asked for; the parameters of deeper ones are left out.
+
+    Returns:
+      Parameters.
+
+    Raises:
+      InputError: an unknown layer, or no layer at all.
+
+    Example:
+      >>> prepared = nst.network.prepare(params, ["conv1_1"])
+      >>> list(prepared["params"])
+      ['conv1_1']
+      >>> nst.features(prepared, photo, ["conv1_1"])["conv1_1"].shape
+      (43, 64, 64)
     """
     deepest = max(map(LAYERS.index, check_layers(layers)))
     needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
@@ -144,13 +179,22 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
 
 
 @partial(jax.jit, static_argnums=1)
-def _transformed(kernels: dict[str, Array], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
+def _transformed(kernels: dict[str, Float[Array, "3 3 in out"]], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
     found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
     return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 
 
-def check_images(images: Array, pool: str, precision: str) -> None:
-    """Raises InputError for images that are not [..., height, width, 3] or too small, an unknown pool or precision."""
+def check_images(images: Float[AnyArray, "..."], pool: str, precision: str) -> None:
+    """Checks what `features` takes.
+
+    Args:
+      images: must be [..., height, width, 3], both sides at least 32.
+      pool: must be "avg" or "max".
+      precision: must be "float32", "tensorfloat32" or "bfloat16".
+
+    Raises:
+      InputError: one of them is not.
+    """
     for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
@@ -159,7 +203,18 @@ def check_images(images: Array, pool: str, precision: str) -> None:
 
 
 def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:
-    """The layers named, as a tuple in the network's order; raises InputError for unknown ones and for none."""
+    """Puts layers into the network's order, each once.
+
+    Args:
+      layers: names.
+      argument: what holds them; messages start with it.
+
+    Returns:
+      The names, as a tuple.
+
+    Raises:
+      InputError: an unknown layer, or no layer at all.
+    """
     layers = tuple(layers)
     unknown = [layer for layer in layers if layer not in LAYERS]
     if unknown or not layers:

@@ -21,8 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Float
 
 Array = jax.Array
+AnyArray = jax.Array | np.ndarray
 TILE = 4  # outputs of a tile, per side
 WINDOW = TILE + 2  # its inputs, and the points, per side
 STRIP_BYTES = 16e6  # of transformed tiles, input and output, that a core's share of the cache holds
@@ -43,8 +45,8 @@ B_T = np.where(np.abs(inverse := np.linalg.inv(_evaluation(WINDOW)).T) > 1e-12, 
 A_T = _evaluation(TILE).T
 
 
-def transform_kernel(kernel: Array) -> Array:
-    """The kernel at the 36 points, as `convolve` needs it.
+def transform_kernel(kernel: Float[AnyArray, "3 3 in out"]) -> Float[Array, "36 in out"]:
+    """Evaluates the kernel at the 36 points, as `convolve` needs it.
 
     Args:
       kernel: [3, 3, in, out], HWIO.
@@ -58,23 +60,24 @@ def transform_kernel(kernel: Array) -> Array:
 
 
 def convolve(
-    inputs: tuple[Array, ...],
-    transformed: Array,
+    inputs: tuple[Float[AnyArray, "batch height width in"], ...],
+    transformed: Float[AnyArray, "36 _ _"],
     *,
     before: Callable[..., Array] = lambda x: x,
     after: Callable[[Array], Array] = lambda y: y,
     turned: bool = False,
     channels: int = 1,
-) -> Array:
-    """The 3x3 convolution, stride one and zero padding, of `before(*inputs)`, and `after` of the outcome.
+) -> Float[Array, "batch height width _"]:
+    """Convolves `before(*inputs)` by 3x3, stride one and zero padding, and takes `after` of the outcome.
 
     Large inputs are worked on in strips of rows, and large batches in groups of images, so that a strip's transformed
     tiles stay in the cache and bound the memory.
 
     Args:
-      inputs: arrays [batch, height, width, in], which `before` makes one such array of.
+      inputs: arrays [batch, height, width, in] of one floating dtype, which `before` makes one such array of.
       transformed: [36, in, out] from `transform_kernel`.
-      before, after: elementwise over positions, since they get a strip at a time.
+      before: from a strip of each input to one array; elementwise over positions.
+      after: of a strip of the outcome; elementwise over positions.
       turned: convolve with the kernel turned by 180 degrees, which, with `transformed` transposed, makes the gradient
         with respect to the input from that with respect to the output.
       channels: the axis of `transformed` that belongs to the inputs' channels; 2 for one that is not yet transposed.
@@ -135,7 +138,7 @@ def _strip(batch: int, down: int, across: int, channels: tuple[int, int], itemsi
     return 1, max(even, default=-(-down // -(-down // most)))
 
 
-def _convolve_tiles(padded: Array, transformed: Array, turned: bool, channels: int) -> Array:
+def _convolve_tiles(padded: Array, transformed: AnyArray, turned: bool, channels: int) -> Array:
     """[images, 4 down + 2, 4 across + 2, in] to [images, down, 4, across, 4, out].
 
     The barriers keep XLA from fusing a stage into the next, where it would be computed again for each of its uses.
@@ -154,7 +157,7 @@ def _convolve_tiles(padded: Array, transformed: Array, turned: bool, channels: i
     return jnp.stack(_combinations(list(rows), A_T[:, order]), 4)
 
 
-def _multiply(points: Array, transformed: Array, channels: int) -> Array:
+def _multiply(points: Array, transformed: AnyArray, channels: int) -> Array:
     """The matrix products over the channels: [36, tiles, in] to [36, tiles, out]."""
     if channels == 1:
         return lax.dot_general(points, transformed, (((2,), (1,)), ((0,), (0,))))

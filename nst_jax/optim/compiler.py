@@ -1,11 +1,12 @@
-"""How the programs that optimizers run in are compiled."""
+"""How the programs that optimizers run in are compiled, and the memory of those that were."""
 
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol
 
 import jax
-
-from nst_jax.cli import allocator
 
 _ON_CPU: dict[str, str | bool] = {
     # Products and convolutions by Eigen instead of YNNPACK, which is slower in these programs (docs/speed.md).
@@ -15,11 +16,59 @@ _ON_CPU: dict[str, str | bool] = {
 }
 
 
-def compiled(function: Any, *arguments: Any) -> Any:
-    """A function under jit, compiled for arguments like these, to be run many times."""
-    program = function.lower(*arguments).compile(options())
-    allocator.keep_freed_memory()
-    return program
+class Compile(Protocol):
+    """What compiles the loop: `Programs`, or what does more, such as keeping programs on disk."""
+
+    def __call__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], *, donate: int, key: tuple, result: Any
+    ) -> Any:
+        """The function compiled for arguments like these.
+
+        Args:
+          function: pure.
+          arguments: pytrees of arrays, or of their shapes with shardings.
+          donate: which argument's memory the result may take.
+          key: what the function was made from; functions of one key are the same.
+          result: a pytree of the structure of the function's result; its leaves do not count.
+
+        Returns:
+          What takes such arguments, and has the `memory_analysis` of JAX's compiled programs.
+        """
+        ...
+
+
+class Programs:
+    """Compiles functions, and remembers the latest programs: as many as `most`, since each takes some 12 MB."""
+
+    def __init__(self, most: int = 16) -> None:
+        self._most, self._known, self._lock = most, OrderedDict[Hashable, Any](), Lock()
+
+    def __call__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], *, donate: int, key: tuple, result: Any
+    ) -> Any:
+        """See `Compile`."""
+        leaves, structure = jax.tree.flatten(arguments)
+        about = (key, donate, structure, tuple(map(_described, leaves)), _configuration())
+        with self._lock:
+            if about in self._known:
+                self._known.move_to_end(about)
+                return self._known[about]
+        made = self.compiled(function, arguments, donate, key, result)
+        with self._lock:
+            self._known[about] = made
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return made
+
+    def compiled(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], donate: int, key: tuple, result: Any
+    ) -> Any:
+        """Compiles it, whether or not it is known."""
+        return jax.jit(function, donate_argnums=donate).lower(*arguments).compile(options())
+
+
+remembered = Programs()
+"""What compiles unless another is handed in; one for the process, as JAX's own memory of programs is."""
 
 
 @cache
@@ -36,3 +85,12 @@ def _known(option: dict[str, str | bool]) -> bool:
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+def _described(leaf: Any) -> Hashable:
+    return leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False), getattr(leaf, "sharding", None)
+
+
+def _configuration() -> Hashable:
+    """What tracing sees beside its arguments."""
+    return tuple(getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision"))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from nst_jax.optim.lbfgs import NOT_FINITE, RUNNING
+from nst_jax.optim.status import NOT_FINITE, RUNNING
 
 Array = jax.Array
 
@@ -67,3 +67,8 @@ class FirstOrder:
             status=jnp.where(accepted, state.status, jnp.maximum(state.status, NOT_FINITE)).astype(jnp.int32),
             accepted=accepted,
         )
+
+
+def asked_and_told(optimizer: Any) -> Any:
+    """An optimizer as the engine takes it: any Optax transformation becomes a `FirstOrder`."""
+    return FirstOrder(optimizer) if isinstance(optimizer, optax.GradientTransformation) else optimizer

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax.optim import curvature, line_search
+from nst_jax.optim.status import CONVERGED, NOT_FINITE, RUNNING
 
 Array = jax.Array
-RUNNING, CONVERGED, NOT_FINITE = 0, 1, 2
 
 
 class State(NamedTuple):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from nst_jax.errors import InputError
+
 Array = jax.Array
 
 
@@ -24,6 +26,9 @@ class FrequencyShaping:
 
     def __call__(self, gradient: Array) -> Array:
         """Maps a gradient [height, width, channels] to the same shape; symmetric and positive definite."""
+        if gradient.ndim != 3:
+            shape = f"{gradient.shape}; must be [height, width, channels], or the optimizer LBFGS()"
+            raise InputError(f"each image has shape {shape}, which takes any")
         height, width = gradient.shape[:2]
         down, across = jnp.fft.fftfreq(height), jnp.fft.rfftfreq(width)
         frequency = jnp.sqrt(down[:, None] ** 2 + across[None, :] ** 2)

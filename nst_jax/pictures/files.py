@@ -3,12 +3,13 @@
 import hashlib
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 
 _STEM = 20  # characters of a file's name that go into a temporary one's
 _LEFTOVER = re.compile(r"\.(.*)\.[a-z0-9_]{8}\.\w+")  # what `atomic` calls its temporary files
@@ -24,14 +25,10 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     # Only the start of a long name, since the whole must not grow beyond what a file system takes.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem[:_STEM]}.", suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem[:_STEM]}.{secrets.token_hex(4)}{path.suffix}")
+    temporary.open("xb").close()  # not by tempfile, which makes it private: a user expects what open() gives
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes 0600; a user expects what open() would have given
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -76,20 +73,25 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def check_writable(path: str | os.PathLike, argument: str = "--output") -> None:
-    """Raises InputError unless a file can be created at `path` (its folder exists and takes new files)."""
+def check_writable(path: str | os.PathLike, name: str = argument("output")) -> None:
+    """Raises InputError unless a file can be created at `path` (its folder exists and takes new files).
+
+    Args:
+      path: the file.
+      name: of the argument that holds `path`; messages start with it.
+    """
     path = Path(path)
     try:
         if path.is_dir():
-            raise InputError(f"{argument} {path}: is a directory; name a file")
+            raise InputError(f"{name} {path}: is a directory; name a file")
         if not path.parent.is_dir():
-            raise InputError(f"{argument} {path}: there is no folder {path.parent}")
+            raise InputError(f"{name} {path}: there is no folder {path.parent}")
         with suppress(FileNotFoundError):
             path.stat()  # fails for a name that is too long
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise InputError(f"{argument} {path}: cannot write there ({error.strerror})") from None
+        raise InputError(f"{name} {path}: cannot write there ({error.strerror})") from None
 
 
 def sha256(path: str | os.PathLike) -> str:

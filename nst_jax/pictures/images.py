@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files
-from nst_jax.pictures.decoding import decoded, opened, shown
+from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown
 
 MIN_SIDE = 32  # pixels; VGG-19 halves a picture five times, and 32 leaves its last layer one position
 MAX_SIDE = 65_535  # pixels; the most a JPEG or a GIF can have
@@ -44,26 +44,34 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
     works in 8 bits as well (16-bit grey: through a curve of 256 points). Float TIFFs must be grey within 0..1, and grey
     in 32-bit integers is taken to hold 16-bit values.
 
-    Args:
-        path: the file.
-        size: the longest side in pixels to resize to (see `fit`); None keeps the picture's own size.
-        max_pixels: the most pixels a picture may have, before and after resizing. Checked before decoding, which takes
-            about 50 bytes of memory a pixel.
+    The process stays as it is, so any number of threads may read. TIFF files are decoded by a child process, which
+    takes about 60 ms more (see `nst_jax.pictures.apart`).
 
-    Warns:
-        PictureWarning: only the first of several frames or pages is used; transparency was laid over white; a damaged
-            ICC profile or damaged EXIF data was ignored.
+    Args:
+      path: the file.
+      size: the longest side in pixels to resize to (see `fit`); None keeps the picture's own size.
+      max_pixels: the most pixels a picture may have, before and after resizing. Checked before decoding, which takes
+        about 50 bytes of memory a pixel.
+
+    Returns:
+      [height, width, 3] float32, 0..1, sRGB.
 
     Raises:
-        InputError: the file is missing, not a regular file, unreadable, empty, damaged, cut short, not a picture in one
-            of the six formats, too large, or has a side of less than 32 pixels after resizing.
+      InputError: the file is missing, not a regular file, unreadable, empty, damaged, cut short, not a picture in one
+        of the six formats, too large, or has a side of less than 32 pixels after resizing.
+
+    Warns:
+      PictureWarning: only the first of several frames or pages is used; transparency was laid over white; a damaged ICC
+        profile or damaged EXIF data was ignored.
+
+    Example:
+      >>> photo = nst.read_image("photo.jpg", size=96)
+      >>> photo.dtype, max(photo.shape)
+      (dtype('float32'), 96)
     """
     notes: list[str] = []
     with opened(path, max_pixels) as picture:
         _check_size(path, picture.size, size, max_pixels)
-        if picture.format != "MPO" and getattr(picture, "is_animated", False):  # MPO: a photograph with a depth map
-            paged = picture.format == "TIFF"
-            notes.append("several pages; only the first is used" if paged else "animated; only its first frame is used")
         image = decoded(path, picture, notes)
         if size is not None:
             image = fit(image, size)
@@ -72,22 +80,29 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
     return image
 
 
-def pictures_in(folder: Path, argument: str) -> list[Path]:
-    """The pictures in a folder and its sub-folders, known by their endings, sorted by path; no hidden ones.
+def pictures_in(folder: Path, name: str) -> list[Path]:
+    """The pictures in a folder and its sub-folders, known by their endings; no hidden ones.
 
-    Warns:
-        PictureWarning: other files were skipped.
+    Args:
+      folder: the folder.
+      name: of the argument that holds `folder`; messages start with it.
+
+    Returns:
+      The paths, each starting with `folder`, sorted.
 
     Raises:
-        InputError: `folder` is not a folder, or holds no picture; the message starts with `argument`.
+      InputError: `folder` is not a folder, or holds no picture.
+
+    Warns:
+      PictureWarning: other files were skipped.
     """
     if not folder.is_dir():
-        raise InputError(f"{argument} {shown(folder)}: is not a folder; name one with pictures in it")
+        raise InputError(f"{name} {shown(folder)}: is not a folder; name one with pictures in it")
     inside = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     found = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
     pictures = [folder / path for path in found if path.suffix.lower() in ENDINGS]
     if not pictures:
-        raise InputError(f"{argument} {shown(folder)}: no pictures in it ({' '.join(ENDINGS)})")
+        raise InputError(f"{name} {shown(folder)}: no pictures in it ({' '.join(ENDINGS)})")
     if len(pictures) < len(found):
         first = next(path for path in found if path.suffix.lower() not in ENDINGS)
         others = f" and {len(found) - len(pictures) - 1} more" if len(found) - len(pictures) > 1 else ""
@@ -98,9 +113,19 @@ def pictures_in(folder: Path, argument: str) -> list[Path]:
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes `image` so that its longest side is `size` pixels; the aspect is kept to the nearest pixel.
+    """Resizes an image so that its longest side has `size` pixels, by the filter of `resize`.
 
-    `[h, w, 3] float32 -> [h', w', 3] float32`, by the filter of `resize`. An image that fits is returned as it is.
+    Args:
+      image: [height, width, 3] float32, 0..1.
+      size: in pixels.
+
+    Returns:
+      [height, width, 3] float32, 0..1, the aspect kept to the nearest pixel. An image that fits is returned as it is.
+
+    Example:
+      >>> from nst_jax.pictures.images import fit
+      >>> max(fit(nst.read_image("photo.jpg"), 48).shape)
+      48
     """
     height, width = image.shape[:2]
     width, height = _fitted((width, height), size)
@@ -108,9 +133,22 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes `[h, w, 3]` to `[height, width, 3] float32`: Lanczos (3 lobes) on float32 channels, clipped to 0..1.
+    """Resizes an image: Lanczos (3 lobes) on float32 channels, clipped to 0..1.
 
-    The filter widens with the reduction, so nothing aliases. An image of that size already is returned as it is.
+    The filter widens with the reduction, so nothing aliases.
+
+    Args:
+      image: [h, w, 3] float32, 0..1.
+      height: in pixels.
+      width: in pixels.
+
+    Returns:
+      [height, width, 3] float32, 0..1. An image of that size already is returned as it is.
+
+    Example:
+      >>> from nst_jax.pictures.images import resize
+      >>> resize(nst.read_image("photo.jpg"), 32, 40).shape
+      (32, 40, 3)
     """
     if image.shape[:2] == (height, width):
         return image
@@ -121,24 +159,40 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(resized, 0, 1, out=resized)
 
 
-def check_output(path: str | os.PathLike, argument: str = "--output") -> None:
-    """Raises InputError unless `write_image` knows the ending of `path` and a file can be created there."""
+def check_output(path: str | os.PathLike, name: str = argument("output")) -> None:
+    """Raises InputError unless `write_image` knows the ending of `path` and a file can be created there.
+
+    Args:
+      path: the file.
+      name: of the argument that holds `path`; messages start with it.
+    """
     if Path(path).suffix.lower() not in _WRITTEN:
-        raise InputError(f"{argument} {shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")
-    files.check_writable(path, argument)
+        raise InputError(f"{name} {shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")
+    files.check_writable(path, name)
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[str, str] | None = None) -> None:
-    """Writes `[height, width, 3]`, 0..1, sRGB as 8 bits a channel, clipped and rounded, whole or not at all.
+    """Writes an image with 8 bits a channel, clipped and rounded, whole or not at all.
 
-    The ending of `path` decides the format: .png and .tif/.tiff (deflate) are exact; .jpg/.jpeg (4:4:4) and .webp lose
-    a little, at quality 95. The same array gives the same bytes. A PNG carries each of `settings` as an iTXt chunk
-    (keys: 1 to 79 Latin-1 characters); the other formats carry none of them.
+    The same array gives the same bytes.
+
+    Args:
+      path: the file. Its ending decides the format: .png and .tif/.tiff (deflate) are exact; .jpg/.jpeg (4:4:4) and
+        .webp lose a little, at quality 95.
+      image: [height, width, 3], 0..1, sRGB.
+      settings: what a PNG carries along, each as an iTXt chunk (keys: 1 to 79 Latin-1 characters); the other formats
+        carry none of them.
 
     Raises:
-        InputError: an unknown ending, or more pixels a side than the format can hold.
-        ValueError: `image` has another shape, or values that are not finite.
-        OSError: the file cannot be written.
+      InputError: an unknown ending, or more pixels a side than the format can hold.
+      ValueError: `image` has another shape, or values that are not finite.
+      OSError: the file cannot be written.
+
+    Example:
+      >>> photo = nst.read_image("photo.jpg")
+      >>> nst.write_image("copy.png", photo, {"title": "a copy"})
+      >>> nst.read_image("copy.png").shape == photo.shape
+      True
     """
     kind = _WRITTEN.get(Path(path).suffix.lower())
     if kind is None:
@@ -162,7 +216,17 @@ def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[st
 
 
 def read_settings(path: str | os.PathLike) -> dict[str, str]:
-    """The text chunks of a PNG file (at most 64 MiB of them); empty for other formats. Raises InputError."""
+    """The text chunks of a PNG file.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Each chunk's text by its key, at most 64 MiB of them; empty for other formats.
+
+    Raises:
+      InputError: the file cannot be read (see `read_image`).
+    """
     with opened(path, MAX_PIXELS) as picture:
         if not isinstance(picture, PngImagePlugin.PngImageFile):
             return {}
@@ -171,16 +235,12 @@ def read_settings(path: str | os.PathLike) -> dict[str, str]:
 
 def _check_size(path: str | os.PathLike, original: tuple[int, int], size: int | None, max_pixels: int) -> None:
     name = shown(path)
-    for (width, height), option in ((original, ""), (_fitted(original, size), f" (--size {size})")):
-        if width * height > max_pixels:
-            raise InputError(
-                f"{name}: {width}x{height}{option} is {width * height:,} pixels; the limit is {max_pixels:,} "
-                "(raise it with --max-pixels)"
-            )
+    for (width, height), remark in ((original, ""), (_fitted(original, size), f" ({argument('size')} {size})")):
+        check_pixels(name, max_pixels, (width, height), remark)
         if max(width, height) > MAX_SIDE:
-            raise InputError(f"{name}: {width}x{height}{option} pixels; a side may have at most {MAX_SIDE:,}")
+            raise InputError(f"{name}: {width}x{height}{remark} pixels; a side may have at most {MAX_SIDE:,}")
     if min(width, height) < MIN_SIDE:
-        resized = "" if size is None else f" after --size {size}"
+        resized = "" if size is None else f" after {argument('size')} {size}"
         raise InputError(f"{name}: {width}x{height} pixels{resized}; each side must have at least {MIN_SIDE}")
 
 

@@ -20,8 +20,9 @@ from nst_jax.weights import weights
 FORMAT = "nst_jax run 1"
 
 
-def absolute(table: Table, settings: Settings) -> tuple[Table, Settings]:
-    """Both with files named by absolute paths, so that they can be found from any folder."""
+def absolute(table: Table) -> Table:
+    """The table with files named by absolute paths, so that they can be found from any folder."""
+    settings = table.settings
 
     def resolved(path: str) -> str:
         return str(Path(path).resolve()) if path else ""
@@ -32,11 +33,12 @@ def absolute(table: Table, settings: Settings) -> tuple[Table, Settings]:
         settings = replace(settings, init=resolved(settings.init))
     if settings.weights not in named:
         settings = replace(settings, weights=resolved(settings.weights))
-    return table._replace(lanes=moved), settings
+    return table._replace(lanes=moved, settings=settings)
 
 
-def describe(table: Table, settings: Settings, tolerance: float) -> dict[str, Any]:
+def describe(table: Table, tolerance: float) -> dict[str, Any]:
     """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine."""
+    settings = table.settings
     paths = {path for lane in table.lanes for path in (lane.content, lane.style) if path}
     if settings.init not in ("noise", "content"):
         paths.add(str(Path(settings.init, "run.json")) if Path(settings.init).is_dir() else settings.init)

@@ -5,9 +5,9 @@ import os
 
 import jax
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
+from nst_jax.runs.options import RunOptions
 from nst_jax.transfer.lanes import Lane, Table
-from nst_jax.transfer.settings import RunOptions
 
 LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
 
@@ -28,14 +28,16 @@ def share_of(options: RunOptions) -> tuple[int, int]:
             count, own = (int(os.environ[name]) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
         except (KeyError, ValueError):
             raise InputError(
-                "--distributed: JAX_COORDINATOR_ADDRESS needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+                f"{argument('distributed')}: JAX_COORDINATOR_ADDRESS needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"
             ) from None
         jax.distributed.initialize(address, count, own, **patient)
     else:
         try:
             jax.distributed.initialize(**patient)
         except ValueError:
-            raise InputError("--distributed: no cluster found; set JAX_COORDINATOR_ADDRESS or use --share") from None
+            raise InputError(
+                f"{argument('distributed')}: no cluster found; set JAX_COORDINATOR_ADDRESS or use {argument('share')}"
+            ) from None
     return jax.process_index(), jax.process_count()
 
 
@@ -43,5 +45,7 @@ def own_lanes(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
     """Every `shares`-th lane from number `share`; raises InputError when that leaves none."""
     own = table.lanes[share::shares]
     if not own:
-        raise InputError(f"--share: {shares} shares of {len(table.lanes)} lanes leave none for share {share}")
+        raise InputError(
+            f"{argument('share')}: {shares} shares of {len(table.lanes)} lanes leave none for share {share}"
+        )
     return own

@@ -5,9 +5,10 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from nst_jax.errors import InputError
-from nst_jax.transfer.lanes import ROWS, Axes, Lane, Table, power, slug, table
-from nst_jax.transfer.settings import Settings
+from nst_jax.errors import InputError, argument
+from nst_jax.network.layers import ROWS
+from nst_jax.transfer.lanes import Lane, Table, power, slug, table
+from nst_jax.transfer.settings import Axes, Settings
 
 SAMPLES = Path(str(files("nst_jax") / "samples"))
 PHOTOGRAPH = SAMPLES / "schwerin_palace.jpg"
@@ -21,17 +22,35 @@ the shipped samples, of which the abstract one has the abstract ones' ratio."""
 RATIOS_OF_FIGURE_3 = (1e-5, 1e-4, 1e-3, 1e-2)
 
 
+def reconstructions(kind: str, content: str, style: str, layers: Sequence[str], settings: Settings) -> Table:
+    """Of a picture's content from single layers, or of its style from their cumulative subsets: figure 1's lanes.
+
+    Args:
+      kind: "content" or "style".
+      content: the content picture, whose size the lanes have.
+      style: the style picture.
+      layers: names, in the network's order.
+    """
+    lanes = []
+    for number, layer in enumerate(layers):
+        subset = tuple((name, 1 / (number + 1)) for name in layers[: number + 1])
+        own = ("", 1.0, 0.0, ((layer, 1.0),), ()) if kind == "content" else (style, 0.0, 1.0, (), subset)
+        name = f"content_{layer}" if kind == "content" else f"style_to_{layer}"
+        lanes.append(Lane(name, kind, layer, content, *own, settings.seed))
+    return Table(tuple(lanes), (kind,), tuple(layers), "reconstructions", settings)
+
+
 def figure1(photograph: Path, painting: Path, settings: Settings) -> Table:
     """Content reconstructions from conv1_1 to conv5_1, and style reconstructions from the subsets A to E."""
     letters = "abcde"
-    lanes = []
-    for letter, layer in zip(letters, ROWS["E"], strict=True):
-        name, weights = f"content_{letter}_{layer}", ((layer, 1.0),)
-        lanes.append(Lane(name, "content", letter, str(photograph), "", 1.0, 0.0, weights, (), settings.seed))
-    for letter, layers in zip(letters, ROWS.values(), strict=True):
-        name, weights = f"style_{letter}_to_{layers[-1]}", tuple((layer, 1 / len(layers)) for layer in layers)
-        lanes.append(Lane(name, "style", letter, str(photograph), str(painting), 0.0, 1.0, (), weights, settings.seed))
-    return Table(tuple(lanes), ("content", "style"), tuple(letters), "reconstructions")
+    lanes = [
+        replace(lane, name=f"{kind}_{letter}_{lane.name.removeprefix(f'{kind}_')}", column=letter)
+        for kind in ("content", "style")
+        for letter, lane in zip(
+            letters, reconstructions(kind, str(photograph), str(painting), ROWS["E"], settings).lanes, strict=True
+        )
+    ]
+    return Table(tuple(lanes), ("content", "style"), tuple(letters), "reconstructions", settings)
 
 
 def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float] | None, settings: Settings) -> Table:
@@ -43,12 +62,12 @@ def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float]
     """
     letters = "BCDEFGHIJKLMNOPQRSTUVWXYZ"  # A is the photograph
     if len(paintings) > len(letters):
-        raise InputError(f"--style: {len(paintings)} paintings; at most {len(letters)} are allowed")
+        raise InputError(f"{argument('style')}: {len(paintings)} paintings; at most {len(letters)} are allowed")
     chosen = ratios or RATIOS_OF_FIGURE_2.get(len(paintings)) or ()
     if len(chosen) != len(paintings):
-        raise InputError(f"--ratio: {len(chosen)} given for {len(paintings)} paintings; give one for each")
+        raise InputError(f"{argument('ratio')}: {len(chosen)} given for {len(paintings)} paintings; give one for each")
     made = [
-        table([photograph], [painting], Axes(ratios=(ratio,)), settings).lanes[0]
+        table([photograph], [painting], Axes(ratio=(ratio,)), settings).lanes[0]
         for painting, ratio in zip(paintings, chosen, strict=True)
     ]
     headings = [f"{letter} {painting.stem}, {power(ratio)}" for letter, painting, ratio in zip(
@@ -57,9 +76,9 @@ def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float]
         replace(lane, name=f"{heading[0]}_{slug(painting.stem)}", row="picture", column=heading)
         for lane, heading, painting in zip(made, headings, paintings, strict=True)
     ]
-    return Table(tuple(lanes), ("picture",), tuple(headings), "style, α/β")
+    return Table(tuple(lanes), ("picture",), tuple(headings), "style, α/β", settings)
 
 
 def figure3(photograph: Path, painting: Path, settings: Settings) -> Table:
     """Rows A to E, the cumulative subsets of style layers, by columns α/β from 1e-5 to 1e-2."""
-    return table([photograph], [painting], Axes(ratios=RATIOS_OF_FIGURE_3, rows=tuple(ROWS)), settings)
+    return table([photograph], [painting], Axes(ratio=RATIOS_OF_FIGURE_3, rows=tuple(ROWS)), settings)

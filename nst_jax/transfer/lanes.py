@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError
-from nst_jax.network.layers import LAYERS
-from nst_jax.transfer.settings import Settings, layers, numbers
-
-ROWS: dict[str, tuple[str, ...]] = {}
-"""The paper's cumulative subsets of style layers: A is conv1_1, B adds conv2_1, and so on to E."""
-for _letter, _layer in zip("ABCDE", ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), strict=True):
-    ROWS[_letter] = (*(next(reversed(ROWS.values())) if ROWS else ()), _layer)
+from nst_jax.network.layers import LAYERS, ROWS
+from nst_jax.transfer.settings import Axes, Settings, layers, numbers
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _PLAIN = {raised: plain for plain, raised in _SUPERSCRIPTS.items()}
@@ -51,26 +46,14 @@ class Lane:
 
 
 class Table(NamedTuple):
-    """Lanes with the headings of the contact sheet they make."""
+    """Lanes with the settings that they share and the headings of the contact sheet they make."""
 
     lanes: tuple[Lane, ...]
     row_headings: tuple[str, ...]
     column_headings: tuple[str, ...]
     corner: str
-
-
-@dataclass(frozen=True)
-class Axes:
-    """What a sweep varies; an empty axis takes its one value from the settings."""
-
-    ratios: tuple[float, ...] = ()
-    alphas: tuple[float, ...] = ()
-    betas: tuple[float, ...] = ()
-    layer_sets: tuple[tuple[str, ...], ...] = ()
-    rows: tuple[str, ...] = ()
-    """Letters of ROWS, instead of `layer_sets`."""
-    weight_sets: tuple[tuple[float, ...], ...] = ()
-    seeds: tuple[int, ...] = ()
+    settings: Settings
+    """What the lanes' α, β and w_l are given for, and all that is not in a lane."""
 
 
 def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Axes, settings: Settings) -> Table:
@@ -79,26 +62,19 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
     The columns of the sheet are α/β where that varies, otherwise the last axis that does; the rows are the rest.
 
     Raises:
-      InputError: axes that exclude each other, unknown rows, the same value twice, values that `Settings` refuses.
+      InputError: the same value twice, too many lanes, values that `Settings` refuses.
     """
-    if axes.rows and axes.layer_sets:
-        raise InputError("--rows: not allowed together with --style-layers; give one or the other")
-    if axes.ratios and (axes.alphas or axes.betas):
-        raise InputError("--ratio: not allowed together with --alpha or --beta; give one or the other")
-    for letter in axes.rows:
-        if letter not in ROWS:
-            raise InputError(f"--rows: {letter!r} is unknown; known are {', '.join(ROWS)}")
-    subsets = [("+".join(names), {"style_layers": names}) for names in axes.layer_sets]
+    subsets = [("+".join(names), {"style_layers": names}) for names in axes.style_layers]
     subsets = subsets or [(f"{letter} {ROWS[letter][-1]}", {"style_layers": ROWS[letter]}) for letter in axes.rows]
     dimensions = {
         "content": [(Path(path).stem, {"content": str(path)}) for path in contents],
         "style": [(Path(path).stem, {"style": str(path)}) for path in styles],
         "style_layers": subsets,
-        "w": [(",".join(f"{w:g}" for w in ws), {"style_weights": ws}) for ws in axes.weight_sets],
-        "seed": [(f"seed {seed}", {"seed": seed}) for seed in axes.seeds],
-        "α": [(f"α {power(alpha)}", {"alpha": alpha}) for alpha in axes.alphas],
-        "β": [(f"β {power(beta)}", {"beta": beta}) for beta in axes.betas],
-        "α/β": [(power(ratio), {"ratio": ratio}) for ratio in axes.ratios],
+        "w": [(",".join(f"{w:g}" for w in ws), {"style_weights": ws}) for ws in axes.style_weights],
+        "seed": [(f"seed {seed}", {"seed": seed}) for seed in axes.seed],
+        "α": [(f"α {power(alpha)}", {"alpha": alpha}) for alpha in axes.alpha],
+        "β": [(f"β {power(beta)}", {"beta": beta}) for beta in axes.beta],
+        "α/β": [(power(ratio), {"ratio": ratio}) for ratio in axes.ratio],
     }
     for name, values in dimensions.items():
         if len({heading for heading, _ in values}) < len(values):
@@ -118,7 +94,7 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
         parts = [row, column] if len(varying) > 1 else [column]
         name = "_".join([f"{number:0{len(str(count - 1))}}", *map(slug, parts)])
         lanes.append(_lane(settings, chosen, name, row, column))
-    return _sheet(lanes, across)
+    return _sheet(lanes, across, settings)
 
 
 def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Table:
@@ -153,11 +129,11 @@ def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Ta
     names = Counter(lane.name.lower() for lane in lanes)  # not every file system tells a from A
     if twice := [name for name, count in names.items() if count > 1]:
         raise InputError(f"{path}: two lanes are named {twice[0]!r}, as part of a file name")
-    return _sheet(lanes, "")
+    return _sheet(lanes, "", settings)
 
 
 def as_json(table: Table) -> dict[str, Any]:
-    """The table as what `from_json` reads."""
+    """The table as what `from_json` reads, but for its settings."""
     return {
         "lanes": [asdict(lane) for lane in table.lanes],
         "row_headings": list(table.row_headings),
@@ -166,7 +142,7 @@ def as_json(table: Table) -> dict[str, Any]:
     }
 
 
-def from_json(data: Mapping[str, Any]) -> Table:
+def from_json(data: Mapping[str, Any], settings: Settings) -> Table:
     """The table that `as_json` wrote; KeyError, TypeError or ValueError when it is not one."""
 
     def weights(pairs: Iterable[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
@@ -188,7 +164,8 @@ def from_json(data: Mapping[str, Any]) -> Table:
             raise ValueError(f"lane name {lane.name!r} is not allowed")
         if unknown := [layer for layer, _ in lane.content_layers + lane.style_layers if layer not in LAYERS]:
             raise ValueError(f"layer {unknown[0]!r} is unknown")
-    return Table(tuple(lanes), tuple(data["row_headings"]), tuple(data["column_headings"]), str(data["corner"]))
+    rows, columns = tuple(data["row_headings"]), tuple(data["column_headings"])
+    return Table(tuple(lanes), rows, columns, str(data["corner"]), settings)
 
 
 def power(value: float) -> str:
@@ -206,14 +183,14 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", plain).strip(".-")[:80] or "lane"
 
 
-def _sheet(lanes: Sequence[Lane], corner: str) -> Table:
+def _sheet(lanes: Sequence[Lane], corner: str, settings: Settings) -> Table:
     """The lanes with their headings in order of appearance; InputError when two lanes share a place."""
     places: dict[tuple[str, str], str] = {}
     for lane in lanes:
         if (other := places.setdefault((lane.row, lane.column), lane.name)) != lane.name:
             raise InputError(f"lanes {other} and {lane.name}: both are in row {lane.row!r}, column {lane.column!r}")
     rows, columns = (tuple(dict.fromkeys(getattr(lane, place) for lane in lanes)) for place in ("row", "column"))
-    return Table(tuple(lanes), rows, columns, corner)
+    return Table(tuple(lanes), rows, columns, corner, settings)
 
 
 def _lane(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, column: str) -> Lane:

@@ -2,18 +2,14 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.loss import strips
-from nst_jax.loss.objective import Objective
-from nst_jax.optim import minimize
-from nst_jax.optim.minimize import Optimizer
-from nst_jax.transfer.sweep import Sweep
+from nst_jax.optim.engine import Engine
 
 Cuts = tuple[int, ...]
 """See `strips.statistics`."""
@@ -43,18 +39,20 @@ class Plan(NamedTuple):
 
 
 def choose(
-    make: Callable[[int, Cuts], Sweep],
+    make: Callable[[int, Cuts], Engine],
     lanes: int,
     *,
+    devices: int | None = None,
     batch: int | None = None,
     cuts: Cuts = (),
     memory: int | None = None,
-) -> tuple[Plan, Sweep]:
-    """A sweep whose compiled program fits into memory, and its plan.
+) -> tuple[Plan, Engine]:
+    """An engine whose compiled program fits into memory, and its plan.
 
     Args:
-      make: from a number of slots, and strips, to a sweep that has not begun.
+      make: from a number of slots, and strips, to an engine that has not begun.
       lanes: how many there are in all.
+      devices: over how many the engine spreads its slots; by default all local ones.
       batch: the number of slots, when the user has chosen; rounded up to a multiple of the devices.
       cuts: strips, when the user has chosen; where not even one lane a device fits, it is cut into more.
       memory: bytes of one device for the program (default: most of what the device, or the machine, has free).
@@ -62,10 +60,9 @@ def choose(
     Raises:
       InputError: not even one lane a device fits, in the smallest strips.
     """
-    devices = jax.local_devices()
-    count = len(devices)
-    limit = _free() if memory is None else memory
-    on_cpu = devices[0].platform == "cpu"
+    count = devices or len(jax.local_devices())
+    limit = _free(count) if memory is None else memory
+    on_cpu = jax.local_devices()[0].platform == "cpu"
     height, width = make(count, cuts).problem.shape[:2]
     cuts = cuts or _usual(height, width)
     each = -(-batch // count) if batch else (max(1, CPU_PIXELS // (height * width)) if on_cpu else lanes)
@@ -74,44 +71,45 @@ def choose(
         if not batch:
             rounds = -(-lanes // (each * count))
             each = -(-lanes // (rounds * count))  # rounds of equal length
-        sweep = make(each * count, cuts)
-        needed = _bytes(sweep.program())
+        engine = make(each * count, cuts)
+        needed = _bytes(engine.program())
         if needed <= limit or each == 1:
             break
         each = max(1, min(each - 1, int(each * limit / needed)))
         batch = None
-    programs = {cuts: sweep}
+    made = {cuts: engine}
 
     def cut(more: Cuts) -> int:
-        programs[more] = make(each * count, more)
-        return _bytes(programs[more].program())
+        made[more] = make(each * count, more)
+        return _bytes(made[more].program())
 
     cuts, needed = _cut(cut, needed, cuts, height, width, limit)
-    return Plan(each * count, count, needed, cuts), programs[cuts]
+    return Plan(each * count, count, needed, cuts), made[cuts]
 
 
-def cut_to_fit(goal: Objective, images: Any, optimizer: Optimizer, memory: int | None = None) -> Objective:
-    """The objective, cut into strips if it is large, or if its minimization from `images` would not fit into memory.
+def strips_of(make: Callable[[Cuts], Engine], memory: int | None = None) -> Cuts:
+    """The strips of one lane: those of a large picture, or of one whose program would not fit into memory whole.
+
+    Nothing is compiled where it fits without doubt.
 
     Args:
-      images: [lanes, height, width, 3]; only their shape counts.
+      make: from strips to an engine of one slot that has not begun.
       memory: bytes for the program (default: most of what the device, or the machine, has free).
 
     Raises:
       InputError: it does not fit, in the smallest strips.
     """
-    limit = _free() if memory is None else memory
-    height, width = images.shape[-3:-1]
-    goal = replace(goal, strips=_usual(height, width))
+    limit = _free(1) if memory is None else memory
+    height, width = make(()).problem.shape[:2]
+    cuts = _usual(height, width)
+    engine = make(cuts)
+    if 2 * (engine.argument_bytes() + _temporaries(height, width, cuts)) <= limit:
+        return cuts
 
     def needed(cuts: Cuts) -> int:
-        return _bytes(minimize.program(replace(goal, strips=cuts), images, optimizer))
+        return _bytes(make(cuts).program())
 
-    given = jax.tree.leaves((goal, jax.eval_shape(optimizer.init, images)))
-    arguments = sum(leaf.size * leaf.dtype.itemsize for leaf in given)
-    if 2 * (arguments + images.shape[0] * _temporaries(height, width, goal.strips)) <= limit:
-        return goal  # without doubt, and without compiling twice
-    return replace(goal, strips=_cut(needed, needed(goal.strips), goal.strips, height, width, limit)[0])
+    return _cut(needed, needed(cuts), cuts, height, width, limit)[0]
 
 
 def _cut(
@@ -133,7 +131,7 @@ def _cut(
     if needed > limit:
         raise InputError(
             f"memory: one lane needs {least / 1e9:.2f} GB in strips, and {limit / 1e9:.2f} GB are allowed for it; "
-            "a smaller --size or --history takes less"
+            f"a smaller {argument('size')} or {argument('history')} takes less"
         )
     return cuts, needed
 
@@ -161,10 +159,10 @@ def of_process(memory: int | None) -> int | None:
     return memory if memory is None or not on_cpu else max(0, memory - PROCESS_BYTES)
 
 
-def _free() -> int:
-    """Bytes that a program may take on each of the local devices."""
-    devices = jax.local_devices()
-    return free_memory(devices[0]) // (len(devices) if devices[0].platform == "cpu" else 1)
+def _free(devices: int) -> int:
+    """Bytes that a program may take on each of so many local devices."""
+    device = jax.local_devices()[0]
+    return free_memory(device) // (devices if device.platform == "cpu" else 1)
 
 
 def free_memory(device: Any) -> int:

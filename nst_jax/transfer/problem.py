@@ -1,5 +1,6 @@
-"""What a sweep's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
+"""What a table's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,97 +8,179 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec as P
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.loss import conventions, objective
-from nst_jax.loss.objective import LossWeights, Objective, Targets
+from nst_jax.loss.objective import Losses, LossWeights, Objective, Targets, Term
 from nst_jax.measures import measures
 from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.layers import LAYERS
 from nst_jax.network.vgg import prepare
 from nst_jax.pictures import images
-from nst_jax.pictures.start import white_noise
-from nst_jax.transfer.lanes import Lane
+from nst_jax.pictures.noise import white_noise
+from nst_jax.transfer import scales
+from nst_jax.transfer.lanes import Lane, Table
 
 Array = jax.Array
 
 
 class Problem:
-    """The targets of a sweep, computed once for each picture, and objectives over them."""
+    """The lanes of a table as an `optim.engine.Problem`: targets computed once for each picture, objectives over them.
+
+    Attributes:
+      table: with the settings that all lanes share.
+      lanes: those that are numbered here.
+      content_layers, style_layers: those that any lane of the table uses, in the network's order. Each is in every
+        lane, with weight zero where it is not wanted, so that one program serves all.
+      shape: of the images, (height, width, 3).
+      strips: see `loss.strips.statistics`.
+    """
 
     def __init__(
         self,
         params: Any,
         contents: Mapping[str, np.ndarray],
-        styles: Mapping[str, np.ndarray],
-        lanes: Sequence[Lane],
+        styles: Mapping[str, np.ndarray | Sequence[np.ndarray]],
+        table: Table,
         *,
-        pool: str = "avg",
-        precision: str = "float32",
-        init: str | np.ndarray | Mapping[str, np.ndarray] = "noise",
-        noise: float = 1.0,
-        tv: float = 0.0,
-        convention: str = conventions.PAPER,
-        ratio_size: int | None = None,
+        own: Sequence[Lane] | None = None,
+        start: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        prepared: Any = None,
+        terms: Sequence[Term] = (),
+        strips: tuple[int, ...] = (),
     ) -> None:
         """Represents all pictures.
 
         Args:
           params: parameters, as `weights.load` gives them.
           contents, styles: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them. All content
-            pictures must have one size; style pictures may have any.
-          lanes: all that will be asked for. A layer that any lane uses is in every lane, with weight zero where it is
-            not wanted, so that one program serves all.
-          init: "noise", "content", a picture, which is brought to the content's size, or one for each lane by its name.
-          noise: standard deviation of white noise, in levels of 255.
-          tv: the weight of total variation, in all lanes.
-          convention: whose loss the lanes' α, β and layer weights are given for, out of `conventions.CONVENTIONS`.
-          ratio_size: the longest side that α and β are given for; see `conventions.translated`.
+            pictures must have one size; style pictures may have any. Several styles of one name are blended.
+          table: the lanes, and the settings that all share.
+          own: those of the table's lanes that are to be minimized; all by default.
+          start: a picture to start from, brought to the content's size, or one for each lane by its name; by default
+            what the settings say.
+          prepared: the parameters from `network.prepare`, where they are at hand.
+          terms: added to each lane's loss; their weights are of all lanes or one for each of `own`.
 
         Raises:
-          InputError: content pictures of different sizes.
+          InputError: content pictures of different sizes, a start that is not there, or as `Objective.plus`.
         """
-        self.content_layers = _union(dict(lane.content_layers) for lane in lanes if lane.alpha)
-        self.style_layers = _union(dict(lane.style_layers) for lane in lanes if lane.beta)
-        self._pool, self._precision, self._init, self._noise, self._tv = pool, precision, init, noise, tv
-        self._convention, self._ratio_size = convention, ratio_size
-        used = (*self.content_layers, *self.style_layers)
-        contents = {lane.content: contents[lane.content] for lane in lanes}
-        styles = {lane.style: styles[lane.style] for lane in lanes if lane.beta}
-        sizes = {name: picture.shape for name, picture in contents.items()}
-        if len(set(sizes.values())) > 1:
-            listed = ", ".join(f"{name} {shape[1]}x{shape[0]}" for name, shape in sizes.items())
-            raise InputError(
-                f"content pictures must have one size after --size, so that lanes can be batched: {listed}"
-            )
-        self.shape: tuple[int, ...] = next(iter(sizes.values()))
-        self._contents = contents
-        self._whole_params = params
-        self._seen: dict[str | None, Summary] = {}  # None is for noise
-        self._content_targets = {name: self._represent_content(picture) for name, picture in contents.items()}
-        self._style_targets = {name: self._represent_style(picture) for name, picture in styles.items()}
-        self._params = jax.device_put(prepare(params, used))
+        settings = table.settings
+        self.table, self.lanes, self.strips = table, tuple(table.lanes if own is None else own), strips
+        self.content_layers = _union(dict(lane.content_layers) for lane in table.lanes if lane.alpha)
+        self.style_layers = _union(dict(lane.style_layers) for lane in table.lanes if lane.beta)
+        contents = {lane.content: contents[lane.content] for lane in table.lanes}
+        of_lanes = {lane.style: styles[lane.style] for lane in table.lanes if lane.beta}
+        if start is None and settings.init not in ("noise", "content"):
+            raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
+        self.shape = shape_of(contents)
+        self._contents, self._params = contents, params
+        self._start: Any = start
+        self._precise = {"pool": settings.pool, "precision": settings.precision}
+        self._summaries: dict[str | None, Summary] = {}  # None is for noise
+        self._content_targets = {name: self._content_target(picture) for name, picture in contents.items()}
+        self._style_targets = {name: self._style_target(picture) for name, picture in of_lanes.items()}
+        deepest = (*self.content_layers, *self.style_layers, *(layer for term in terms for layer in term.layers))
+        self._prepared = jax.device_put(prepare(params, deepest) if prepared is None else prepared)
+        nothing = Objective(None, Targets({}, {}), self._loss_weights(self.lanes))
+        self._terms = nothing.plus(*terms).terms
+        for term in self._terms:
+            if len(term.weight) not in (1, len(self.lanes)):
+                lanes = f"{len(term.weight)} given for {len(self.lanes)} lanes"
+                raise InputError(f"term {term.label!r}: weight: {lanes}; give one, or one for each")
 
-    def _represent_content(self, picture: np.ndarray) -> dict[str, Array]:
+    def __len__(self) -> int:
+        """How many lanes there are."""
+        return len(self.lanes)
+
+    def cut(self, strips: tuple[int, ...]) -> "Problem":
+        """The same problem, with objectives in these strips."""
+        made = copy.copy(self)
+        made.strips = strips
+        return made
+
+    def after(self, before: Mapping[str, np.ndarray]) -> "Problem":
+        """The same problem, started from each lane's picture at the scale before, by its name."""
+        made = copy.copy(self)
+        made._start = {
+            lane.name: scales.enlarged(before[lane.name], self._contents[lane.content], lane.alpha > 0)
+            for lane in self.lanes
+        }
+        return made
+
+    def objective(self, lanes: Sequence[int]) -> Objective:
+        """Equation 7 for these lanes, in this order; of the same shapes for any lanes as many."""
+        chosen = [self.lanes[lane] for lane in lanes]
+        some_style = next(iter(self._style_targets), "")  # a lane without style has weights zero; any target will do
+        content = _stacked(self._content_targets, [lane.content for lane in chosen])
+        style = _stacked(self._style_targets, [lane.style if lane.beta else some_style for lane in chosen])
+        terms = tuple(
+            term if len(term.weight) == 1 else replace(term, weight=term.weight[np.asarray(lanes)])
+            for term in self._terms
+        )
+        return Objective(
+            self._prepared, Targets(content, style), self._loss_weights(chosen), **self._precise, strips=self.strips,
+            terms=terms,
+        )  # fmt: skip
+
+    def spread(self, objective: Objective) -> Objective:
+        """For each leaf of an objective, whether it is of lanes; the others are shared by all."""
+
+        def each(tree: Any, of_lanes: bool) -> Any:
+            return jax.tree.map(lambda _: of_lanes, tree)
+
+        targets = Targets(
+            each(objective.targets.content, len(self._content_targets) > 1),
+            each(objective.targets.style, len(self._style_targets) > 1),
+        )
+        terms = tuple(
+            replace(term, weight=len(known.weight) > 1)
+            for term, known in zip(objective.terms, self._terms, strict=True)
+        )
+        params, loss_weights = each(objective.params, False), each(objective.loss_weights, True)
+        return replace(objective, params=params, targets=targets, loss_weights=loss_weights, terms=terms)
+
+    def starts(self, lanes: Sequence[int]) -> Array:
+        """The start images, [lanes, height, width, 3] float32."""
+        return jnp.stack([self._start_of(self.lanes[lane]) for lane in lanes])
+
+    def unknown(self, lanes: int) -> Losses:
+        """The losses of so many lanes, NaN each."""
+        each = jnp.full(lanes, jnp.nan, jnp.float32)
+        style, terms = dict.fromkeys(self.style_layers, each), {term.label: each for term in self._terms}
+        return Losses(each, each, each, style, each, terms)
+
+    def refuse(self, lane: int, losses: Losses) -> None:
+        """Raises InputError where a term is what keeps the loss of a lane's start from being finite."""
+        objective.check_terms(losses, self.lanes[lane].name)
+
+    def measure(self, lane: Lane, image: np.ndarray) -> Measures:
+        """Measures a lane's picture, [height, width, 3] float32, by all of `style_layers`, whichever the lane has.
+
+        The photograph counts for lanes with α, the painting for lanes with β; each is summarized once.
+        """
+        content = self._summary_of(lane.content) if lane.alpha else None
+        style = None
+        if lane.beta:
+            style = {layer: np.asarray(gram[0]) for layer, gram in self._style_targets[lane.style].items()}
+        return measures.compare(self._summarize(image), self._summary_of(None), content, style)
+
+    def _content_target(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
             return {}
-        return objective.content_targets(
-            self._whole_params, picture[None], self.content_layers, pool=self._pool, precision=self._precision
-        )
+        return objective.content_targets(self._params, picture[None], self.content_layers, **self._precise)
 
-    def _represent_style(self, picture: np.ndarray) -> dict[str, Array]:
+    def _style_target(self, paintings: np.ndarray | Sequence[np.ndarray]) -> dict[str, Array]:
         if not self.style_layers:
             return {}
-        return objective.style_targets(
-            self._whole_params, picture[None], self.style_layers, pool=self._pool, precision=self._precision
-        )
+        several = [paintings] if isinstance(paintings, np.ndarray) else list(paintings)
+        targets = [
+            objective.style_targets(self._params, one[None], self.style_layers, **self._precise) for one in several
+        ]
+        return objective.blend(targets, self.table.settings.style_blend or [1.0] * len(several))
 
-    def objective(self, lanes: Sequence[Lane]) -> Objective:
-        """Equation 7 for these lanes, in this order; of the same shapes for any lanes as many."""
-        some_style = next(iter(self._style_targets), "")  # a lane without style has weights zero; any target will do
-        content = self._stacked(self._content_targets, [lane.content for lane in lanes])
-        style = self._stacked(self._style_targets, [lane.style if lane.beta else some_style for lane in lanes])
+    def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
+        settings = self.table.settings
 
         def column(values: Sequence[float]) -> Array:
             return jnp.asarray(np.asarray(values, np.float32))
@@ -105,74 +188,52 @@ class Problem:
         def weights(layers: Sequence[str], of_lanes: Sequence[dict[str, float]]) -> dict[str, Array]:
             return {layer: column([own.get(layer, 0.0) for own in of_lanes]) for layer in layers}
 
-        loss_weights = LossWeights(
+        given = LossWeights(
             alpha=column([lane.alpha for lane in lanes]),
             beta=column([lane.beta for lane in lanes]),
             content_layers=weights(self.content_layers, [dict(lane.content_layers) for lane in lanes]),
             style_layers=weights(self.style_layers, [dict(lane.style_layers) for lane in lanes]),
-            tv=column([self._tv] * len(lanes)),
+            tv=column([settings.tv] * len(lanes)),
         )
         height, width = self.shape[:2]
-        loss_weights = conventions.translated(loss_weights, self._convention, height, width, self._ratio_size)
-        return Objective(self._params, Targets(content, style), loss_weights, self._pool, self._precision)
+        return conventions.translated(given, settings.convention, height, width, settings.ratio_size)
 
-    def specs(self, goal: Objective) -> Objective:
-        """How an objective is spread over the mesh axis "lanes": what belongs to a lane is, what they share is not."""
-
-        def spec(tree: Any, spread: bool) -> Any:
-            return jax.tree.map(lambda _: P("lanes") if spread else P(), tree)
-
-        targets = Targets(
-            spec(goal.targets.content, len(self._content_targets) > 1),
-            spec(goal.targets.style, len(self._style_targets) > 1),
-        )
-        params, loss_weights = spec(goal.params, False), spec(goal.loss_weights, True)
-        return replace(goal, params=params, targets=targets, loss_weights=loss_weights)
-
-    def starts(self, lanes: Sequence[Lane]) -> Array:
-        """The start images, [lanes, height, width, 3] float32."""
-        return jnp.stack([self._start(lane) for lane in lanes])
-
-    def _start(self, lane: Lane) -> Array:
+    def _start_of(self, lane: Lane) -> Array:
         height, width = self.shape[:2]
-        given = self._init[lane.name] if isinstance(self._init, Mapping) else self._init
-        if isinstance(given, np.ndarray):
-            return jnp.asarray(images.resize(given, height, width))
-        if given == "content":
+        given = self._start[lane.name] if isinstance(self._start, Mapping) else self._start
+        if given is not None:
+            return jnp.asarray(images.resize(np.asarray(given), height, width))
+        settings = self.table.settings
+        if settings.init == "content":
             return jnp.asarray(self._contents[lane.content])
-        return white_noise(lane.seed, height, width, self._noise)
+        return white_noise(lane.seed, height, width, settings.noise)
 
-    def measure(self, lane: Lane, image: np.ndarray) -> Measures:
-        """Measures a lane's picture, [height, width, 3] float32, by all of `style_layers`, whichever the lane has.
-
-        The photograph counts for lanes with α, the painting for lanes with β; each is represented once.
-        """
-        content = self._see(lane.content) if lane.alpha else None
-        style = (
-            {layer: np.asarray(gram[0]) for layer, gram in self._style_targets[lane.style].items()}
-            if lane.beta
-            else None
-        )
-        return measures.compare(self._represent(image), self._see(None), content, style)
-
-    def _see(self, name: str | None) -> Summary:
-        if name not in self._seen:
+    def _summary_of(self, name: str | None) -> Summary:
+        if name not in self._summaries:
             picture = measures.noise_reference(*self.shape[:2]) if name is None else self._contents[name]
-            self._seen[name] = self._represent(picture)
-        return self._seen[name]
+            self._summaries[name] = self._summarize(picture)
+        return self._summaries[name]
 
-    def _represent(self, picture: np.ndarray) -> Summary:
+    def _summarize(self, picture: np.ndarray) -> Summary:
         # With the parameters of all layers: the lanes' may end before conv4_2.
-        return measures.summarize(
-            self._whole_params, picture, self.style_layers, pool=self._pool, precision=self._precision
-        )
+        return measures.summarize(self._params, picture, self.style_layers, **self._precise)
 
-    @staticmethod
-    def _stacked(targets: Mapping[str, dict[str, Array]], names: Sequence[str]) -> dict[str, Array]:
-        """One target for each lane, or the only one there is for all, with a leading axis of length one."""
-        if len(targets) <= 1:
-            return next(iter(targets.values()), {})
-        return jax.tree.map(lambda *parts: jnp.concatenate(parts), *(targets[name] for name in names))
+
+def shape_of(contents: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """The one shape of content pictures; raises InputError when they have several."""
+    sizes = {name: picture.shape for name, picture in contents.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {shape[1]}x{shape[0]}" for name, shape in sizes.items())
+        after = f"content pictures must have one size after {argument('size')}"
+        raise InputError(f"{after}, so that lanes can be batched: {listed}")
+    return next(iter(sizes.values()))
+
+
+def _stacked(targets: Mapping[str, dict[str, Array]], names: Sequence[str]) -> dict[str, Array]:
+    """One target for each lane, or the only one there is for all, with a leading axis of length one."""
+    if len(targets) <= 1:
+        return next(iter(targets.values()), {})
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *(targets[name] for name in names))
 
 
 def _union(of_lanes: Any) -> tuple[str, ...]:

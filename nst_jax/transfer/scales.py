@@ -6,15 +6,15 @@ minimized at the end is the loss of the full size, so that only the way to it ch
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import PAPER
-from nst_jax.loss.objective import LossWeights
-from nst_jax.network.layers import positions_of
 from nst_jax.pictures import images
+from nst_jax.transfer.settings import Settings
 
 WORTH_IT = 256
 """Pixels of the longest side from which there are several scales by default: with less, compiling them takes longer
@@ -29,8 +29,7 @@ class Scale(NamedTuple):
 
     height: int
     width: int
-    steps: int
-    """Evaluations."""
+    evaluations: int
 
     @property
     def name(self) -> str:
@@ -38,61 +37,63 @@ class Scale(NamedTuple):
         return f"{self.width}x{self.height}"
 
 
-def pyramid(height: int, width: int, steps: int, count: int | None = None) -> tuple[Scale, ...]:
+def pyramid(height: int, width: int, evaluations: int, count: int | None = None) -> tuple[Scale, ...]:
     """The scales of a picture, coarsest first; each is half of the next, and the last is the picture's own size.
 
     Args:
-      steps: evaluations at all scales together.
+      evaluations: at all scales together.
       count: how many scales; None for what pays from white noise: BY_DEFAULT of large pictures, if there is room.
 
     Raises:
-      InputError: the coarsest would have a side of less than `images.MIN_SIDE`, or fewer steps than scales.
+      InputError: the coarsest would have a side of less than `images.MIN_SIDE`, or fewer evaluations than scales.
     """
     room = 1
-    while min(height, width) / 2**room >= images.MIN_SIDE and room < steps:
+    while min(height, width) / 2**room >= images.MIN_SIDE and room < evaluations:
         room += 1
     if count is None:
         count = min(BY_DEFAULT, room) if max(height, width) >= WORTH_IT else 1
     if count > room:
         raise InputError(
-            f"--scales: {count} is not allowed for {width}x{height} pixels and {steps} steps; must be at most {room}"
+            f"{argument('scales')}: {count} is not allowed for {width}x{height} pixels and {evaluations} evaluations; "
+            f"must be at most {room}"
         )
     coarser = count - 1
-    each = max(1, int(SHARE * steps / coarser)) if coarser else 0
+    each = max(1, int(SHARE * evaluations / coarser)) if coarser else 0
     below = [Scale(round(height / 2**n), round(width / 2**n), each) for n in range(coarser, 0, -1)]
-    return *below, Scale(height, width, steps - each * coarser)
+    return *below, Scale(height, width, evaluations - each * coarser)
 
 
 def later(scales: Sequence[Scale], scale: Scale) -> float:
     """What comes after `scale`, in evaluations that take as long as one of its own, since time grows with pixels."""
     after = scales[scales.index(scale) + 1 :]
-    return sum(finer.steps * finer.height * finer.width for finer in after) / (scale.height * scale.width)
+    return sum(finer.evaluations * finer.height * finer.width for finer in after) / (scale.height * scale.width)
 
 
-def weighted_as(loss_weights: LossWeights, convention: str, scale: Scale, finest: Scale) -> LossWeights:
-    """The weights at a scale that ask for the same look as `loss_weights` at the finest.
+def settings_at(scale: Scale, finest: Scale, settings: Settings) -> Settings:
+    """Those of a scale, which ask for the same look there as `settings` do at the finest.
 
-    Equation 1 is a sum over positions, of which a coarser scale has fewer; equation 4 does not depend on their number.
-    Other conventions take means, and their weights are translated for each size.
+    Equation 1 is a sum over positions, of which a coarser scale has fewer, and equation 4 is not: so the ratio is said
+    to be given for the finest scale. Other conventions take means, and their weights are translated for each size.
     """
-    if convention != PAPER:
-        return loss_weights
-    content = {
-        layer: weight
-        * (positions_of(layer, finest.height, finest.width) / positions_of(layer, scale.height, scale.width))
-        for layer, weight in loss_weights.content_layers.items()
-    }
-    return loss_weights._replace(content_layers=content)
+    size, whole = (max(one.height, one.width) for one in (scale, finest))
+    style_size = settings.style_size and max(images.MIN_SIDE, round(settings.style_size * size / whole))
+    ratio_size = (settings.ratio_size or whole) if settings.convention == PAPER else None
+    return replace(
+        settings, scales=None, size=size, evaluations=scale.evaluations, style_size=style_size, ratio_size=ratio_size
+    )
 
 
-def enlarged(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
+def enlarged(image: np.ndarray, photo: np.ndarray, detailed: bool = True) -> np.ndarray:
     """A start for the next scale: the picture so far, and the finest detail of the photograph, which it cannot have.
 
     Args:
       image: [height', width', 3], at the coarser scale.
       photo: [height, width, 3], the photograph at the next one.
+      detailed: whether the detail is wanted; not for a lane that has no part of the photograph.
     """
     coarse, fine = image.shape[:2], photo.shape[:2]
+    if not detailed:
+        return images.resize(image, *fine)
     return images.resize(image, *fine) + photo - images.resize(images.resize(photo, *coarse), *fine)
 
 

@@ -1,12 +1,14 @@
-"""The settings of a run: one frozen dataclass with all defaults. The command line is generated from it."""
+"""The settings of a transfer, each with its default, range and help, once: Python and the command line share them."""
 
-from collections.abc import Callable
+import numbers as kinds
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import CONVENTIONS, PAPER
-from nst_jax.network.layers import LAYERS, channels_of
+from nst_jax.network.layers import CONTENT_LAYER, LAYERS, ROWS, STYLE_LAYERS, channels_of
 
 
 def layers(text: str) -> tuple[str, ...]:
@@ -19,15 +21,87 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Reads "0,1,2"."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def layer_sets(text: str) -> tuple[tuple[str, ...], ...]:
+    """Reads "conv1_1;conv1_1,conv2_1" as sets of layer names."""
+    return tuple(map(layers, text.split(";")))
+
+
+def number_sets(text: str) -> tuple[tuple[float, ...], ...]:
+    """Reads "1;0.5,0.5" as sets of numbers."""
+    return tuple(map(numbers, text.split(";")))
+
+
+def size_in_bytes(text: str) -> int:
+    """Reads "4GB" or "512MiB"."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?", text)
+    if not match:
+        raise InputError(f"{text!r} is not a size such as 4GB")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
+
+
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
 _SIDE = (32, 16_383)  # pixels; the most that a WebP can have, so that no format refuses a picture at the end
+_ABSTRACT = {int: kinds.Integral, float: kinds.Real}
+_KINDS: dict[Any, tuple[type, str]] = {
+    float: (kinds.Real, "a number"),
+    int: (kinds.Integral, "a whole number"),
+    size_in_bytes: (kinds.Integral, "a whole number of bytes"),
+    bool: (bool, "True or False"),
+    str: (str, "text"),
+    layers: (str, "names of layers"),
+    layer_sets: (str, "sets of names of layers"),
+    numbers: (kinds.Real, "numbers"),
+    number_sets: (kinds.Real, "sets of numbers"),
+    whole_numbers: (kinds.Integral, "whole numbers"),
+}
+"""What reads a setting from text, and what its value is made of."""
 
 
-def _option(
+def register(parse: Callable[[str], Any], kind: type, name: str) -> None:
+    """Makes a reader of text known to `check`: what its values are made of, and what that is called."""
+    _KINDS[parse] = (_ABSTRACT.get(kind, kind), name)
+
+
+def setting(
     default: Any, group: str, parse: Callable[[str], Any], help: str, *, range=None, choices=None, metavar=None
 ) -> Any:
+    """A dataclass field that says all there is to say about a setting.
+
+    Args:
+      group: commands take whole groups of settings.
+      parse: reads it from a command line.
+      range: the least and the most that is allowed, of each number in it.
+      choices: the words that are allowed.
+    """
     about = {"group": group, "parse": parse, "help": help, "range": range, "choices": choices, "metavar": metavar}
     return field(default=default, metadata=about)
+
+
+def check(options: Any) -> None:
+    """Raises InputError for the first field of a dataclass of settings whose value is not allowed."""
+    for item in fields(options):
+        about, value = item.metadata, getattr(options, item.name)
+        kind, name = _KINDS[about["parse"]]
+        if isinstance(value, tuple) and about["parse"] in (float, int, str, bool, size_in_bytes):
+            raise InputError(f"{argument(item.name)}: {value} is not allowed; must be one value, {name}")
+        for part in () if value is None else _flat(value):
+            if not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool):
+                raise InputError(f"{argument(item.name)}: {part!r} is not allowed; must be {name}")
+            if about["choices"] and part not in about["choices"]:
+                known = ", ".join(about["choices"])
+                raise InputError(f"{argument(item.name)}: {part!r} is unknown; known are {known}")
+            if about["range"] and not (about["range"][0] <= part <= about["range"][1]):
+                least, most = about["range"]
+                raise InputError(f"{argument(item.name)}: {part} is not allowed; must be from {least} to {most}")
+
+
+def _flat(value: Any) -> tuple[Any, ...]:
+    return tuple(part for each in value for part in _flat(each)) if isinstance(value, tuple) else (value,)
 
 
 @dataclass(frozen=True)
@@ -37,32 +111,32 @@ class Settings:
     Raises InputError, naming the option, for any value that is not allowed.
     """
 
-    ratio: float | None = _option(
+    ratio: float | None = setting(
         None, "loss", float, "α/β of equation 7 (default: 1e-3, or the convention's)", range=_ANY
     )
-    alpha: float | None = _option(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
-    beta: float | None = _option(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
-    content_layer: str = _option("conv4_2", "sweep", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
-    style_layers: tuple[str, ...] = _option(
-        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+    alpha: float | None = setting(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
+    beta: float | None = setting(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
+    content_layer: str = setting(CONTENT_LAYER, "sweep", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
+    style_layers: tuple[str, ...] = setting(
+        STYLE_LAYERS,
         "style",
         layers,
         "layers of equation 5",
         choices=LAYERS,
         metavar="LAYERS",
     )
-    style_weights: tuple[float, ...] | None = _option(
+    style_weights: tuple[float, ...] | None = setting(
         None,
         "loss",
         numbers,
         "w_l of equation 5, one for each style layer (default: one over their number, or the convention's)",
         range=_ANY,
     )
-    style_blend: tuple[float, ...] | None = _option(
+    style_blend: tuple[float, ...] | None = setting(
         None, "loss", numbers, "shares of several style pictures, one for each (default: equal)", range=_ANY
     )
-    tv: float = _option(0.0, "sweep", float, "weight of total variation, which is not in the paper", range=_ANY)
-    convention: str = _option(
+    tv: float = setting(0.0, "sweep", float, "weight of total variation, which is not in the paper", range=_ANY)
+    convention: str = setting(
         PAPER,
         "sweep",
         str,
@@ -70,77 +144,77 @@ class Settings:
         + "; ".join(f"{name}: {known.network}" for name, known in CONVENTIONS.items()),
         choices=tuple(CONVENTIONS),
     )
-    ratio_size: int | None = _option(
+    ratio_size: int | None = setting(
         None,
         "sweep",
         int,
-        "longest side in pixels of the picture that α/β is given for: α is scaled by the number of pixels so that the "
-        "look at --size is the same (default: --size, the paper's plain meaning)",
+        "longest side in pixels of the picture that α/β is given for: α is scaled by the number of positions so that "
+        "the look at --size is the same (default: --size, the paper's plain meaning)",
         range=_SIDE,
     )
-    weights: str = _option(
+    weights: str = setting(
         "vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file", metavar="NAME|FILE"
     )
-    pool: str = _option("avg", "network", str, "average pooling, as in the paper, or maximum", choices=("avg", "max"))
-    precision: str = _option(
+    pool: str = setting("avg", "network", str, "average pooling, as in the paper, or maximum", choices=("avg", "max"))
+    precision: str = setting(
         "float32",
         "network",
         str,
         "how products are rounded on TPU and GPU",
         choices=("float32", "tensorfloat32", "bfloat16"),
     )
-    size: int = _option(512, "size", int, "longest side of the picture in pixels", range=_SIDE)
-    style_size: int | None = _option(
+    size: int = setting(512, "size", int, "longest side of the picture in pixels", range=_SIDE)
+    style_size: int | None = setting(
         None,
         "style-size",
         int,
         "longest side of the style picture in pixels (default: as the picture)",
         range=_SIDE,
     )
-    max_pixels: int = _option(
+    max_pixels: int = setting(
         100_000_000, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
     )
-    init: str = _option(
+    init: str = setting(
         "noise", "start", str, "start from white noise, from the content picture, from a picture file or, in sweeps, "
         "each lane from its picture in another run's folder",
         metavar="noise|content|FILE|DIR",
     )  # fmt: skip
-    noise: float = _option(
+    noise: float = setting(
         1.0, "noise", float, "standard deviation of the white noise, in levels of 255", range=(0, 10_000)
     )
-    seed: int = _option(0, "seed", int, "of the white noise", range=(0, 2**32 - 1))
-    optimizer: str = _option("lbfgs", "search", str, "L-BFGS, or Adam", choices=("lbfgs", "adam"))
-    steps: int = _option(300, "search", int, "evaluations of loss and gradient", range=(1, 1_000_000))
-    scales: int | None = _option(
+    seed: int = setting(0, "seed", int, "of the white noise", range=(0, 2**32 - 1))
+    optimizer: str = setting("lbfgs", "search", str, "L-BFGS, or Adam", choices=("lbfgs", "adam"))
+    evaluations: int = setting(300, "search", int, "of loss and gradient", range=(1, 1_000_000))
+    scales: int | None = setting(
         None,
         "scales",
         int,
-        "how many sizes to make the picture at, each half of the next, with `--steps` in all of them together "
+        "how many sizes to make the picture at, each half of the next, with `--evaluations` in all of them together "
         "(default: 3 for one picture from noise at 256 pixels or more, else 1)",
         range=(1, 9),
     )
-    history: int = _option(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))
-    learning_rate: float = _option(0.02, "search", float, "of Adam, where black to white is 1", range=(1e-9, 1e3))
+    history: int = setting(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))
+    learning_rate: float = setting(0.02, "search", float, "of Adam, where black to white is 1", range=(1e-9, 1e3))
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            _check("--" + item.name.replace("_", "-"), value, item.metadata["range"], item.metadata["choices"])
+        check(self)
         if self.ratio is not None and (self.alpha is not None or self.beta is not None):
-            raise InputError("--ratio: not allowed together with --alpha or --beta; give one or the other")
+            raise InputError(f"{_RATIO}: not allowed together with {_ALPHA} or {_BETA}; give one or the other")
         if self.ratio_size is not None and self.convention != PAPER:
-            raise InputError(f"--ratio-size: only with --convention {PAPER}; the others take means, whatever the size")
+            only = f"only with {argument('convention')} {PAPER}"
+            raise InputError(f"{argument('ratio_size')}: {only}; the others take means, whatever the size")
         if not any(self.alpha_beta):
-            raise InputError("--alpha and --beta: both are zero; at least one must be positive")
-        for option, shares in (("--style-weights", self.style_weights), ("--style-blend", self.style_blend)):
+            raise InputError(f"{_ALPHA} and {_BETA}: both are zero; at least one must be positive")
+        for name in ("style_weights", "style_blend"):
+            shares = getattr(self, name)
             if shares is not None and not any(shares):
-                raise InputError(f"{option}: all are zero; at least one must be positive")
+                raise InputError(f"{argument(name)}: all are zero; at least one must be positive")
         if not self.style_layers or len(set(self.style_layers)) < len(self.style_layers):
             problem = "a layer is named twice" if self.style_layers else "no layer is named"
-            raise InputError(f"--style-layers: {problem}; known are {', '.join(LAYERS)}")
+            raise InputError(f"{argument('style_layers')}: {problem}; known are {', '.join(LAYERS)}")
         if self.style_weights is not None and len(self.style_weights) != len(self.style_layers):
             counts = f"{len(self.style_weights)} given for {len(self.style_layers)} style layers"
-            raise InputError(f"--style-weights: {counts}; give one for each")
+            raise InputError(f"{argument('style_weights')}: {counts}; give one for each")
 
     @property
     def alpha_beta(self) -> tuple[float, float]:
@@ -162,40 +236,68 @@ class Settings:
         return {layer: weight(channels_of(layer), len(self.style_layers)) for layer in self.style_layers}
 
 
-def _check(option: str, values: Any, allowed: tuple[float, float] | None, choices: tuple[str, ...] | None) -> None:
-    for value in values if isinstance(values, tuple) else (values,):
-        if choices and value not in choices:
-            raise InputError(f"{option}: {value!r} is unknown; known are {', '.join(choices)}")
-        if allowed and value is not None and not (allowed[0] <= value <= allowed[1]):
-            raise InputError(f"{option}: {value} is not allowed; must be from {allowed[0]} to {allowed[1]}")
+_RATIO, _ALPHA, _BETA = map(argument, ("ratio", "alpha", "beta"))
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a sweep is run, apart from what it computes. Raises InputError for values that are not allowed."""
+class Axes:
+    """What a sweep varies; an empty axis takes its one value from the settings.
 
-    batch: int | None = None
-    """Lanes at once, over all devices; None for what fits and is fast."""
-    strips: tuple[int, ...] = ()
-    """Of a run that is run again; see `strips.statistics`."""
-    memory: int | None = None
-    """Bytes to use on a device; None for most of what is free."""
-    tolerance: float = 0.0
-    """See `sweep.Sweep`."""
-    share: tuple[int, int] = (0, 1)
-    """This process's share of the lanes, from 0, and the number of shares."""
-    distributed: bool = False
-    """Whether to take `share` from jax.distributed."""
-    checkpoint_every: float = 60.0
-    """Seconds."""
-    dry_run: bool = False
-    force: bool = False
-    quiet: bool = False
+    Raises InputError, naming the option, for values that are not allowed or exclude each other.
+    """
+
+    ratio: tuple[float, ...] = setting((), "axes", numbers, "values of α/β (default: 1e-3, or the convention's)")
+    alpha: tuple[float, ...] = setting((), "axes", numbers, "values of α, instead of --ratio")
+    beta: tuple[float, ...] = setting((), "axes", numbers, "values of β, instead of --ratio")
+    rows: tuple[str, ...] = setting(
+        (), "axes", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E", choices=tuple(ROWS)
+    )
+    style_layers: tuple[tuple[str, ...], ...] = setting(
+        (), "axes", layer_sets, "sets of style layers, instead of --rows", choices=LAYERS
+    )
+    style_weights: tuple[tuple[float, ...], ...] = setting(
+        (), "axes", number_sets, "sets of w_l, each with one for each style layer"
+    )
+    seed: tuple[int, ...] = setting((), "axes", whole_numbers, "seeds of the white noise (default: 0)")
 
     def __post_init__(self) -> None:
-        _check("--batch", self.batch, (1, 100_000), None)
-        _check("--memory", self.memory, (1, 10**18), None)
-        _check("--tolerance", self.tolerance, (0, 1), None)
-        _check("--checkpoint-every", self.checkpoint_every, (0, 1e6), None)
-        if self.force and (self.distributed or self.share[1] > 1):
-            raise InputError("--force: not allowed with several shares; remove the folder first")
+        check(self)
+        if self.rows and self.style_layers:
+            together = f"not allowed together with {argument('style_layers')}"
+            raise InputError(f"{argument('rows')}: {together}; give one or the other")
+        if self.ratio and (self.alpha or self.beta):
+            raise InputError(f"{_RATIO}: not allowed together with {_ALPHA} or {_BETA}; give one or the other")
+
+
+def given(options: Mapping[str, Any], *, axes: bool = False) -> tuple[Settings, Axes]:
+    """Settings as Python functions take them, by name: each a value or, where there is an axis of its name, several.
+
+    Args:
+      axes: whether several values are allowed.
+
+    Raises:
+      InputError: an unknown name, several values of what takes one, or a value that is not allowed.
+    """
+    own, along = ({item.name for item in fields(kind)} for kind in (Settings, Axes))
+    settings, varied = {}, {}
+    for name, value in options.items():
+        if name not in own and not (axes and name in along):
+            known = ", ".join(item.name for item in (*fields(Settings), *(fields(Axes)[3:4] if axes else ())))
+            raise InputError(f"{argument(name)}: unknown; known are {known}")
+        value = _as_tuples(value)  # noqa: PLW2901
+        several = isinstance(value, tuple) and (name not in _TUPLES or (value and isinstance(value[0], tuple)))
+        if axes and name == "rows":
+            varied[name] = tuple(value)  # "ACE" as well
+        elif axes and name in along and several:
+            varied[name] = value
+        else:
+            settings[name] = value
+    return Settings(**settings), Axes(**varied)
+
+
+_TUPLES = {item.name for item in fields(Settings) if item.metadata["parse"] in (layers, numbers)}
+
+
+def _as_tuples(value: Any) -> Any:
+    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy or JAX
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple | range) else value

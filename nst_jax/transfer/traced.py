@@ -16,12 +16,10 @@ from typing import Any
 import jax
 from jax import export
 
-from nst_jax.cli import program_cache
-from nst_jax.optim import compiler
+from nst_jax.optim.compiler import Programs, options
 from nst_jax.pictures import files
 
 _DIGEST = 32  # bytes of SHA-256, in front of a file's contents
-_ready: dict[str, Any] = {}
 
 
 class Program:
@@ -38,68 +36,84 @@ class Program:
         """As that of JAX's compiled programs."""
         return self._flat.memory_analysis()
 
+    def as_text(self) -> str:
+        """As that of JAX's compiled programs."""
+        return self._flat.as_text()
 
-def program(
-    function: Callable[..., Any], name: str, settings: str, arguments: tuple[Any, ...], donated: int, result: Any
-) -> Program:
-    """A function compiled for arguments like these, from the user's cache if it is there; once in a process.
 
-    Args:
-      function: pure, of this package alone: beside the arguments it depends on nothing but the package's source.
-      name: what JAX calls the program in its logs and its cache.
-      settings: what else the function was made from, the same text in every process.
-      arguments: pytrees of arrays, or of their shapes.
-      donated: which argument's memory the result may take.
-      result: a pytree of the structure of the function's result; its leaves do not count.
+class TracedPrograms(Programs):
+    """Compiles functions of this package alone: beside their arguments and key they depend on nothing but its source.
+
+    A key begins with a text that is the same in every process. What has another key, others wrote: nobody could tell
+    whether its source has changed, and it is compiled as `Programs` does it.
     """
-    leaves, structure = jax.tree.flatten(arguments)
-    shapes = [(leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False)) for leaf in leaves]
-    backend = (jax.default_backend(), jax.devices()[0].device_kind)
-    tracing = [getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision")]  # what it sees
-    about = (settings, structure, shapes, jax.__version__, backend, tracing, _source())
-    key = f"{name}-{hashlib.sha256(repr(about).encode()).hexdigest()}"
-    if key not in _ready:
+
+    def __init__(self, folder: Path | None, after: Callable[[], None] = lambda: None) -> None:
+        """Nothing is read yet.
+
+        Args:
+          folder: where the programs are kept; None keeps none.
+          after: called when a program has been compiled.
+        """
+        super().__init__()
+        self._folder, self._after = folder, after
+
+    def compiled(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], donate: int, key: tuple, result: Any
+    ) -> Any:
+        """Compiles it, from the folder if it is there."""
+        if not isinstance(key[0], str):
+            program = super().compiled(function, arguments, donate, key, result)
+            self._after()
+            return program
+        leaves, structure = jax.tree.flatten(arguments)
+        shapes = [(leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False)) for leaf in leaves]
+        spread = [str(getattr(leaf.sharding, "spec", None)) for leaf in leaves]
+        backend = (jax.default_backend(), jax.devices()[0].device_kind)
+        tracing = [getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision")]
+        about = (key, structure, shapes, spread, jax.__version__, backend, tracing, _source())
+        path = self._folder and self._folder / f"advance-{hashlib.sha256(repr(about).encode()).hexdigest()}.stablehlo"
 
         def flat(*leaves: Any) -> list[Any]:
             return jax.tree.leaves(function(*jax.tree.unflatten(structure, leaves)))
 
-        exported = _load(key) or _keep(key, export.export(jax.jit(flat))(*leaves))
+        exported = _load(path) or _keep(path, export.export(jax.jit(flat))(*leaves))
 
-        def call(*leaves: Any) -> Any:
+        def advance(*leaves: Any) -> Any:
             return exported.call(*leaves)
 
-        call.__name__ = name
-        first = len(jax.tree.leaves(arguments[:donated]))
-        own = tuple(range(first, first + len(jax.tree.leaves(arguments[donated]))))
-        _ready[key] = compiler.compiled(jax.jit(call, donate_argnums=own), *leaves)
-    return Program(_ready[key], jax.tree.structure(result))
+        first = len(jax.tree.leaves(arguments[:donate]))
+        own = tuple(range(first, first + len(jax.tree.leaves(arguments[donate]))))
+        program = jax.jit(advance, donate_argnums=own).lower(*leaves).compile(options())
+        self._after()
+        return Program(program, jax.tree.structure(result))
 
 
-def _load(key: str) -> export.Exported | None:
-    if program_cache.folder is None:
-        return None
-    path = program_cache.folder / f"{key}.stablehlo"
-    with suppress(OSError):
-        whole = path.read_bytes()
-        if hashlib.sha256(whole[_DIGEST:]).digest() == whole[:_DIGEST]:
-            return export.deserialize(bytearray(whole[_DIGEST:]))
+def _load(path: Path | None) -> export.Exported | None:
+    if path is not None:
+        with suppress(OSError):
+            whole = path.read_bytes()
+            if hashlib.sha256(whole[_DIGEST:]).digest() == whole[:_DIGEST]:
+                return export.deserialize(bytearray(whole[_DIGEST:]))
     return None
 
 
-def _keep(key: str, exported: export.Exported) -> export.Exported:
-    """Writes it; JAX tells the user of a cache that cannot be written (see `program_cache.heal`)."""
-    if program_cache.folder is not None:
+def _keep(path: Path | None, exported: export.Exported) -> export.Exported:
+    """Writes it; JAX tells the user of a cache that cannot be written."""
+    if path is not None:
         whole = exported.serialize()
         with suppress(OSError):
-            program_cache.folder.mkdir(parents=True, exist_ok=True)
-            with files.atomic(program_cache.folder / f"{key}.stablehlo") as temporary:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.atomic(path) as temporary:
                 temporary.write_bytes(hashlib.sha256(whole).digest() + whole)
     return exported
 
 
 @cache
 def _source() -> str:
+    """Of all modules of the package, whichever room they are in."""
+    package = Path(__file__).parents[1]
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        found.update(path.read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        found.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
     return found.hexdigest()

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from nst_jax.errors import InputError
 from nst_jax.network import parameters
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS
 from nst_jax.pictures import files
-from nst_jax.weights import hdf5, matfile, npzfile, torchfile, weights
+from nst_jax.weights import hdf5, matconvnet, torchfile, weights
 
 Preprocessing = Literal["auto", "caffe", "torchvision"]
 
@@ -59,13 +59,19 @@ class _Source:
 def convert(
     source: str | os.PathLike, destination: str | os.PathLike, *, preprocessing: Preprocessing = "auto"
 ) -> None:
-    """Reads the foreign weights file `source` and writes `destination`, a weights file of this project, in float32.
+    """Turns another project's VGG-19 file into a weights file of this one, in float32.
 
-    preprocessing: what `source` was trained with: "caffe" (the original: 0..255 minus a mean color; BGR in a .pth) or
-    "torchvision" (RGB 0..1 with ImageNet's mean and deviation). "auto" knows it from the format (Keras, MatConvNet), by
-    the likeness of conv1_1 to the shipped original weights, or by torchvision's sha256, and never guesses.
-    Raises InputError when the file cannot be read safely, when "auto" cannot tell, and, all in one line, for every
-    missing, unexpected, misshapen, non-float32 and non-finite parameter.
+    Args:
+      source: the foreign file, at most 1 GB.
+      destination: the HDF5 file to write, whole or not at all; not `source` itself.
+      preprocessing: what `source` was trained with: "caffe" (the original: 0..255 minus a mean color; BGR in a .pth)
+        or "torchvision" (RGB 0..1 with ImageNet's mean and deviation). "auto" knows it from the format (Keras,
+        MatConvNet), by the likeness of conv1_1 to the shipped original weights, or by torchvision's sha256, and never
+        guesses.
+
+    Raises:
+      InputError: `source` cannot be read safely, `destination` cannot be written, or "auto" cannot tell; and, all in
+        one line, for every missing, unexpected, misshapen, non-float32 and non-finite parameter.
     """
     if preprocessing not in ("auto", "caffe", "torchvision"):
         raise InputError(f"--preprocessing {preprocessing}: must be auto, caffe or torchvision")
@@ -209,35 +215,50 @@ def _torchvision_names() -> dict[str, str]:
 
 
 def _matconvnet(path: Path) -> _Source:
-    largest = max(4 * int(np.prod(shape)) for shape in parameters.SHAPES.values())
-    content = matfile.variables(path, max_array_bytes=largest)
+    content = matconvnet.variables(path, ("layers", "meta", "normalization"))
     arrays = {}
-    for layer in content["layers"]:
-        name = layer["name"]
-        pair = layer["weights"] if "weights" in layer else [layer.get("filters"), layer.get("biases")]
+    for layer in content["layers"].flat:
+        name = str(_field(layer, "name").item())
+        pair = _field(layer, "weights")
+        pair = [_field(layer, "filters"), _field(layer, "biases")] if pair is None else list(pair.flat)
         if len(pair) < 2 or pair[0] is None or _CLASSIFIER.match(name):
             continue  # a ReLU, a pool or the classifier
-        kernel, bias = pair[:2]
-        if isinstance(bias, np.ndarray):
-            bias = bias.reshape(-1)  # MATLAB has no vectors: it is [1, out] or [out, 1]
-        for part, array in (("kernel", kernel), ("bias", bias)):
-            # What was skipped has a shape, often too large, to be told of, but no numbers.
-            dtype = array.dtype if isinstance(array, np.ndarray) else np.dtype(object)
-            arrays[f"{name}/{part}"] = _Array(array.shape, dtype, lambda a=array: a)
-    meta = content.get("meta", content)
-    average = meta.get("normalization", {}).get("averageImage")
+        kernel, bias = pair[0], pair[1].reshape(-1)  # MATLAB has no vectors: it is [1, out] or [out, 1]
+        arrays[f"{name}/kernel"] = _Array(kernel.shape, kernel.dtype, lambda a=kernel: a)
+        arrays[f"{name}/bias"] = _Array(bias.shape, bias.dtype, lambda a=bias: a)
+    normalization = _field(content["meta"], "normalization") if "meta" in content else content.get("normalization")
+    average = _field(normalization, "averageImage")
     inputs = parameters.CAFFE
-    if isinstance(average, np.ndarray) and average.size % 3 == 0 and average.size:
+    if average is not None and average.dtype.kind in "fiu" and average.size % 3 == 0 and average.size:
         color = average.reshape(-1, 3, order="F") if average.shape[-1] == 3 else average.reshape(1, 3)
         inputs = {**inputs, "mean": color.mean(0, dtype=np.float64).astype(np.float32)}
     return _Source(arrays, bgr=False, preprocessing=inputs)
 
 
+def _field(struct: Any, name: str) -> Any:
+    """The value of a field of a 1x1 struct; None where there is no such field."""
+    known = isinstance(struct, np.ndarray) and struct.size == 1 and name in (struct.dtype.names or ())
+    return struct[name].item() if known else None
+
+
 def _npz(path: Path) -> _Source:
     arrays = {}
-    for name, member in npzfile.members(path).items():
-        if match := _NPZ.fullmatch(name):
-            arrays[f"{match[1]}/{_PARTS[match[2]]}"] = _Array(member.shape, member.dtype, member.read)
-        elif not _CLASSIFIER.match(name):
-            arrays[name] = _Array(member.shape, member.dtype, member.read)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist()[:400]:
+            name = member.removesuffix(".npy")
+            with archive.open(member) as file:
+                # Version 1 is what NumPy writes for plain arrays; the headers of later ones may be 4 GB long.
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError("it is not in version 1.0 of the npy format")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if match := _NPZ.fullmatch(name):
+                arrays[f"{match[1]}/{_PARTS[match[2]]}"] = _Array(shape, dtype, lambda m=member: _member(path, m))
+            elif not _CLASSIFIER.match(name):
+                arrays[name] = _Array(shape, dtype, lambda m=member: _member(path, m))
     return _Source(arrays, bgr=False)
+
+
+def _member(path: Path, name: str) -> np.ndarray:
+    """An array of a .npz, of which no more is allocated than its header says, which has been found right."""
+    with np.load(path, allow_pickle=False) as archive:
+        return archive[name]

@@ -1,8 +1,6 @@
 """Downloading the full-precision original weights, in Keras' file, into the user's cache directory."""
 
 import hashlib
-import os
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -24,12 +22,11 @@ KERAS_BYTES = 80_134_624
 KERAS_MD5 = "253f8cb515780f3b799900260a226db6"
 
 _PIECE = 1 << 16
-_ATTEMPTS = 3  # per address, as long as each brings the file further
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a download is; `done` counts what an earlier attempt left behind too."""
+    """How far a download is, in bytes; `done` counts what an earlier run left behind too."""
 
     address: str
     done: int
@@ -44,11 +41,21 @@ def fetch(
     md5: str = KERAS_MD5,
     timeout: float = 30.0,
 ) -> Path:
-    """Fetches and converts the weights "vgg19-full" and returns their path; what is there and sound is kept.
+    """Fetches and converts the weights "vgg19-full"; what is there and sound is kept.
 
-    progress is called after every piece; timeout is in seconds without a byte. An interrupted download goes on where
-    it stopped, at this address or the next. Raises ConnectionError, with each address's failure, when none gives the
-    file of `size` bytes with the right `md5`, and InputError when the cache directory cannot be written.
+    Args:
+      progress: called after every piece.
+      addresses: where the file is, in the order in which they are tried.
+      size: the file's, in bytes.
+      md5: the file's, 32 hexadecimal digits.
+      timeout: seconds without a byte after which an address is given up.
+
+    Returns:
+      The weights file in the cache directory.
+
+    Raises:
+      ConnectionError: no address gave the file; the line tells why, address by address.
+      InputError: the cache directory cannot be written.
     """
     path = weights.cache_directory() / f"{weights.FULL}.h5"
     try:
@@ -83,65 +90,59 @@ def fetch_file(
     md5: str,
     timeout: float = 30.0,
 ) -> None:
-    """Downloads `path` from the first of `addresses` that gives `size` bytes with hash `md5`; see `fetch`.
+    """Downloads a file from the first address that gives it with the right size and hash.
 
-    What has arrived is in `path` with `.part` added until it is whole and its hash is right.
+    What has arrived is in `path` with `.part` added until then; another address, and another run, go on after it.
+
+    Args:
+      path: the file to write.
+      progress, addresses, size, md5, timeout: as for `fetch`.
+
+    Raises:
+      ConnectionError: no address gave the file; the line tells why, address by address.
     """
     part = path.with_name(path.name + ".part")
     failures = []
     for address in addresses:
-        for _ in range(_ATTEMPTS):
-            before = _length(part)
-            try:
-                _check_address(address)
+        try:
+            _check_address(address)
+            resumed = _length(part) > 0
+            _download(address, part, size, timeout, progress)
+            if resumed and _md5(part) != md5:  # the fault may be in the older bytes
+                part.unlink()
                 _download(address, part, size, timeout, progress)
-            except (OSError, EOFError, HTTPException, ValueError) as error:
-                failures.append(f"{address}: {one_line(error)}")
-                if _length(part) > before:
-                    continue  # it brought something, so it may bring the rest
-                break
-            if _md5(part) == md5:
-                part.replace(path)
-                return
-            part.unlink()
-            failures.append(f"{address}: the file's md5 is not {md5}")
-            if not before:
-                break  # wrong from the first byte; after resuming, the fault may have been in the older bytes
+            if _md5(part) != md5:
+                part.unlink()
+                raise ValueError(f"the file's md5 is not {md5}")
+        except (OSError, EOFError, HTTPException, ValueError) as error:
+            failures.append(f"{address}: {one_line(error)}")
+        else:
+            part.replace(path)
+            return
     raise ConnectionError("weights fetch: no address gave the file: " + "; ".join(failures))
 
 
 def _download(address: str, part: Path, size: int, timeout: float, progress: Callable[[Progress], None]) -> None:
     """Brings `part` to `size` bytes, going on after those it has; raises on anything that leaves it shorter."""
     done = _length(part)
-    if done > size:
-        part.unlink()
-        done = 0
     if done == size:
         return
+    resume = 0 < done < size
     # "identity": a compressed reply could not be resumed, nor its size compared.
-    headers = {"Accept-Encoding": "identity", "User-Agent": "nst_jax"} | ({"Range": f"bytes={done}-"} if done else {})
+    headers = {"Accept-Encoding": "identity", "User-Agent": "nst_jax"} | ({"Range": f"bytes={done}-"} if resume else {})
     with _OPENER.open(urllib.request.Request(address, headers=headers), timeout=timeout) as reply:
-        if done and reply.status == 206:
-            if not reply.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
-                raise ValueError("it resumed at another place than asked for")
-        else:
+        if not resume or reply.status != 206:
             done = 0  # the server does not resume: from the start
+        elif not reply.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+            raise ValueError("it resumed at another place than asked for")
         declared = reply.headers.get("Content-Length")
-        if declared is not None and declared != str(size - done):
+        if declared not in (None, str(size - done)):
             raise ValueError(f"it offers {declared[:20]!r} bytes where {size - done} are left of {size}")
-        checked_at, checked = time.monotonic(), done
         with part.open("ab" if done else "wb") as file:
             while done < size and (piece := reply.read1(min(_PIECE, size - done))):
                 file.write(piece)
                 done += len(piece)
                 progress(Progress(address, done, size))
-                # A reply that trickles never trips the socket's own timeout.
-                if (now := time.monotonic()) - checked_at > timeout:
-                    if done - checked < _PIECE:
-                        raise TimeoutError(f"it only trickles: {done - checked} bytes in {timeout:g} seconds")
-                    checked_at, checked = now, done
-            file.flush()
-            os.fsync(file.fileno())
     if done < size:
         raise EOFError(f"it ended after {done} of {size} bytes")
 

@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import h5py
@@ -17,7 +17,17 @@ _MAX_ENTRIES = 400
 
 @contextmanager
 def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """The file opened for reading; whatever libhdf5 raises on a bad one, then and later, becomes InputError."""
+    """Opens a file for reading.
+
+    Args:
+      path: the HDF5 file, at most 1 GB.
+
+    Yields:
+      The open file.
+
+    Raises:
+      InputError: the file is too large, or libhdf5 raised anything on it, then or in the body.
+    """
     try:
         if os.stat(path).st_size > MAX_FILE_BYTES:
             raise InputError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes, which no VGG-19 file is")
@@ -31,13 +41,30 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's message (or type, when it has none) on one line of at most 200 printable characters."""
+    """Puts an exception on one line.
+
+    Args:
+      error: the exception.
+
+    Returns:
+      Its message, or its type when it has none: at most 200 printable characters.
+    """
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Every dataset by its path without the leading slash; InputError on links out of the tree or a vast tree."""
+    """Finds every dataset of a file.
+
+    Args:
+      file: the open file.
+
+    Returns:
+      {path without the leading slash: dataset}, unread.
+
+    Raises:
+      InputError: the file has links out of its tree, more than 400 entries or more than 4 levels.
+    """
     found: dict[str, h5py.Dataset] = {}
     entries = 0
 
@@ -61,39 +88,76 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 
 def read(dataset: h5py.Dataset, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """The dataset's values, whose shape and dtype the caller has decided.
+    """Reads a dataset whose shape and dtype the caller has decided.
 
-    Contiguous data, or one chunk compressed with gzip alone, is read; a chunk is inflated here, not by libhdf5, whose
-    filter grows its buffer for as long as the stream goes on. Raises InputError for all else.
+    Args:
+      dataset: one with contiguous data, or one chunk that is compressed with gzip alone.
+      shape: what its shape must be.
+      dtype: what its dtype must be.
+
+    Returns:
+      The values, of that shape and dtype; perhaps not writable.
+
+    Raises:
+      InputError: the dataset is anything else, or its data do not have their size.
+    """
+    return stored(dataset, shape, dtype)()
+
+
+def stored(dataset: h5py.Dataset, shape: tuple[int, ...], dtype: type[np.generic]) -> Callable[[], np.ndarray]:
+    """Takes a dataset's bytes out of its file, without inflating them.
+
+    For one thread at a time: h5py before 3.16 reads chunks without a lock.
+
+    Args:
+      dataset: as for `read`.
+      shape: what its shape must be.
+      dtype: what its dtype must be.
+
+    Returns:
+      What gives the values, on any thread and with the file closed, or raises InputError when they do not have their
+      size.
+
+    Raises:
+      InputError: the dataset is anything else.
     """
     where = f"{dataset.file.filename}: {dataset.name!r}"
     if dataset.shape != shape or dataset.dtype != dtype:
         raise InputError(f"{where} is {dataset.dtype} {dataset.shape}, not {np.dtype(dtype)} {shape}")
     layout = dataset.id.get_create_plist()
-    if layout.get_external_count() or layout.get_layout() not in (
-        h5py.h5d.COMPACT,
-        h5py.h5d.CONTIGUOUS,
-        h5py.h5d.CHUNKED,
-    ):
+    kind = layout.get_layout()
+    if layout.get_external_count() or kind not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED):
         raise InputError(f"{where} keeps its data in other files, which are never opened")
     if dataset.id.get_storage_size() > os.stat(dataset.file.filename).st_size:
         raise InputError(f"{where} claims more bytes than its file has")
-    if layout.get_layout() != h5py.h5d.CHUNKED:
-        return dataset[()]
-    if dataset.chunks != shape or [layout.get_filter(n)[0] for n in range(layout.get_nfilters())] != [
-        h5py.h5z.FILTER_DEFLATE
-    ]:
+    if kind != h5py.h5d.CHUNKED:
+        values = dataset[()]
+        return lambda: values
+    filters = [layout.get_filter(n)[0] for n in range(layout.get_nfilters())]
+    if dataset.chunks != shape or filters != [h5py.h5z.FILTER_DEFLATE]:
         raise InputError(f"{where} is chunked or filtered; only contiguous data or one gzip chunk is read")
     unfiltered, raw = dataset.id.read_direct_chunk((0,) * len(shape))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    data = raw if unfiltered else zlib.decompressobj().decompress(raw, size + 1)
-    if len(data) != size:
-        raise InputError(f"{where} does not inflate to its size, {size:,} bytes")
-    return np.frombuffer(data, dtype).reshape(shape)
+
+    def inflated() -> np.ndarray:
+        # Not by libhdf5, whose filter grows its buffer for as long as the stream goes on.
+        data = raw if unfiltered else zlib.decompressobj().decompress(raw, size + 1)
+        if len(data) != size:
+            raise InputError(f"{where} does not inflate to its size, {size:,} bytes")
+        return np.frombuffer(data, dtype).reshape(shape)
+
+    return inflated
 
 
 def text_attributes(file: h5py.File) -> dict[str, str]:
-    """The file's fixed-length text attributes, those this project writes; others are passed over."""
+    """Reads the file's text attributes of fixed length, those that this project writes.
+
+    Args:
+      file: the open file.
+
+    Returns:
+      {name: text}, of the first 100 attributes.
+    """
     found = {}
     for name in list(file.attrs)[:100]:
         attribute = file.attrs.get_id(name)
@@ -103,7 +167,20 @@ def text_attributes(file: h5py.File) -> dict[str, str]:
 
 
 def attribute(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """An attribute of the file; InputError when it is absent or of another shape or dtype."""
+    """Reads a number or an array among the file's attributes.
+
+    Args:
+      file: the open file.
+      name: the attribute's.
+      shape: what its shape must be.
+      dtype: what its dtype must be.
+
+    Returns:
+      The attribute, of that shape and dtype.
+
+    Raises:
+      InputError: it is absent, or of another shape or dtype.
+    """
     if name in file.attrs:
         found = file.attrs.get_id(name)
         if found.shape == shape and found.dtype == dtype:

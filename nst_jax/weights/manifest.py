@@ -9,7 +9,11 @@ MANIFEST = "SHA256SUMS"
 
 
 def record(path: Path) -> None:
-    """Writes `path`'s sha256 into the manifest beside it."""
+    """Writes a file's sha256 into the manifest beside it, whose other lines stay.
+
+    Args:
+      path: the file.
+    """
     manifest = path.parent / MANIFEST
     sums = {**_sums(manifest), path.name: files.sha256(path)}
     with files.atomic(manifest) as temporary:
@@ -17,9 +21,18 @@ def record(path: Path) -> None:
 
 
 def check(path: Path, digest: str, required: bool) -> bool:
-    """Whether the manifest beside the file speaks of it; raises InputError when it says another sha256.
+    """Compares a file with the manifest beside it.
 
-    With `required`, a manifest that does not speak of it raises InputError too.
+    Args:
+      path: the file.
+      digest: its sha256, 64 hexadecimal digits.
+      required: whether the manifest must speak of it.
+
+    Returns:
+      Whether the manifest speaks of it.
+
+    Raises:
+      InputError: the manifest says another sha256, or nothing where it must.
     """
     manifest = path.parent / MANIFEST
     expected = _sums(manifest).get(path.name)

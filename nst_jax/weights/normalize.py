@@ -34,6 +34,9 @@ def normalized(params: Any, means: Means) -> Any:
     Args:
       params: parameters, as `weights.load` gives them.
       means: {layer: [filters]} of these very parameters, from `nst_jax.weights.mean_activations`.
+
+    Returns:
+      New parameters of the same shapes, float32; the preprocessing is the same.
     """
     layers = {}
     incoming = np.ones(3)
@@ -51,7 +54,10 @@ def normalized(params: Any, means: Means) -> Any:
 def save_means(path: str | os.PathLike, means: Means, *, attributes: Mapping[str, str]) -> None:
     """Writes mean activations as float32, whole or not at all; the same ones always give the same bytes.
 
-    attributes: text about them; `of` and `of_sha256`, the weights they were measured on, must be among them.
+    Args:
+      path: the HDF5 file to write.
+      means: {layer: [filters]}, finite, zero or more.
+      attributes: text about them; `of` and `of_sha256`, the weights they were measured on, must be among them.
     """
     with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
         for name, text in {"format": FORMAT, **attributes}.items():
@@ -62,7 +68,17 @@ def save_means(path: str | os.PathLike, means: Means, *, attributes: Mapping[str
 
 
 def read_means(file: h5py.File) -> Means:
-    """The mean activations in an open file of `save_means`, float32; InputError when they cannot be any."""
+    """Reads what `save_means` wrote.
+
+    Args:
+      file: the open file.
+
+    Returns:
+      {layer: float32 [filters]} for the 16 convolutions.
+
+    Raises:
+      InputError: mean activations are missing, misshapen, negative, not finite or damaged.
+    """
     found = hdf5.datasets(file)
     means = {}
     for layer, (_, outgoing) in CONVOLUTIONS.items():

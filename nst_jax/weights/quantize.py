@@ -48,6 +48,13 @@ def best_table(values: np.ndarray, levels: int) -> np.ndarray:
 
     The best there is for up to 1024 different values; for more, the best for 1024 groups of neighbors, improved by
     Lloyd's method until nothing moves.
+
+    Args:
+      values: of any shape, finite.
+      levels: 1 or more.
+
+    Returns:
+      [levels] or fewer values, float32.
     """
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) <= levels:

@@ -10,7 +10,7 @@ A `SHA256SUMS` file beside either, as the program sha256sum writes it, is its ma
 import os
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +65,18 @@ class Named:
 
 
 def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
-    """The parameters: {"params": {layer: {"kernel": float32 [3, 3, in, out], "bias": float32 [out]}},
-    "preprocessing": {"mean": float32 [3], "scale": float32 [3]}}, as NumPy arrays.
+    """Loads VGG-19's parameters.
 
-    `name_or_path` is "vgg19" (shipped, 8-bit), "vgg19-normalized" (shipped, made from it and its mean activations),
-    "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights file. Raises InputError when it is absent,
-    corrupt, incomplete, of wrong shapes, or not what its manifest says.
+    Args:
+      name_or_path: "vgg19" (shipped, 8-bit), "vgg19-normalized" (shipped, made from it and its mean activations),
+        "vgg19-full" (float32, after `nst-jax weights fetch`) or a weights file.
+
+    Returns:
+      {"params": {layer: {"kernel": float32 [3, 3, in, out], "bias": float32 [out]}},
+      "preprocessing": {"mean": float32 [3], "scale": float32 [3]}}, as NumPy arrays.
+
+    Raises:
+      InputError: the file is absent, corrupt, incomplete, of wrong shapes, or not what its manifest says.
     """
     path = _find(name_or_path)
     manifest.check(path, _digest(path), required=_is_name(name_or_path))
@@ -79,7 +85,17 @@ def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
 
 
 def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
-    """Reads a weights file whole and says what it is; raises InputError where `load` would."""
+    """Reads a weights file whole and says what it is.
+
+    Args:
+      name_or_path: as for `load`.
+
+    Returns:
+      What was found in it; `bytes` is its size.
+
+    Raises:
+      InputError: where `load` would.
+    """
     path = _find(name_or_path)
     digest = _digest(path)
     in_manifest = manifest.check(path, digest, required=_is_name(name_or_path))
@@ -103,7 +119,17 @@ def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
 
 
 def sha256(name_or_path: str | os.PathLike = SHIPPED) -> str:
-    """Of a weights file's bytes, as 64 hexadecimal digits; raises InputError when it is absent."""
+    """Computes the SHA-256 of a weights file's bytes.
+
+    Args:
+      name_or_path: as for `load`.
+
+    Returns:
+      64 hexadecimal digits.
+
+    Raises:
+      InputError: the file is absent or cannot be read.
+    """
     return _digest(_find(name_or_path))
 
 
@@ -116,9 +142,16 @@ def save(
 ) -> None:
     """Writes a weights file, whole or not at all; the same parameters always give the same bytes.
 
-    attributes: text about them: origin, licence, source, source_sha256 and the like.
-    tables: layer -> float32 [256], ascending, to store each kernel as 8-bit indices. Nothing is rounded:
-    ValueError is raised unless each kernel's values all come from its table. None stores float32.
+    Args:
+      path: the HDF5 file to write.
+      params: parameters, as `load` gives them.
+      attributes: text about them: origin, licence, source, source_sha256 and the like.
+      tables: {layer: float32 [256]}, ascending, to store each kernel as 8-bit indices, without rounding anything;
+        None stores float32.
+
+    Raises:
+      InputError: parameters are missing, unexpected, misshapen or not finite.
+      ValueError: a kernel has values that are not in its table.
     """
     check_parameters(params)
     with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
@@ -147,7 +180,11 @@ def save(
 
 
 def available() -> list[Named]:
-    """The weights known by name, the shipped ones first, whether or not they are there."""
+    """Lists the weights known by name, whether or not they are there.
+
+    Returns:
+      One entry for each name that `load` takes, the shipped ones first.
+    """
     known = (
         (SHIPPED, "original Oxford weights, 8-bit, shipped"),
         (NORMALIZED, "the same, scaled so that each filter's mean activation is one, shipped"),
@@ -157,7 +194,11 @@ def available() -> list[Named]:
 
 
 def cache_directory() -> Path:
-    """The user's folder for fetched weights (it may not exist yet): NST_JAX_CACHE, or the platform's custom."""
+    """Finds the user's folder for fetched weights.
+
+    Returns:
+      NST_JAX_CACHE, or the folder of the platform's custom; it may not exist yet.
+    """
     if chosen := os.environ.get("NST_JAX_CACHE"):
         return Path(chosen)
     if sys.platform == "darwin":
@@ -180,18 +221,24 @@ def _read(file: h5py.File) -> Params:
     tables = [f"{layer}/kernel_table" for layer in CONVOLUTIONS]
     raise_problems(path, shape_problems({name: dataset.shape for name, dataset in found.items()}, optional=tables))
 
-    def parameters(layer: str) -> dict[str, np.ndarray]:
+    def stored(layer: str) -> tuple[Callable[[], np.ndarray], np.ndarray | None, np.ndarray]:
+        """What gives a layer's kernel or its indices, the table that these are for, and the bias."""
         incoming, outgoing = CONVOLUTIONS[layer]
-        kernel, shape = found[f"{layer}/kernel"], (3, 3, incoming, outgoing)
-        if f"{layer}/kernel_table" in found:
-            table = hdf5.read(found[f"{layer}/kernel_table"], (256,), np.float32)
-            values = table[hdf5.read(kernel, shape, np.uint8)]
-        else:
-            values = hdf5.read(kernel, shape, np.float32)
-        return {"kernel": values, "bias": hdf5.read(found[f"{layer}/bias"], (outgoing,), np.float32)}
+        table = found.get(f"{layer}/kernel_table")
+        kernel_type = np.float32 if table is None else np.uint8
+        return (
+            hdf5.stored(found[f"{layer}/kernel"], (3, 3, incoming, outgoing), kernel_type),
+            None if table is None else hdf5.read(table, (256,), np.float32),
+            hdf5.read(found[f"{layer}/bias"], (outgoing,), np.float32),
+        )
 
-    with ThreadPoolExecutor() as others:  # inflating and looking up need no interpreter
-        layers = dict(zip(CONVOLUTIONS, others.map(parameters, CONVOLUTIONS), strict=True))
+    def parameters(layer: tuple[Callable[[], np.ndarray], np.ndarray | None, np.ndarray]) -> dict[str, np.ndarray]:
+        kernel, table, bias = layer
+        return {"kernel": kernel() if table is None else table[kernel()], "bias": bias}
+
+    with ThreadPoolExecutor() as others:
+        # Only inflating and looking up, which need no interpreter; `map` takes from the file on this very thread.
+        layers = dict(zip(CONVOLUTIONS, others.map(parameters, map(stored, CONVOLUTIONS)), strict=True))
     preprocessing = {name: hdf5.attribute(file, name, (3,), np.float32) for name in ("mean", "scale")}
     params = {"params": layers, "preprocessing": preprocessing}
     check_parameters(params, path)

@@ -15,18 +15,18 @@ from PIL import Image
 from program import assert_refused, done, run
 
 from nst_jax import __version__
-from nst_jax.cli import commands
 from nst_jax.loss import objective
 from nst_jax.measures import measures
-from nst_jax.optim.lbfgs import RUNNING
-from nst_jax.optim.minimize import Result, minimize
-from nst_jax.pictures import files, images, start
-from nst_jax.transfer import assemble
+from nst_jax.optim.engine import Engine, Finished, Progress
+from nst_jax.optim.status import Status
+from nst_jax.pictures import files, images, noise
+from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.transfer import optimizer_of
 from nst_jax.weights import weights
 
 SIZE = ("--size", 64)
-FEW = (*SIZE, "--steps", 6, "--content-layer", "conv2_1", "--style-layers", "conv1_1,conv2_1")
+FEW = (*SIZE, "--evaluations", 6, "--content-layer", "conv2_1", "--style-layers", "conv1_1,conv2_1")
 EVALUATED = FEW[4:]
 
 
@@ -185,7 +185,7 @@ def test_the_picture_says_how_it_was_made(inputs, plain):
         role: [{"file": name, "sha256": files.sha256(inputs / name)} for name in names] for role, names in roles.items()
     }
     settings = written["settings"]
-    assert (settings["size"], settings["steps"], settings["seed"]) == (64, 6, 0)
+    assert (settings["size"], settings["evaluations"], settings["seed"]) == (64, 6, 0)
     assert settings["style_layers"] == ["conv1_1", "conv2_1"]
 
 
@@ -195,12 +195,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(stylize, plain)
     assert np.any(pixels(other) != pixels(plain))
 
 
-def test_more_steps_get_further(inputs, stylize, plain):
+def test_more_evaluations_get_further(inputs, stylize, plain):
     def loss(path) -> float:
         evaluated = ("--content", inputs / "photo.png", "--style", inputs / "painting.png", *EVALUATED)
         return json.loads(done("evaluate", path, *evaluated).out)["total"]
 
-    start, few, more = stylize("out.png", "--steps", 1), plain, stylize("out.png", "--steps", 40)
+    start, few, more = stylize("out.png", "--evaluations", 1), plain, stylize("out.png", "--evaluations", 40)
     assert loss(more) < 0.5 * loss(few) < 0.5 * loss(start)
 
 
@@ -227,7 +227,7 @@ def test_quiet_prints_nothing(stylize, plain):
 def test_json_summary_is_what_evaluate_says(inputs, stylize, optimizer):
     """After one evaluation the picture is still the start, whose values are those of 8 bits already."""
     start = inputs / "other.png"
-    output = stylize("out.png", "--init", start, "--steps", 1, "--json", "--quiet", "--optimizer", optimizer)
+    output = stylize("out.png", "--init", start, "--evaluations", 1, "--json", "--quiet", "--optimizer", optimizer)
     summary = json.loads(stylize.outcome.out)
     assert summary.pop("output") == str(output)
     assert summary.pop("evaluations") == 1
@@ -247,7 +247,7 @@ def test_json_summary_is_what_evaluate_says_but_for_rounding_to_8_bits(inputs, s
 
 
 def test_save_every_writes_numbered_pictures(stylize, plain):
-    output = stylize("out.png", "--save-every", 2, "--steps", 10)
+    output = stylize("out.png", "--save-every", 2, "--evaluations", 10)
     assert sorted(path.name for path in output.parent.iterdir()) == [
         *("out.png", "out_02.png", "out_04.png", "out_06.png", "out_08.png")
     ]
@@ -258,7 +258,7 @@ def test_save_every_writes_numbered_pictures(stylize, plain):
 
 def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tmp_path, params):
     """As by hand, with a painting of another size; numbered pictures have the picture's size at every scale."""
-    sizes = ("--size", 128, "--style-size", 96, "--scales", 2, "--steps", 10, "--save-every", 3)
+    sizes = ("--size", 128, "--style-size", 96, "--scales", 2, "--evaluations", 10, "--save-every", 3)
     command = ["stylize", inputs / "large.png", inputs / "large_painting.png", "-o", tmp_path / "out.png"]
     outcome = done(*command, *FEW, *sizes)
     assert "out.png: 1/10, 64x48, loss " in outcome.err
@@ -271,8 +271,8 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
     photo = images.read_image(inputs / "large.png")
     painting = images.read_image(inputs / "large_painting.png")
     layers = ("conv1_1", "conv2_1")
-    image = start.white_noise(0, 48, 64)
-    for divisor, steps in ((2, 4), (1, 6)):
+    image = noise.white_noise(0, 48, 64)
+    for divisor, evaluations in ((2, 4), (1, 6)):
         here = images.resize(photo, 96 // divisor, 128 // divisor)
         there = images.resize(painting, 96 // divisor, 80 // divisor)
         targets = objective.Targets(
@@ -286,14 +286,15 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
             image = (
                 images.resize(np.asarray(image), 96, 128) + here - images.resize(images.resize(here, 48, 64), 96, 128)
             )
-        image = minimize(objective.Objective(params, targets, loss_weights), image[None], steps=steps).images[0]
+        goal = objective.Objective(params, targets, loss_weights)
+        image = minimize(goal, image[None], evaluations=evaluations).images[0]
     assert np.abs(pixels(tmp_path / "out.png") - 255.0 * np.clip(image, 0, 1)).max() < 1.6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "count"), [("noise", 3), ("content", 1), ("large.png", 1)])
 def test_by_default_there_are_scales_where_they_pay(inputs, tmp_path, start, count):
-    large = ("--size", 256, "--steps", 3, "--init", inputs / start if start.endswith("png") else start)
+    large = ("--size", 256, "--evaluations", 3, "--init", inputs / start if start.endswith("png") else start)
     done("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / "out.png", *FEW, *large)
     assert about(tmp_path / "out.png")["strips"] == [[]] * count
 
@@ -301,7 +302,7 @@ def test_by_default_there_are_scales_where_they_pay(inputs, tmp_path, start, cou
 @pytest.mark.slow
 def test_memory_is_bounded_by_strips(inputs, tmp_path):
     """To the same picture, but for rounding; the bound leaves 50 MB to the program, and then 1 MB."""
-    larger = (*FEW, "--size", 256, "--scales", 1, "--steps", 3, "--history", 2, "--init", "content")
+    larger = (*FEW, "--size", 256, "--scales", 1, "--evaluations", 3, "--history", 2, "--init", "content")
     made = {}
     for name, options in (("whole.png", ()), ("strips.png", ("--memory", "1050MB"))):
         done("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / name, *larger, *options)
@@ -319,13 +320,16 @@ def test_memory_is_bounded_by_strips(inputs, tmp_path):
         *larger,
         "--memory",
         "1001MB",
+        "--quiet",
     )
     assert_refused(outcome, "memory: ", " GB are allowed", "--size")
     assert not (tmp_path / "no.png").exists()
 
 
 def test_init_from_a_file(inputs, stylize):
-    same, large = (stylize("out.png", "--init", inputs / name, "--steps", 1) for name in ("other.png", "large.png"))
+    same, large = (
+        stylize("out.png", "--init", inputs / name, "--evaluations", 1) for name in ("other.png", "large.png")
+    )
     np.testing.assert_array_equal(pixels(same), pixels(inputs / "other.png"))
     resized = images.resize(images.read_image(inputs / "large.png"), 48, 64)
     np.testing.assert_array_equal(pixels(large), np.rint(255 * resized))
@@ -354,8 +358,8 @@ def test_options_that_change_the_picture(stylize, plain, options):
 
 
 def test_options_of_the_optimizer():
-    assert assemble.optimizer_of(Settings(history=3)).history == 3  # type: ignore[attr-defined]
-    adam = assemble.optimizer_of(Settings(optimizer="adam", learning_rate=0.5))
+    assert optimizer_of(Settings(history=3)).history == 3  # type: ignore[attr-defined]
+    adam = optimizer_of(Settings(optimizer="adam", learning_rate=0.5))
     with jax.numpy_dtype_promotion("standard"):
         state = adam.tell(adam.init(np.zeros((1, 2), np.float32)), np.zeros(1, np.float32), np.float32([[3, -4]]))
     np.testing.assert_allclose(adam.ask(state), [[-0.5, 0.5]], rtol=1e-5)  # Adam's first step: the sign alone
@@ -396,7 +400,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_picture(inputs, tmp_path)
 def test_reconstruct_content(inputs, tmp_path):
     folder = tmp_path / "new" / "folder"
     outcome = done(
-        *("reconstruct", "content", inputs / "photo.png", "-o", folder, *SIZE, "--steps", 30),
+        *("reconstruct", "content", inputs / "photo.png", "-o", folder, *SIZE, "--evaluations", 30),
         *("--layers", "conv2_1,conv1_1"),
     )
     names = ["content_conv1_1.png", "content_conv2_1.png"]
@@ -412,7 +416,7 @@ def test_reconstruct_content(inputs, tmp_path):
 
 @pytest.mark.slow
 def test_reconstruct_style(inputs, tmp_path):
-    options = (*SIZE, "--steps", 30, "--layers", "conv1_1,conv2_1", "--quiet")
+    options = (*SIZE, "--evaluations", 30, "--layers", "conv1_1,conv2_1", "--quiet")
     assert done("reconstruct", "style", inputs / "painting.png", "-o", tmp_path, *options) == (0, "", "")
     first, second = tmp_path / "style_to_conv1_1.png", tmp_path / "style_to_conv2_1.png"
     assert sorted(tmp_path.iterdir()) == [first, second]
@@ -427,10 +431,13 @@ def test_reconstruct_style(inputs, tmp_path):
 def no_run(monkeypatch):
     """Reconstructions that stay at their start: what is around the run is tested then."""
 
-    def stay(_, images, **__) -> Result:
-        return Result(images, None, 1, np.full(len(images), RUNNING))  # type: ignore[arg-type]
+    def stay(engine: Engine) -> Progress:
+        lanes = range(len(engine.problem))
+        engine.status = dict.fromkeys(lanes, Status.RUNNING)
+        starts = np.asarray(engine.problem.starts(lanes))
+        return Progress({}, [Finished(lane, starts[lane], Status.RUNNING) for lane in lanes], dict)
 
-    monkeypatch.setattr(commands, "minimize", stay)
+    monkeypatch.setattr(Engine, "advance", stay)
 
 
 @pytest.mark.usefixtures("no_run")
@@ -447,13 +454,13 @@ def test_reconstruct_refuses_a_folder_with_something_in_it_unless_forced(inputs,
 def test_reconstruct_reads_no_input_after_the_run(inputs, tmp_path, monkeypatch, kind):
     """Hours of work are not lost because an input was moved meanwhile."""
     image = shutil.copyfile(inputs / "photo.png", tmp_path / "photo.png")
-    stay = commands.minimize
+    stay = Engine.advance
 
-    def remove_and_stay(*arguments, **options):
+    def remove_and_stay(engine):
         image.unlink()
-        return stay(*arguments, **options)
+        return stay(engine)
 
-    monkeypatch.setattr(commands, "minimize", remove_and_stay)
+    monkeypatch.setattr(Engine, "advance", remove_and_stay)
     done("reconstruct", kind, image, "-o", tmp_path / "new", *SIZE, "--layers", "conv1_1")
     assert len(list((tmp_path / "new").iterdir())) == 1
 
@@ -467,7 +474,7 @@ def test_reconstruct_compares_at_one_precision(inputs, tmp_path, monkeypatch):
         raise MemoryError
 
     for name in ("content_targets", "style_targets"):
-        monkeypatch.setattr(commands.objective, name, note)
+        monkeypatch.setattr(objective, name, note)
     for kind in ("content", "style"):
         command = ("reconstruct", kind, inputs / "photo.png", "-o", tmp_path / kind, *SIZE)
         assert run(*command, "--precision", "bfloat16").code == 1

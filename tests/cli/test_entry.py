@@ -13,8 +13,10 @@ from PIL import Image
 from program import assert_refused, done, run, separately
 
 from nst_jax import __version__
-from nst_jax.cli import commands, features_commands, weights_commands
+from nst_jax.cli import features_commands, weights_commands
+from nst_jax.loss import objective
 from nst_jax.network.layers import LAYERS
+from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
 from nst_jax.weights import weights
 
@@ -57,10 +59,10 @@ def refused(folder, monkeypatch):
         pytest.fail("it computes already")
 
     for module, name in (
-        (commands, "minimize"),
-        (commands.objective, "content_targets"),
-        (commands.objective, "style_targets"),
-        (features_commands, "describe"),
+        (Engine, "advance"),
+        (objective, "content_targets"),
+        (objective, "style_targets"),
+        (features_commands, "style_descriptors"),
     ):
         monkeypatch.setattr(module, name, fail)
     monkeypatch.chdir(folder)
@@ -218,7 +220,7 @@ NUMBERS = {
     "--max-pixels": ["0", "1023", "1e6"],
     "--noise": ["-1", "inf", "nan", "10001"],
     "--seed": ["-1", "4294967296", "1.5"],
-    "--steps": ["0", "-1", "1000001", "1e3"],
+    "--evaluations": ["0", "-1", "1000001", "1e3"],
     "--history": ["0", "1001"],
     "--scales": ["0", "-1", "10", "2.5", "9"],
     "--learning-rate": ["0", "-1", "inf", "nan"],

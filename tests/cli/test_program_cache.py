@@ -112,7 +112,7 @@ def test_other_warnings_are_left_as_they_are():
 
 def test_a_start_needs_few_programs(pictures, tmp_path):
     """Each operation outside jit is a program of its own, to be compiled or loaded before the first step."""
-    arguments = [pictures / "photograph.png", pictures / "painting.png", "-o", tmp_path / "out.png", "--steps", 1]
+    arguments = [pictures / "photograph.png", pictures / "painting.png", "-o", tmp_path / "out.png", "--evaluations", 1]
     done = separately("stylize", *arguments, "--size", 48, *SHALLOW, env=environment(tmp_path, JAX_LOG_COMPILES="1"))
     compiled = re.findall(r"Finished XLA compilation of jit\((\w+)\)", done.stderr)
     assert {"content_targets", "style_targets", "begin", "advance"} <= {*compiled}

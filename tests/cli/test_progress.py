@@ -15,8 +15,13 @@ from PIL import Image
 from program import PROGRAM
 
 from nst_jax.cli import progress
-from nst_jax.cli.progress import PictureCounter, Reporter, interruptible
+from nst_jax.cli.progress import LanesReporter, PictureCounter, StepReporter, interruptible
 from nst_jax.pictures import images
+from nst_jax.transfer.scales import Scale
+from nst_jax.transfer.stylizing import Step
+
+SCALES = (Scale(48, 64, 40), Scale(96, 128, 60))
+"""The second takes four times as long for an evaluation."""
 
 
 class Terminal(io.StringIO):
@@ -32,16 +37,16 @@ def clock(monkeypatch):
     return clock
 
 
-def after(evaluations: int, losses: list[float]):
-    """What `minimize` tells its callback."""
-    terms = SimpleNamespace(total=np.float32(losses))
-    return SimpleNamespace(records=[SimpleNamespace(evaluations=evaluations, terms=terms)])
+def after(evaluations: int, loss: float, scale: Scale = SCALES[0], scales: tuple[Scale, ...] = SCALES[:1]):
+    """What `stylize` tells its callback."""
+    records = [SimpleNamespace(evaluations=evaluations, losses=SimpleNamespace(total=loss))]
+    return Step(records, np.zeros(()), scale, scales, ())  # type: ignore[arg-type]
 
 
 def test_plain_lines_come_every_few_seconds_and_at_the_end(clock, capsys):
-    with Reporter("a.png", 100, quiet=False) as report:
+    with StepReporter("a.png", 100, quiet=False) as report:
         for evaluations in range(1, 101):
-            report(after(evaluations, [2.0, 4.0]))
+            report(after(evaluations, 3.0))
             clock.now += 0.5
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -73,12 +78,11 @@ def test_pictures_are_counted(clock, capsys, monkeypatch):
 
 def test_stages_have_names_and_a_pace_of_their_own(clock, capsys):
     """40 evaluations of 1 s, and 60 of 4 s after them; the first of each compiles."""
-    with Reporter("a.png", 100, quiet=False) as report:
-        for name, evaluations, seconds, later in (("64x48", range(1, 41), 1, 240), ("128x96", range(41, 101), 4, 0)):
-            report.stage(name, evaluations[-1], later)
+    with StepReporter("a.png", 100, quiet=False) as report:
+        for scale, evaluations, seconds in zip(SCALES, (range(1, 41), range(41, 101)), (1, 4), strict=True):
             clock.now += 100
             for done in evaluations:
-                report(after(done, [2.0]))
+                report(after(done, 2.0, scale, SCALES))
                 clock.now += seconds
     lines = capsys.readouterr().err.splitlines()[1:]
     assert lines[:2] == [
@@ -93,10 +97,47 @@ def test_stages_have_names_and_a_pace_of_their_own(clock, capsys):
     assert lines[-1] == "a.png: 100/100, 128x96, loss 2, 4.00 s/evaluation, 0:00 left"
 
 
+def engine(done: tuple[int, ...] = (), **records: list[float]):
+    """What of an engine of three lanes is told: of each lane its losses so far, and which lanes are over."""
+    found = {lane: [SimpleNamespace(losses=SimpleNamespace(total=loss)) for loss in records.get(f"lane{lane}", [])]
+             for lane in range(3)}  # fmt: skip
+    running = [lane for lane in range(3) if found[lane] and lane not in done]
+    return SimpleNamespace(
+        problem=range(3), evaluations=10, records=found, status=dict.fromkeys(done), finished=len(done) == 3,
+        schedule=SimpleNamespace(running=running),
+    )  # fmt: skip
+
+
+def test_lanes_that_are_over_count_as_all_their_evaluations(clock, capsys):
+    """And the loss is the mean of those that run."""
+    current = engine()
+    with LanesReporter("run", current, quiet=False) as report:  # type: ignore[arg-type]
+        for seconds, later in (
+            (9, engine(lane0=[4.0], lane1=[2.0])),
+            (9, engine((0,), lane0=[4.0] * 3, lane1=[2.0, 1.0])),
+            (9, engine((0, 1, 2), lane0=[4.0] * 3, lane1=[2.0] * 10, lane2=[1.0] * 10)),
+        ):
+            vars(current).update(vars(later))
+            clock.now += seconds
+            report()
+    assert capsys.readouterr().err.splitlines() == [
+        "run: compiling",
+        "run: 2/30, 0/3 lanes done, loss 3",
+        "run: 12/30, 1/3 lanes done, loss 1, 0.90 s/evaluation, 0:16 left",
+        "run: 30/30, 3/3 lanes done, 0.64 s/evaluation, 0:00 left",
+    ]
+
+
+def test_what_is_over_already_compiles_nothing(clock, capsys):
+    with LanesReporter("run", engine((0, 1, 2)), quiet=False):  # type: ignore[arg-type]
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
 def test_quiet_is_quiet(clock, capsys):
-    with Reporter("a.png", 2, quiet=True) as report:
-        report(after(1, [1.0]))
-        report(after(2, [1.0]))
+    with StepReporter("a.png", 2, quiet=True) as report:
+        report(after(1, 1.0))
+        report(after(2, 1.0))
     assert capsys.readouterr() == ("", "")
 
 
@@ -105,10 +146,10 @@ def test_a_bar_on_a_terminal(clock, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    with Reporter("[bold]a.png", 10, quiet=False) as report:
-        report(after(1, [1.0]))
+    with StepReporter("[bold]a.png", 10, quiet=False) as report:
+        report(after(1, 1.0))
         clock.now += 3
-        report(after(4, [0.25]))
+        report(after(4, 0.25))
     shown = terminal.getvalue()
     for text in ("[bold]a.png", "4/10", "loss 0.25", "1.00 s/evaluation", "0:06 left"):
         assert text in shown, text
@@ -148,7 +189,16 @@ def started(request, tmp_path, picture):
     images.write_image(tmp_path / "painting.png", picture("painting", 48, 64))
     size = ["--size", "64"] if request.param == "one scale" else ["--size", "128", "--scales", "2"]
     command = [*PROGRAM, "stylize", "photo.png", "painting.png", "-o", "out.png", *size]
-    command += ["--steps", "1000000", "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--optimizer", "adam"]
+    command += [
+        "--evaluations",
+        "1000000",
+        "--content-layer",
+        "conv1_2",
+        "--style-layers",
+        "conv1_1",
+        "--optimizer",
+        "adam",
+    ]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
@@ -176,5 +226,5 @@ def test_ctrl_c_saves_the_picture_so_far(started, tmp_path):
         assert saved.size == (width, height)
         assert np.asarray(saved).std() > 0
     settings = json.loads(images.read_settings(tmp_path / "out.png")["nst_jax"])["settings"]
-    assert settings["steps"] == 1_000_000
+    assert settings["evaluations"] == 1_000_000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "painting.png", "photo.png"]

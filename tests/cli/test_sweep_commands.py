@@ -18,13 +18,13 @@ from PIL import Image
 from program import PROGRAM, assert_refused, done, run, separately
 from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftovers, rows
 
+from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
 from nst_jax.transfer import figures
-from nst_jax.transfer.sweep import Sweep
 
 KILLS = 30
 ALWAYS = ["--quiet", "--checkpoint-every", "0"]
-TINY = ["--size", "48", "--steps", "2", "--history", "2"]
+TINY = ["--size", "48", "--evaluations", "2", "--history", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +135,7 @@ def wait_again(process: subprocess.Popen) -> int:
 @pytest.mark.slow
 def test_ctrl_c_ends_tidily(tmp_path, inputs, environment, whole):
     folder = tmp_path / "run"
-    steps = [*SWEEP, "--steps", "2000"]
-    process = begin("sweep", *inputs, "-o", folder, *steps, env=environment)
+    process = begin("sweep", *inputs, "-o", folder, *SWEEP, "--evaluations", "2000", env=environment)
     while not (folder / "index.html").exists():
         assert process.poll() is None
         time.sleep(0.01)
@@ -308,7 +307,7 @@ def test_a_share_of_another_run_is_refused(tmp_path, inputs, environment):
     arguments = ["sweep", *inputs, "-o", folder, "--quiet"]
     assert separately(*arguments, *SWEEP, "--share", "1/2", env=environment).returncode == 0
     for changed, word in (
-        ([*SWEEP, "--steps", "9", "--share", "0/2"], "settings.steps"),
+        ([*SWEEP, "--evaluations", "9", "--share", "0/2"], "settings.evaluations"),
         ([*SWEEP, "--share", "2/3"], "plan.shares (2, not 3)"),
         ([*SWEEP, "--ratio", "5,6", "--share", "0/2"], "table"),
     ):
@@ -370,7 +369,7 @@ def sizes(folder: Path) -> dict[str, tuple[int, int]]:
 def test_figures(tmp_path, number, lanes):
     """Of the shipped samples; each lane's loss falls."""
     folder = tmp_path / f"figure{number}"
-    done("figure", number, "-o", folder, *TINY, "--steps", "10", "--quiet")
+    done("figure", number, "-o", folder, *TINY, "--evaluations", "10", "--quiet")
     assert sorted(os.listdir(folder)) == FILES
     assert assert_whole(folder) == lanes + 6
     assert len(sizes(folder)) == lanes
@@ -453,7 +452,16 @@ def test_adam_and_a_start_picture(tmp_path, inputs):
     arguments = ["sweep", *inputs, *TINY, "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--quiet"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     outcome = separately(
-        *arguments, "-o", tmp_path / "out", "--init", start, "--optimizer", "adam", "--steps", "3", env=environment
+        *arguments,
+        "-o",
+        tmp_path / "out",
+        "--init",
+        start,
+        "--optimizer",
+        "adam",
+        "--evaluations",
+        "3",
+        env=environment,
     )
     assert (outcome.returncode, outcome.stderr) == (0, "")
     losses = [float(row["total"]) for row in rows(tmp_path / "out")]
@@ -476,7 +484,7 @@ SCALES = (
 def at_two_scales(tmp_path_factory, inputs):
     """Three lanes in two rounds, that nothing interrupted."""
     folder = tmp_path_factory.mktemp("scales") / "run"
-    done("sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2")
+    done("sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--evaluations", "10", "--scales", "2")
     return folder
 
 
@@ -489,13 +497,13 @@ def test_a_coarser_scale_is_a_run_that_the_finer_one_starts_from(tmp_path, input
     assert sorted(os.listdir(at_two_scales)) == sorted([*FILES, "scales"])
     coarse, fine = tmp_path / "coarse", tmp_path / "fine"
     ratios = ("--ratio", "0,1e-3,1e-2")
-    half = ("--size", "48", "--steps", "4", "--ratio-size", "96")
+    half = ("--size", "48", "--evaluations", "4", "--ratio-size", "96")
     done("sweep", *inputs, "-o", coarse, *SCALES, *ratios, *half)
-    done("sweep", *inputs, "-o", fine, *SCALES, *ratios, "--steps", "6", "--init", coarse)
+    done("sweep", *inputs, "-o", fine, *SCALES, *ratios, "--evaluations", "6", "--init", coarse)
     assert_same(at_two_scales / "scales" / "48x40", coarse)
     assert_same(without_scales(at_two_scales, tmp_path), fine)
     first = {row["lane"]: float(row["total"]) for row in rows(at_two_scales) if row["evaluations"] == "1"}
-    done("sweep", *inputs, "-o", tmp_path / "noise", *SCALES, *ratios, "--steps", "1")
+    done("sweep", *inputs, "-o", tmp_path / "noise", *SCALES, *ratios, "--evaluations", "1")
     for row in rows(tmp_path / "noise"):
         assert first[row["lane"]] < float(row["total"])
 
@@ -503,16 +511,28 @@ def test_a_coarser_scale_is_a_run_that_the_finer_one_starts_from(tmp_path, input
 @pytest.mark.parametrize("chunks", [1, 4])
 def test_killed_at_one_of_the_scales_and_resumed(tmp_path, monkeypatch, inputs, at_two_scales, chunks):
     folder = tmp_path / "run"
-    command = ["sweep", *inputs, "-o", folder, *SCALES, "--ratio", "0,1e-3,1e-2", "--steps", "10", "--scales", "2"]
+    command = [
+        "sweep",
+        *inputs,
+        "-o",
+        folder,
+        *SCALES,
+        "--ratio",
+        "0,1e-3,1e-2",
+        "--evaluations",
+        "10",
+        "--scales",
+        "2",
+    ]
     with monkeypatch.context() as patched:
-        advance, count = Sweep.advance, iter(range(100))
+        advance, count = Engine.advance, iter(range(100))
 
-        def dying(sweep: Sweep) -> object:
+        def dying(engine: Engine) -> object:
             if next(count) == chunks:
                 raise RuntimeError("killed")
-            return advance(sweep)
+            return advance(engine)
 
-        patched.setattr(Sweep, "advance", dying)
+        patched.setattr(Engine, "advance", dying)
         with pytest.raises(RuntimeError, match="killed"):
             run(*command, "--checkpoint-every", "0")
     assert (folder / "scales" / "48x40" / "grid.png").is_file()
@@ -523,7 +543,7 @@ def test_killed_at_one_of_the_scales_and_resumed(tmp_path, monkeypatch, inputs, 
 
 
 def test_several_scales_are_named_and_told_of_before(inputs):
-    outcome = done("sweep", *inputs, *SCALES, "--steps", "10", "--scales", "2", "--dry-run")
+    outcome = done("sweep", *inputs, *SCALES, "--evaluations", "10", "--scales", "2", "--dry-run")
     assert "(7 evaluations of" in outcome.out  # six, and four of a quarter's cost
 
 

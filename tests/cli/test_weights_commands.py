@@ -70,7 +70,7 @@ def test_normalize(tmp_path, picture):
     for layer, values in found.items():
         np.testing.assert_allclose(values[values > 0].mean(), 1, rtol=1e-3, err_msg=layer)
     attributes = weights.verify(output).attributes
-    assert "2 pictures of 64 px" in attributes["normalized"]
+    assert "2 pictures of 64 px" in attributes["normalised"]
     assert attributes["licence"] == weights.verify().attributes["licence"]
 
 
@@ -92,7 +92,7 @@ def test_mean_activations_alone_load_as_the_same_network(tmp_path, picture):
             np.testing.assert_allclose(small["params"][layer][name], values, rtol=1e-6, err_msg=layer)
     verified = weights.verify(tmp_path / "means.h5")
     assert verified.attributes["of_sha256"] == weights.verify().sha256
-    assert "2 pictures of 64 px" in verified.attributes["normalized"]
+    assert "2 pictures of 64 px" in verified.attributes["normalised"]
     again = mean_activations(small, [images.read_image(folder / name, size=64) for name in ("a.png", "b.png")])
     for layer, values in again.items():
         np.testing.assert_allclose(values[values > 0].mean(), 1, rtol=1e-3, err_msg=layer)

@@ -18,7 +18,6 @@ from nst_jax.loss.objective import Objective, Targets
 from nst_jax.network.layers import LAYERS, channels_of, positions_of
 from nst_jax.network.vgg import features
 from nst_jax.pictures import images
-from nst_jax.transfer import assemble
 from nst_jax.transfer.settings import Settings
 
 STYLE_LAYERS = Settings().style_layers
@@ -28,6 +27,14 @@ OTHERS = [name for name in CONVENTIONS if name != PAPER]
 # Each system's loss as its source has it. `f` are the activations {layer: [N, height, width]} of the picture, `p` the
 # content picture's, `a` the style picture's; `content` and `style` are the weights that its user gives, `layers` the
 # weights of the style layers.
+
+
+def weights_of(settings, height, width):
+    """Those of a picture of this size, for one lane."""
+    alpha, beta = settings.alpha_beta
+    layers = {"content_layers": (settings.content_layer,), "style_layers": settings.layer_weights}
+    given = objective.loss_weights(alpha, beta, **layers, tv=settings.tv)
+    return translated(given, settings.convention, height, width, settings.ratio_size)
 
 
 def mse(x, y):
@@ -118,7 +125,7 @@ def evaluated(params, pictures, targets):
     evaluate = jax.jit(Objective.__call__)
 
     def terms(**settings):
-        loss_weights = assemble.loss_weights_of(Settings(**settings), *pictures[0].shape[:2])
+        loss_weights = weights_of(Settings(**settings), *pictures[0].shape[:2])
         return jax.device_get(evaluate(Objective(params, targets, loss_weights), pictures[0][None]))
 
     return terms
@@ -164,7 +171,7 @@ def test_the_paper_s_weights_are_not_touched():
 
 
 def test_an_unknown_convention():
-    with pytest.raises(InputError, match="--convention: 'caffe' is unknown; known are paper, gatys, "):
+    with pytest.raises(InputError, match="convention: 'caffe' is unknown; known are paper, gatys, "):
         Settings(convention="caffe")
 
 
@@ -180,13 +187,13 @@ def test_channels_and_positions_of_every_layer(params, size):
 def test_lanes_of_a_sweep_are_translated_alike(params, picture, name):
     layers = (("conv1_1", 0.25), ("conv2_1", 0.75))
     lanes = [lane(0, 3.0, style_layers=layers), lane(1, 1.0, beta=0.5, style_layers=layers)]
-    found = problem(params, picture, lanes, convention=name).objective(lanes).loss_weights
+    found = problem(params, picture, lanes, convention=name).objective(range(len(lanes))).loss_weights
     for number, (alpha, beta) in enumerate(((3.0, 1.0), (1.0, 0.5))):
         one = Settings(
             convention=name, alpha=alpha, beta=beta, content_layer="conv2_1", style_layers=("conv1_1", "conv2_1"),
             style_weights=(0.25, 0.75),
         )  # fmt: skip
-        wanted = assemble.loss_weights_of(one, 32, 48)
+        wanted = weights_of(one, 32, 48)
         for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
             np.testing.assert_allclose(left[number], right[0], rtol=1e-6)
 
@@ -247,7 +254,7 @@ def test_pastiche_itself_has_the_same_loss(tmp_path, pictures, pool, alpha, beta
 def test_ratio_size_scales_the_content_by_the_number_of_pixels(size, factor):
     """A picture of 64x48 pixels: twice the side, four times as many terms in equation 1's sum."""
     settings = Settings(ratio=1e-3, ratio_size=size)
-    loss_weights, plain = (assemble.loss_weights_of(chosen, 48, 64) for chosen in (settings, Settings(ratio=1e-3)))
+    loss_weights, plain = (weights_of(chosen, 48, 64) for chosen in (settings, Settings(ratio=1e-3)))
     np.testing.assert_allclose(loss_weights.content_layers["conv4_2"], factor * plain.content_layers["conv4_2"])
     np.testing.assert_array_equal(loss_weights.alpha, plain.alpha)
     jax.tree.map(np.testing.assert_array_equal, loss_weights.style_layers, plain.style_layers)
@@ -255,11 +262,11 @@ def test_ratio_size_scales_the_content_by_the_number_of_pixels(size, factor):
 
 def test_ratio_size_in_a_sweep(params, picture):
     """Of pictures whose longest side is 48."""
-    goals = [problem(params, picture, [lane(0)], ratio_size=size).objective([lane(0)]) for size in (None, 96)]
+    goals = [problem(params, picture, [lane(0)], ratio_size=size).objective([0]) for size in (None, 96)]
     plain, scaled = (goal.loss_weights.content_layers["conv2_1"] for goal in goals)
     np.testing.assert_allclose(scaled, 4 * plain)
 
 
 def test_ratio_size_is_for_sums_only():
-    with pytest.raises(InputError, match="--ratio-size: only with --convention paper"):
+    with pytest.raises(InputError, match="ratio_size: only with convention paper"):
         Settings(ratio_size=512, convention="pastiche")

@@ -11,7 +11,7 @@ from jax.extend import core
 from nst_jax.loss import objective
 from nst_jax.loss.objective import Objective, Targets
 from nst_jax.network import layers
-from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, advance, begin
+from nst_jax.optim.loop import DEFAULT_OPTIMIZER, advance, begin
 
 SIZE = 64
 OF_GRADIENT = 2 * (13 + 5)  # convolutions and Gram matrices as far as conv5_1, forward and backward

@@ -13,7 +13,7 @@ from nst_jax.loss import losses, objective, strips
 from nst_jax.loss.objective import Objective, Targets, loss_weights
 from nst_jax.network.layers import CONVOLUTIONS, halvings
 from nst_jax.network.vgg import features, prepare
-from nst_jax.optim.minimize import minimize
+from nst_jax.transfer.minimizing import minimize
 
 STYLES = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
@@ -129,7 +129,9 @@ def test_a_run(params64):
     begin = random(0, 1, 40, 32, 3)
     whole = goal(params64, begin, ("conv2_2",), ("conv1_1", "conv2_1"))
     with jax.numpy_dtype_promotion("standard"):  # the optimizer mixes dtypes
-        found, expected = (minimize(objective, begin, steps=8) for objective in (whole.replace(strips=(3, 3)), whole))
+        found, expected = (
+            minimize(objective, begin, evaluations=8) for objective in (whole.replace(strips=(3, 3)), whole)
+        )
     np.testing.assert_allclose(found.images, expected.images, atol=1e-9)
     assert_the_same(found.losses, expected.losses)
 

@@ -6,17 +6,18 @@ import warnings
 
 import numpy as np
 import pytest
-from small_sweep import LANES, OPTIMIZER, devices, finished, lane, losses, problem
+from small_sweep import LANES, OPTIMIZER, engine, finished, lane, losses, problem, with_lanes
 
 from nst_jax.errors import InputError
+from nst_jax.optim import engine as engines
+from nst_jax.optim import schedule
+from nst_jax.optim.engine import Engine
 from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.runs import checkpoint
-from nst_jax.transfer import sweep as sweeps
-from nst_jax.transfer.sweep import Sweep
 
 MEASURES = {1: [0.1, math.nan], 0: [1 / 3, -2.0]}
 RUN = {"format": "a run", "plan": {"batch": 2}}
-STEPS = 9
+EVALUATIONS = 9
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +27,10 @@ def five(params, picture):
 
 @pytest.fixture(scope="module")
 def new(five):
-    """A sweep that has not begun; all of them share compiled programs, to be quick."""
-    programs = {}
+    """An engine that has not begun."""
 
-    def make(lanes=LANES, *, optimizer=OPTIMIZER, batch=2, own=five) -> Sweep:
-        made = Sweep(own, lanes, steps=STEPS, batch=batch, optimizer=optimizer, devices=devices(1))
-        if own is five and optimizer is OPTIMIZER:
-            made._programs = programs
-        return made
+    def make(lanes=LANES, *, optimizer=OPTIMIZER, own=five) -> Engine:
+        return engine(with_lanes(own, lanes), evaluations=EVALUATIONS, slots=2, optimizer=optimizer)
 
     return make
 
@@ -44,10 +41,10 @@ def saved(new, tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "state.npz"
     current = new()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweeps, "SECONDS_PER_CHUNK", 0.0)
+        patch.setattr(engines, "SECONDS_PER_CHUNK", 0.0)
         while len(current.records[2]) < 4:
             current.advance()
-    assert (len(current.status), current.slots, current.waiting) == (2, [2, 3], [4])
+    assert (len(current.status), current.schedule.slots, current.schedule.waiting) == (2, (2, 3), (4,))
     checkpoint.save(path, current, RUN, MEASURES)
     return path, current
 
@@ -59,7 +56,7 @@ def test_what_is_read_back(saved):
     assert found.status == current.status
     assert list(found.measures) == [1, 0]
     np.testing.assert_array_equal(list(found.measures.values()), list(MEASURES.values()))
-    assert found.running == {lane for lane in current.slots if lane is not None}
+    assert found.running == {lane for lane in current.schedule.slots if lane is not None}
     assert found.records == {number: records for number, records in current.records.items() if records}
     assert [*path.parent.iterdir()] == [path]
 
@@ -68,7 +65,7 @@ def test_goes_on_to_the_same_bytes_from_any_point(new, tmp_path, monkeypatch):
     """A checkpoint after every chunk, each restored into a new sweep, against one that was never interrupted."""
     whole = new()
     images = finished(whole)
-    monkeypatch.setattr(sweeps, "SECONDS_PER_CHUNK", 0.0)  # chunks of one
+    monkeypatch.setattr(engines, "SECONDS_PER_CHUNK", 0.0)  # chunks of one
     path = tmp_path / "state.npz"
     current, found, restored = new(), {}, 0
     while not current.finished:
@@ -77,7 +74,7 @@ def test_goes_on_to_the_same_bytes_from_any_point(new, tmp_path, monkeypatch):
         current = new()
         checkpoint.restore(path, current)
         restored += 1
-    assert restored >= 3 * STEPS
+    assert restored >= 3 * EVALUATIONS
     assert losses(current) == losses(whole)
     assert current.status == whole.status
     for number, image in images.items():
@@ -85,12 +82,12 @@ def test_goes_on_to_the_same_bytes_from_any_point(new, tmp_path, monkeypatch):
 
 
 def test_a_batch_that_shrank_is_restored_so(five, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeps, "LOOK", 2)
-    monkeypatch.setattr(sweeps, "WORTH_SHRINKING", 3)
+    monkeypatch.setattr(schedule, "LOOK", 2)
+    monkeypatch.setattr(schedule, "WORTH_SHRINKING", 3)
     lanes = (lane(8, 1e38), LANES[0])
 
-    def make() -> Sweep:
-        return Sweep(five, lanes, steps=STEPS, batch=2, optimizer=OPTIMIZER, devices=devices(1))
+    def make() -> Engine:
+        return engine(with_lanes(five, lanes), evaluations=EVALUATIONS, slots=2)
 
     whole = make()
     images = finished(whole)
@@ -101,7 +98,7 @@ def test_a_batch_that_shrank_is_restored_so(five, tmp_path, monkeypatch):
     checkpoint.save(path, current, RUN, MEASURES)
     current = make()
     checkpoint.restore(path, current)
-    assert len(current.slots) == 1
+    assert len(current.schedule.slots) == 1
     np.testing.assert_array_equal(finished(current)[1], images[1])
     assert losses(current)[1] == losses(whole)[1]
     assert current.compilations == 1  # of the small batch only
@@ -135,7 +132,7 @@ def test_another_sweep_s_file(new, saved, params, picture):
     refused(path, new(optimizer=LBFGS(history=5, precondition=OPTIMIZER.precondition)))
     layers = tuple((layer, 1.0) for layer in ("conv1_1", "conv1_2", "conv2_1"))
     others = tuple(lane(number, style_layers=layers) for number in range(5))
-    assert "terms" in refused(path, new(others, own=problem(params, picture, others)))
+    assert "losses" in refused(path, new(others, own=problem(params, picture, others)))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive", b"PK\x05\x06" + bytes(18)])

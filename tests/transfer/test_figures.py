@@ -37,7 +37,7 @@ def test_figure_2_has_the_paper_s_ratios():
     assert {lane.content_layers for lane in table.lanes} == {(("conv4_2", 1.0),)}
     assert [heading[0] for heading in table.column_headings] == list("BCDEF")
     assert table.lanes[1].name == "C_van-gogh"
-    assert lanes.from_json(lanes.as_json(table)) == table
+    assert lanes.from_json(lanes.as_json(table), table.settings) == table
 
 
 def test_figure_2_of_the_samples_and_with_ratios():
@@ -50,10 +50,10 @@ def test_figure_2_of_the_samples_and_with_ratios():
 @pytest.mark.parametrize(
     ("paintings", "ratios", "words"),
     [
-        ([PAINTING], None, "--ratio: 0 given for 1 paintings"),
-        ([PAINTING] * 3, [1.0], "--ratio: 1 given for 3 paintings"),
+        ([PAINTING], None, "ratio: 0 given for 1 paintings"),
+        ([PAINTING] * 3, [1.0], "ratio: 1 given for 3 paintings"),
         ([PAINTING] * 26, [1.0] * 26, "26 paintings; at most 25"),
-        ([PAINTING], [-1.0], "--ratio: -1.0"),
+        ([PAINTING], [-1.0], "ratio: -1.0"),
     ],
 )
 def test_figure_2_refuses(paintings, ratios, words):

@@ -3,16 +3,13 @@
 import re
 
 import jax
-import jax.numpy as jnp
 import pytest
-from small_sweep import LANES, OPTIMIZER, lane, problem
+from small_sweep import LANES, engine, lane, problem, with_lanes
 
 from nst_jax.errors import InputError
-from nst_jax.loss import objective
-from nst_jax.network import vgg
-from nst_jax.optim import minimize
+from nst_jax.optim.engine import Engine
 from nst_jax.transfer import plan
-from nst_jax.transfer.sweep import Sweep
+from nst_jax.transfer.problem import Problem
 
 
 @pytest.fixture(scope="module")
@@ -100,24 +97,24 @@ def test_too_little_memory_for_one_lane(devices):
     with pytest.raises(InputError, match=re.escape("memory: one lane needs 0.00 GB")) as caught:
         choose(20, devices, memory=49)
     assert "\n" not in str(caught.value)
-    assert "--size" in str(caught.value)
+    assert "smaller size" in str(caught.value)
 
 
 @pytest.mark.parametrize("devices", [1], indirect=True)
 def test_a_compiled_program_s_own_figures(own, devices):
     """Of real programs: more slots take more memory, and a limit makes fewer of them."""
 
-    def make(slots: int, strips: tuple[int, ...]) -> Sweep:
-        return Sweep(own, LANES, steps=3, batch=slots, optimizer=OPTIMIZER, strips=strips)
+    def make(slots: int, strips: tuple[int, ...]) -> Engine:
+        return engine(own.cut(strips), evaluations=3, slots=slots)
 
-    large, sweep = plan.choose(make, 2 * devices)
+    large, found = plan.choose(make, 2 * devices)
     assert large.batch == 2 * devices
-    assert sweep.compilations == 1
+    assert found.compilations == 1
     assert large.bytes > 32 * 48 * 64 * 4 * 2  # the activations of a layer, for two slots
-    small, sweep = plan.choose(make, 2 * devices, memory=large.bytes - 1)
+    small, found = plan.choose(make, 2 * devices, memory=large.bytes - 1)
     assert small.batch < large.batch
     assert 0 < small.bytes < large.bytes
-    assert len(sweep.slots) == small.batch
+    assert len(found.schedule.slots) == small.batch
 
 
 def test_a_lane_that_does_not_fit_is_cut(devices):
@@ -134,24 +131,40 @@ def test_a_lane_that_does_not_fit_is_cut(devices):
 @pytest.mark.slow
 def test_a_picture_s_program(params, picture):
     """Of real programs: whole where that fits, then in strips that do fit, then refused with the least it takes."""
-    image = jnp.asarray(picture("photograph", 256, 128))[None]
-    params = vgg.prepare(params, ("conv2_1",))
-    targets = objective.Targets({}, objective.style_targets(params, image, ("conv2_1",)))
-    weights = objective.loss_weights(0.0, 1.0, content_layers=(), style_layers=("conv2_1",))
-    goal = objective.Objective(params, targets, weights)
-    assert plan.cut_to_fit(goal, image, OPTIMIZER).strips == ()
+    pictures = {"photo": picture("photograph", 256, 128)}
+    style = lane(0, 0.0, layers="conv2_1", style="photo")
+    whole_picture = problem(params, picture, [style], contents=pictures)
+    whole_picture = Problem(params, pictures, pictures, whole_picture.table)
+    made: list[tuple[int, ...]] = []
 
-    def needed(goal):
-        analysis = minimize.program(goal, image, OPTIMIZER).memory_analysis()
+    def make(strips: tuple[int, ...]) -> Engine:
+        made.append(strips)
+        return engine(whole_picture.cut(strips), evaluations=3, slots=1)
+
+    def needed(strips: tuple[int, ...]) -> int:
+        analysis = make(strips).program().memory_analysis()
         return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
 
-    whole = needed(goal)
-    assert plan.cut_to_fit(goal, image, OPTIMIZER, whole).strips == ()
-    cut = plan.cut_to_fit(goal, image, OPTIMIZER, whole - 1)
-    assert cut.strips
+    assert plan.strips_of(make) == ()
+    whole = needed(())
+    assert plan.strips_of(make, whole) == ()
+    cut = plan.strips_of(make, whole - 1)
+    assert cut
     assert needed(cut) < whole
     with pytest.raises(InputError, match=r"^memory: one lane needs 0\.0\d GB in strips"):
-        plan.cut_to_fit(goal, image, OPTIMIZER, 1000)
+        plan.strips_of(make, 1000)
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_what_fits_without_doubt_is_not_compiled(own, devices):
+    found: list[Engine] = []
+
+    def make(strips: tuple[int, ...]) -> Engine:
+        found.append(engine(own.cut(strips), evaluations=3, slots=1))
+        return found[-1]
+
+    assert plan.strips_of(make) == ()
+    assert sum(one.compilations for one in found) == 0
 
 
 def test_free_memory_is_that_of_a_machine():
@@ -170,6 +183,6 @@ def test_an_accelerator_s_own_statistics():
 
 
 def test_lanes_of_a_plan_fill_its_slots(own):
-    current = Sweep(own, [lane(n) for n in range(3)], steps=1, batch=4, optimizer=OPTIMIZER)
+    current = engine(with_lanes(own, [lane(n) for n in range(3)]), evaluations=1, slots=4)
     current.advance()
     assert current.finished

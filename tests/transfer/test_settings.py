@@ -4,17 +4,19 @@ import json
 import math
 from dataclasses import FrozenInstanceError, fields
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import LAYERS
-from nst_jax.transfer.settings import RunOptions, Settings, layers, numbers
+from nst_jax.transfer.settings import Axes, Settings, layers, numbers
+from nst_jax.transfer.settings import given as settings_given
 
 RANGES = {item.name: item.metadata["range"] for item in fields(Settings) if item.metadata["range"]}
 SEVERAL = ("style_weights", "style_blend")
-WHOLE = ("size", "style_size", "max_pixels", "seed", "steps", "history", "scales")
+WHOLE = ("size", "style_size", "ratio_size", "max_pixels", "seed", "evaluations", "history", "scales")
 
 
 def refusal(**options) -> str:
@@ -24,7 +26,7 @@ def refusal(**options) -> str:
     message = str(caught.value)
     assert "\n" not in message
     option, _, rest = message.partition(": ")
-    names = {"--" + name.replace("_", "-") for name in options}
+    names = set(options)
     assert set(option.split(" and ")) <= names, message
     return rest
 
@@ -92,7 +94,7 @@ def test_ratio_alpha_and_beta():
     assert Settings(alpha=2.0, beta=0.0).alpha_beta == (2.0, 0.0)
     assert Settings(alpha=0.0, beta=3.0).alpha_beta == (0.0, 3.0)
     for other in ({"alpha": 1.0}, {"beta": 1.0}, {"alpha": 0.0, "beta": 1.0}):
-        assert "--alpha or --beta" in refusal(ratio=1e-3, **other)
+        assert "alpha or beta" in refusal(ratio=1e-3, **other)
     assert "both are zero" in refusal(alpha=0.0, beta=0.0)
 
 
@@ -123,24 +125,48 @@ def test_lists_are_separated_by_commas():
 def test_settings_cannot_change_and_fit_into_json():
     settings = Settings(style_weights=(1.0, 2.0, 3.0, 4.0, 5.0))
     with pytest.raises(FrozenInstanceError):
-        settings.steps = 3  # type: ignore[misc]
+        settings.evaluations = 3  # type: ignore[misc]
     assert json.loads(json.dumps(vars(settings)))["style_weights"] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"batch": 0}, "--batch: 0"),
-        ({"tolerance": -1e-9}, "--tolerance: -1e-09"),
-        ({"tolerance": math.nan}, "--tolerance: nan"),
-        ({"tolerance": 1.1}, "--tolerance: 1.1"),
-        ({"checkpoint_every": math.inf}, "--checkpoint-every: inf"),
-        ({"force": True, "share": (1, 2)}, "--force: not allowed with several shares"),
-        ({"force": True, "distributed": True}, "--force: not allowed with several shares"),
-    ],
-)
-def test_how_a_sweep_is_run(options, named):
-    with pytest.raises(InputError) as caught:
-        RunOptions(**options)
-    assert str(caught.value).startswith(named)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize(("options", "words"), [
+    ({"ratio": "x"}, "'x' is not allowed; must be a number"),
+    ({"size": 64.0}, "64.0 is not allowed; must be a whole number"),
+    ({"size": True}, "True is not allowed; must be a whole number"),
+    ({"ratio": (1.0, 2.0)}, "(1.0, 2.0) is not allowed; must be one value, a number"),
+    ({"pool": 3}, "3 is not allowed; must be text"),
+    ({"style_weights": ("a",) * 5}, "'a' is not allowed; must be numbers"),
+])  # fmt: skip
+def test_values_of_another_kind_are_refused(options, words):
+    """From Python anything may come."""
+    assert refusal(**options) == words
+
+
+@pytest.mark.parametrize(("options", "expected", "varied"), [
+    ({"ratio": 1.0, "size": 64}, Settings(ratio=1.0, size=64), Axes()),
+    ({"ratio": [1.0, 2.0]}, Settings(), Axes(ratio=(1.0, 2.0))),
+    ({"ratio": np.array([1.0, 2.0])}, Settings(), Axes(ratio=(1.0, 2.0))),
+    ({"ratio": np.float32(0.5)}, Settings(ratio=0.5), Axes()),
+    ({"rows": "ACE"}, Settings(), Axes(rows=("A", "C", "E"))),
+    ({"style_layers": ["conv1_1"]}, Settings(style_layers=("conv1_1",)), Axes()),
+    ({"style_layers": [["conv1_1"], ["conv2_1"]]}, Settings(), Axes(style_layers=(("conv1_1",), ("conv2_1",)))),
+    ({"seed": range(3)}, Settings(), Axes(seed=(0, 1, 2))),
+])  # fmt: skip
+def test_a_setting_with_several_values_is_an_axis(options, expected, varied):
+    assert settings_given(options, axes=True) == (expected, varied)
+
+
+def test_names_that_are_not_known_are_answered_with_the_known_ones():
+    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, alpha, .* learning_rate$"):
+        settings_given({"sise": 3})
+    with pytest.raises(InputError, match=r"^rows: unknown"):
+        settings_given({"rows": "A"})
+    with pytest.raises(InputError, match=r"^ratio: \(1.0, 2.0\) is not allowed; must be one value"):
+        settings_given({"ratio": [1.0, 2.0]})
+
+
+def test_every_setting_says_what_it_is():
+    for kind in (Settings, Axes):
+        for item in fields(kind):
+            assert item.metadata["help"], item.name
+            assert item.metadata["group"], item.name

@@ -2,26 +2,28 @@
 
 from functools import partial
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax.cli import program_cache
-from nst_jax.loss.objective import Objective, Targets, content_targets, loss_weights, style_targets
+from nst_jax.loss.objective import Objective, Targets, Term, content_targets, loss_weights, style_targets
 from nst_jax.optim import compiler
+from nst_jax.optim.compiler import Programs
+from nst_jax.optim.engine import Engine
 from nst_jax.optim.lbfgs import LBFGS
-from nst_jax.optim.minimize import DEFAULT_OPTIMIZER, advance, begin, minimize, program
-from nst_jax.pictures import start
+from nst_jax.optim.loop import DEFAULT_OPTIMIZER, advance, begin
+from nst_jax.pictures import noise
 from nst_jax.transfer import traced
+from nst_jax.transfer.minimizing import _Given, minimize
+from nst_jax.transfer.stylizing import stylize
+from nst_jax.transfer.sweeping import sweep
+from nst_jax.transfer.traced import TracedPrograms
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty cache of a process that has traced nothing yet."""
-    monkeypatch.setattr(program_cache, "folder", tmp_path / "compiled")
-    monkeypatch.setattr(traced, "_ready", {})
+def folder(tmp_path):
+    """An empty cache."""
     return tmp_path / "compiled"
 
 
@@ -30,22 +32,21 @@ def step(settings, state, count):
     return {"x": state["x"] * settings + count.astype(jnp.float32), "y": jnp.sin(state["y"])}, state["x"].sum()
 
 
-def run(settings="", shape=(300, 2)):
-    """The outcome of `step` by way of `traced.program`, and the donated state."""
+def run(folder, settings="", shape=(300, 2)):
+    """The outcome of `step` as a new process has it, and the donated state."""
     state = {"x": jnp.ones(shape), "y": jnp.full(shape, 0.5)}
     arguments = (jnp.float32(3), state, jnp.int32(2))
-    made = traced.program(step, "step", settings, arguments, 1, jax.eval_shape(step, *arguments))
+    made = TracedPrograms(folder)(step, arguments, donate=1, key=(settings,), result=jax.eval_shape(step, *arguments))
     return made(*arguments), state
 
 
-def forget(monkeypatch):
-    """As a new process has it; tracing is then an error."""
-    monkeypatch.setattr(traced, "_ready", {})
+def no_tracing(monkeypatch):
+    """From now on tracing is an error."""
     monkeypatch.setattr(traced.export, "export", lambda _: pytest.fail("traced again"))
 
 
 def test_pytrees_go_in_and_out_and_the_state_is_donated(folder):
-    (found, total), state = run()
+    (found, total), state = run(folder)
     np.testing.assert_array_equal(found["x"], 5)
     np.testing.assert_array_equal(found["y"], jnp.sin(jnp.full((300, 2), 0.5)))
     assert total == 600
@@ -54,52 +55,75 @@ def test_pytrees_go_in_and_out_and_the_state_is_donated(folder):
 
 
 def test_a_program_is_found_again(folder, monkeypatch):
-    run()
+    run(folder)
     (kept,) = folder.iterdir()
-    assert kept.name.startswith("step-")
-    forget(monkeypatch)
-    (found, _), _ = run()
+    assert kept.name.startswith("advance-")
+    no_tracing(monkeypatch)
+    (found, _), _ = run(folder)
     np.testing.assert_array_equal(found["x"], 5)
     assert list(folder.iterdir()) == [kept]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no program", "half", "one byte"])
 def test_damaged_programs_are_made_anew(folder, monkeypatch, damage):
-    run()
+    run(folder)
     (kept,) = folder.iterdir()
     sound = kept.read_bytes()
     middle = len(sound) // 2
     ways = {"half": sound[:middle], "one byte": sound[:middle] + bytes([sound[middle] ^ 1]) + sound[middle + 1 :]}
     kept.write_bytes(ways[damage] if isinstance(damage, str) else damage)
-    monkeypatch.setattr(traced, "_ready", {})
-    (found, _), _ = run()
+    (found, _), _ = run(folder)
     np.testing.assert_array_equal(found["x"], 5)
-    forget(monkeypatch)
-    run()
+    no_tracing(monkeypatch)
+    run(folder)
 
 
-def test_a_cache_that_cannot_be_written_ends_no_run(folder, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_ends_no_run(tmp_path):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(program_cache, "folder", tmp_path / "file")
-    (found, _), _ = run()
+    (found, _), _ = run(tmp_path / "file")
     np.testing.assert_array_equal(found["x"], 5)
 
 
-def test_without_a_cache_nothing_is_kept(folder, monkeypatch):
-    monkeypatch.setattr(program_cache, "folder", None)
-    run()
-    assert not folder.exists()
+def test_without_a_cache_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_each_program_has_a_file_of_its_own(folder, monkeypatch):
     """By settings, shapes, and this package's source."""
     for count, arguments in enumerate([{}, {"settings": "other"}, {"shape": (3, 2)}], start=1):
         for _ in range(2):
-            run(**arguments)
+            run(folder, **arguments)
             assert len(list(folder.iterdir())) == count
     monkeypatch.setattr(traced, "_source", lambda: "another")
-    run()
+    run(folder)
     assert len(list(folder.iterdir())) == 4
+
+
+def test_the_source_is_that_of_all_rooms(tmp_path, monkeypatch):
+    """Trap: only modules beside this one were hashed, so that another room's change would have run a stale program."""
+    package = tmp_path / "nst_jax"
+    for room in ("transfer", "loss"):
+        (package / room).mkdir(parents=True)
+    (package / "loss" / "losses.py").write_text("one = 1\n")
+    monkeypatch.setattr(traced, "__file__", str(package / "transfer" / "traced.py"))
+    before = traced._source.__wrapped__()
+    (package / "loss" / "losses.py").write_text("one = 2\n")
+    changed = traced._source.__wrapped__()
+    (package / "loss" / "losses.py").rename(package / "loss" / "other.py")
+    assert len({before, changed, traced._source.__wrapped__()}) == 3
+
+
+def test_the_caller_hears_of_each_program_once(folder):
+    heard = []
+    compile = TracedPrograms(folder, after=lambda: heard.append(1))
+    state = {"x": jnp.ones(3), "y": jnp.ones(3)}
+    arguments = (jnp.float32(3), state, jnp.int32(2))
+    result = jax.eval_shape(step, *arguments)
+    for key, count in ((("a",), 1), (("a",), 1), (("b",), 2), ((object(),), 3)):
+        compile(step, arguments, donate=1, key=key, result=result)
+        assert len(heard) == count
 
 
 @pytest.fixture(scope="module")
@@ -113,49 +137,89 @@ def goal(params, picture):
     return jax.device_put(Objective(params, targets, weights))
 
 
-IMAGES = start.white_noise(0, 32, 48)[None]
+IMAGES = noise.white_noise(0, 32, 48)[None]
+
+
+def minimized(goal, compile, evaluations=5, key="lbfgs", optimizer=DEFAULT_OPTIMIZER):
+    """The images and losses of an engine that knows its optimizer by a text."""
+    images = IMAGES
+    engine = Engine(_Given(goal, goal.unknown(1), images), optimizer, evaluations=evaluations, slots=1, compile=compile,
+                    key=key)  # fmt: skip
+    while not engine.finished:
+        engine.advance()
+    return np.asarray(engine.carry.optimizer.image), engine.records[0][-1].losses.total
 
 
 def test_minimizing_through_it_is_minimizing(goal, folder, monkeypatch):
     """To the byte, when the program is made and when it is found again; and so it is without a cache."""
     plain = jax.jit(partial(advance, optimizer=DEFAULT_OPTIMIZER), compiler_options=compiler.options())
-    expected, rows = plain(goal, begin(goal, IMAGES, DEFAULT_OPTIMIZER), jnp.int32(5))
-    found = [minimize(goal, IMAGES, steps=5)]
-    monkeypatch.setattr(program_cache, "folder", None)
-    monkeypatch.setattr(traced, "_ready", {})
-    found.append(minimize(goal, IMAGES, steps=5))
-    monkeypatch.setattr(program_cache, "folder", folder)
-    forget(monkeypatch)
-    found.append(minimize(goal, IMAGES, steps=5))
-    for result in found:
-        np.testing.assert_array_equal(result.images, expected.optimizer.image)
-        np.testing.assert_array_equal(result.losses.total, rows.losses.total[4])
+    expected, rows = plain(goal, begin(IMAGES, goal.unknown(1), DEFAULT_OPTIMIZER), jnp.int32(5))
+    found = [
+        minimized(goal, TracedPrograms(folder)),
+        minimized(goal, TracedPrograms(None)),
+        minimized(goal, Programs()),
+    ]
+    no_tracing(monkeypatch)
+    found.append(minimized(goal, TracedPrograms(folder)))
+    for image, total in found:
+        np.testing.assert_array_equal(image, expected.optimizer.image)
+        assert total == rows.losses.total[4]
 
 
 def test_settings_of_network_and_optimizer_make_another_program(goal, folder):
-    minimize(goal, IMAGES, steps=1)
-    minimize(goal.replace(pool="max"), IMAGES, steps=1)
-    minimize(goal, IMAGES, steps=1, optimizer=LBFGS(7, precondition=DEFAULT_OPTIMIZER.precondition))
+    compile = TracedPrograms(folder)
+    minimized(goal, compile, 1)
+    minimized(goal.replace(pool="max"), compile, 1)
+    minimized(goal, compile, 1, "lbfgs 7", LBFGS(7, precondition=DEFAULT_OPTIMIZER.precondition))
+    minimized(goal, compile, 1)
     assert len(list(folder.iterdir())) == 3
 
 
 def test_what_others_wrote_is_not_kept(goal, folder):
     """Nobody could tell whether its source has changed."""
-
-    @flax.struct.dataclass
-    class Mine(Objective):
-        pass
-
-    minimize(Mine(goal.params, goal.targets, goal.loss_weights), IMAGES, steps=1)
-    minimize(goal, IMAGES, steps=1, optimizer=LBFGS())  # its preconditioner is a function
+    minimized(goal, TracedPrograms(folder), 1, key=None, optimizer=LBFGS())
+    minimize(goal, IMAGES, evaluations=1, compile=TracedPrograms(folder))
     assert not folder.exists()
 
 
-def test_the_loop_is_compiled_once(folder, goal, monkeypatch):
+@pytest.mark.parametrize("options", [{}, {"optimizer": "adam"}])
+def test_pictures_and_sweeps_start_quickly(params, picture, folder, monkeypatch, options):
+    """What the settings ask for is kept, over any number of devices."""
+    small = {"size": 48, "content_layer": "conv1_1", "style_layers": ("conv1_1",), "evaluations": 2, **options}
+    pair = picture("photograph", 32, 48), picture("painting", 32, 48)
+
+    def pictures():
+        compile = TracedPrograms(folder)
+        made = [stylize(*pair, params=params, compile=compile, **small)]
+        return [one.image for one in [*made, *sweep(*pair, seed=[0, 1], params=params, compile=compile, **small)]]
+
+    with jax.numpy_dtype_promotion("standard"):
+        first = pictures()
+        assert len(list(folder.iterdir())) == 2
+        no_tracing(monkeypatch)
+        for one, other in zip(first, pictures(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_term_of_one_s_own_is_not_kept(params, picture, folder):
+    small = {"size": 48, "content_layer": "conv1_1", "style_layers": ("conv1_1",), "evaluations": 2}
+    term = Term(lambda images: images.mean((1, 2, 3)))
+    stylize(picture("photograph", 32, 48), picture("painting", 32, 48), params=params, terms=[term],
+            compile=TracedPrograms(folder), **small)  # fmt: skip
+    assert not folder.exists()
+
+
+def test_the_loop_is_compiled_once(goal, folder):
     """By whoever asks first what memory it takes; and what comes out of a chunk goes into the next."""
     count = []
-    compiled = compiler.compiled
-    monkeypatch.setattr(compiler, "compiled", lambda *arguments: (count.append(arguments), compiled(*arguments))[1])
-    assert program(goal, IMAGES, DEFAULT_OPTIMIZER).memory_analysis().temp_size_in_bytes > 0
-    minimize(goal, IMAGES, steps=6)  # in chunks of 1, 2 and 3
+    compile = TracedPrograms(folder, after=lambda: count.append(1))
+
+    def engine():
+        return Engine(_Given(goal, goal.unknown(1), IMAGES), DEFAULT_OPTIMIZER, evaluations=6, slots=1,
+                      compile=compile, key="lbfgs")  # fmt: skip
+
+    assert engine().program().memory_analysis().temp_size_in_bytes > 0
+    current = engine()
+    while not current.finished:  # in chunks of 1, 2 and 3
+        current.advance()
     assert len(count) == 1

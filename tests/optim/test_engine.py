@@ -10,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small_sweep import LANES, OPTIMIZER, devices, finished, lane, losses, problem
+from small_sweep import LANES, OPTIMIZER, devices, engine, finished, lane, losses, problem, with_lanes
 
+from nst_jax.optim import engine as engines
+from nst_jax.optim import schedule
+from nst_jax.optim.compiler import Programs
+from nst_jax.optim.engine import Engine
 from nst_jax.optim.first_order import FirstOrder
-from nst_jax.optim.lbfgs import CONVERGED, NOT_FINITE, RUNNING
-from nst_jax.optim.minimize import minimize
-from nst_jax.transfer import sweep as sweeps
-from nst_jax.transfer.sweep import Sweep
+from nst_jax.optim.status import CONVERGED, NOT_FINITE, RUNNING
+from nst_jax.transfer.minimizing import minimize
 
 STEPS = 8
 
@@ -29,7 +31,7 @@ def five(params, picture):
 class Run(NamedTuple):
     """A sweep that is over."""
 
-    sweep: Sweep
+    engine: Engine
     images: dict[int, np.ndarray]
     compiled: int
 
@@ -56,7 +58,7 @@ def run(five):
             logger.addHandler(handler)
             try:
                 with jax.log_compiles():
-                    current = Sweep(five, LANES, steps=STEPS, batch=batch, optimizer=OPTIMIZER, devices=devices(count))
+                    current = engine(five, evaluations=STEPS, slots=batch, devices=devices(count), compile=Programs())
                     images = finished(current)
             finally:
                 logger.removeHandler(handler)
@@ -73,14 +75,14 @@ def run(five):
 def test_compiles_once_whatever_the_lanes(run, batch, count):
     """Five lanes of different ratios, subsets of layers and seeds, in several rounds."""
     over = run(batch, count)
-    assert over.sweep.compilations == 1
+    assert over.engine.compilations == 1
     assert over.compiled == 1
-    assert over.sweep.status == dict.fromkeys(range(5), RUNNING)
-    assert [len(records) for records in over.sweep.records.values()] == [STEPS] * 5
+    assert over.engine.status == dict.fromkeys(range(5), RUNNING)
+    assert [len(records) for records in over.engine.records.values()] == [STEPS] * 5
     pictures = list(over.images.values())
     assert len({picture.tobytes() for picture in pictures}) == 5
-    for records in over.sweep.records.values():
-        assert records[-1].total < 0.9 * records[0].total
+    for records in over.engine.records.values():
+        assert records[-1].losses.total < 0.9 * records[0].losses.total
 
 
 def test_lanes_are_what_they_are_alone(run, five):
@@ -89,35 +91,26 @@ def test_lanes_are_what_they_are_alone(run, five):
     Few evaluations, since rounding differs between programs and grows from step to step.
     """
     over = run(2, 1)
-    for number, own in enumerate(LANES):
-        goal, records = five.objective([own]), []
-        alone = minimize(
-            goal,
-            five.starts([own]),
-            optimizer=OPTIMIZER,
-            steps=STEPS,
-            callback=lambda p, r=records: r.extend(p.records),
-        )
+    for number in range(len(LANES)):
+        alone = minimize(five.objective([number]), five.starts([number]), optimizer=OPTIMIZER, evaluations=STEPS)
         np.testing.assert_allclose(over.images[number], alone.images[0], atol=0.5 / 255)
-        together = over.sweep.records[number]
-        np.testing.assert_allclose([r.total for r in together], [r.losses.total[0] for r in records], rtol=1e-3)
-        np.testing.assert_allclose([r.content for r in together], [r.losses.content[0] for r in records], rtol=1e-3)
-        np.testing.assert_allclose(
-            [r.gradient_norm for r in together], [r.gradient_norm[0] for r in records], rtol=2e-2
-        )
+        together, records = over.engine.records[number], alone.history[0]
+        for name in ("total", "content"):
+            values = [[getattr(record.losses, name) for record in some] for some in (together, records)]
+            np.testing.assert_allclose(*values, rtol=1e-3)
+        np.testing.assert_allclose([r.gradient_norm for r in together], [r.gradient_norm for r in records], rtol=2e-2)
         assert [r.evaluations for r in together] == list(range(1, STEPS + 1))
 
 
 def test_records_are_of_the_image(run, five):
     over = run(2, 1)
     call = jax.jit(lambda goal, images: goal(images))
-    for number, own in enumerate(LANES):
-        terms = call(five.objective([own]), over.images[number][None])
-        last = over.sweep.records[number][-1]
-        np.testing.assert_allclose(last.total, terms.total[0], rtol=1e-4)
-        np.testing.assert_allclose(
-            last.style_layers, [terms.style_layers[layer][0] for layer in five.style_layers], rtol=1e-4
-        )
+    for number in range(len(LANES)):
+        expected = call(five.objective([number]), over.images[number][None])
+        found = over.engine.records[number][-1].losses
+        assert isinstance(found.total, float)
+        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(one, other[0], rtol=1e-4)
 
 
 # -- devices
@@ -132,13 +125,13 @@ def test_the_same_on_any_number_of_devices(run):
     for number in range(len(LANES)):
         np.testing.assert_array_equal(four.images[number], two.images[number])
         np.testing.assert_allclose(two.images[number], one.images[number], atol=1e-5)
-        totals = [[record.total for record in own.sweep.records[number]] for own in (one, two)]
+        totals = [[record.losses.total for record in own.engine.records[number]] for own in (one, two)]
         np.testing.assert_allclose(*totals, rtol=1e-4)
-    assert losses(four.sweep) == losses(two.sweep)
+    assert losses(four.engine) == losses(two.engine)
 
 
 def test_devices_exchange_nothing(run):
-    text = run(4, 4).sweep.program().as_text()
+    text = run(4, 4).engine.program().as_text()
     assert "while" in text
     assert re.search(r"num_partitions=4", text)
     collective = r"(all-reduce|all-gather|all-to-all|reduce-scatter|collective-\w+|partition-id|send|recv)[\w-]*\("
@@ -168,25 +161,25 @@ class StopsBelow:
         return after._replace(status=jnp.where(state.status == RUNNING, status, state.status).astype(jnp.int32))
 
 
-def course(five, lanes, optimizer, **options) -> tuple[Sweep, dict[int, np.ndarray], dict[int, list[int]]]:
-    """Runs a sweep; it, the images, and how many slots the batch had at each evaluation of each lane."""
-    current = Sweep(five, lanes, optimizer=optimizer, devices=devices(1), **options)
+def course(five, lanes, optimizer, **options) -> tuple[Engine, dict[int, np.ndarray], dict[int, list[int]]]:
+    """Runs lanes; the engine, the images, and how many slots the batch had at each evaluation of each lane."""
+    current = engine(with_lanes(five, lanes), optimizer=optimizer, **options)
     images: dict[int, np.ndarray] = {}
     slots: dict[int, list[int]] = {number: [] for number in range(len(lanes))}
     while not current.finished:
         progress = current.advance()
         images |= {done.lane: done.image for done in progress.finished}
         for number, records in progress.records.items():
-            slots[number] += [len(current.slots)] * len(records)
+            slots[number] += [len(current.schedule.slots)] * len(records)
     return current, images, slots
 
 
 @pytest.fixture(scope="module")
 def limit(five):
     """A loss that some of the lanes reach with Adam in the course of 30 evaluations, at different times."""
-    current = Sweep(five, LANES, steps=30, batch=5, optimizer=StopsBelow(0.0), devices=devices(1))
+    current = engine(five, evaluations=30, slots=5, optimizer=StopsBelow(0.0))
     finished(current)
-    totals = np.array([[record.total for record in records] for records in current.records.values()])
+    totals = np.array([[record.losses.total for record in records] for records in current.records.values()])
     candidates = np.sort(totals[:, 3:25].ravel())
     reached = [np.argmax(totals < value, axis=1) * np.any(totals < value, axis=1) for value in candidates]
     # As many different moments as possible, and a lane or two that never get there.
@@ -197,12 +190,12 @@ def limit(five):
 
 def test_the_course_does_not_depend_on_the_clock(five, limit, monkeypatch):
     """With chunks of one evaluation and with the longest ones, lanes take over slots at the same evaluations."""
-    monkeypatch.setattr(sweeps, "LOOK", 5)
-    monkeypatch.setattr(sweeps, "WORTH_SHRINKING", 3)
+    monkeypatch.setattr(schedule, "LOOK", 5)
+    monkeypatch.setattr(schedule, "WORTH_SHRINKING", 3)
     found = []
     for seconds in (0.0, 1e9):
-        monkeypatch.setattr(sweeps, "SECONDS_PER_CHUNK", seconds)
-        found.append(course(five, LANES, StopsBelow(limit), steps=30, batch=4))
+        monkeypatch.setattr(engines, "SECONDS_PER_CHUNK", seconds)
+        found.append(course(five, LANES, StopsBelow(limit), evaluations=30, slots=4))
     (slow, slow_images, slow_slots), (fast, fast_images, fast_slots) = found
     assert len(set(map(len, slow.records.values()))) > 1  # the lanes did end at different times
     assert slow.compilations > 1  # the batch shrank
@@ -215,11 +208,11 @@ def test_the_course_does_not_depend_on_the_clock(five, limit, monkeypatch):
 
 def test_a_batch_that_is_half_empty_shrinks_with_one_more_compilation(five, caplog, monkeypatch):
     """From four slots at once to the one that is needed, not by way of two."""
-    monkeypatch.setattr(sweeps, "LOOK", 6)
-    monkeypatch.setattr(sweeps, "WORTH_SHRINKING", 10)
+    monkeypatch.setattr(schedule, "LOOK", 6)
+    monkeypatch.setattr(schedule, "WORTH_SHRINKING", 10)
     lanes = (lane(1, 1e38), LANES[0], lane(2, 1e38), lane(3, 1e38))  # three whose losses are infinite
     with jax.log_compiles(), caplog.at_level(logging.WARNING, "jax._src.dispatch"):
-        current, images, slots = course(five, lanes, OPTIMIZER, steps=18, batch=4)
+        current, images, slots = course(five, lanes, OPTIMIZER, evaluations=18, slots=4, compile=Programs())
     assert current.compilations == 2
     assert compiled(caplog) == 2
     assert slots[1] == [4] * 6 + [1] * 12
@@ -229,20 +222,20 @@ def test_a_batch_that_is_half_empty_shrinks_with_one_more_compilation(five, capl
 
 def test_a_batch_does_not_shrink_for_a_few_evaluations(five):
     lanes = (LANES[0], lane(1, 1e38))
-    current, _, slots = course(five, lanes, OPTIMIZER, steps=5, batch=2)
+    current, _, slots = course(five, lanes, OPTIMIZER, evaluations=5, slots=2)
     assert current.compilations == 1
     assert slots[0] == [2] * 5
 
 
 def test_slots_are_filled_as_lanes_end_by_their_tolerance(five, monkeypatch):
-    monkeypatch.setattr(sweeps, "TOLERANCE_WINDOW", 3)
-    current, images, _ = course(five, LANES, OPTIMIZER, steps=30, batch=2, tolerance=0.5)
+    monkeypatch.setattr(schedule, "TOLERANCE_WINDOW", 3)
+    current, images, _ = course(five, LANES, OPTIMIZER, evaluations=30, slots=2, tolerance=0.5)
     lengths = {number: len(records) for number, records in current.records.items()}
     assert len(set(lengths.values())) > 1
     assert sorted(images) == list(range(5))
     assert current.compilations == 1
     for number, records in current.records.items():
-        totals = [record.total for record in records]
+        totals = [record.losses.total for record in records]
         falls = [(totals[n - 3] - totals[n]) / totals[n] for n in range(5, len(totals), 3)]
         if current.status[number] == CONVERGED:
             assert len(totals) % 3 == 0
@@ -255,12 +248,12 @@ def test_slots_are_filled_as_lanes_end_by_their_tolerance(five, monkeypatch):
 
 def test_a_lane_that_is_not_finite_leaves_and_disturbs_nobody(run, five):
     lanes = (LANES[0], lane(9, 1e38), *LANES[1:])
-    over = Sweep(five, lanes, steps=STEPS, batch=2, optimizer=OPTIMIZER, devices=devices(1))
+    over = engine(with_lanes(five, lanes), evaluations=STEPS, slots=2)
     images = finished(over)
     assert over.status[1] == NOT_FINITE
     assert len(over.records[1]) == 1
-    np.testing.assert_array_equal(images[1], five.starts([lanes[1]])[0])  # the last good image
+    np.testing.assert_array_equal(images[1], with_lanes(five, lanes).starts([1])[0])  # the last good image
     without = run(2, 1)
     for number, other in ((0, 0), (2, 1), (3, 2), (4, 3), (5, 4)):
         np.testing.assert_array_equal(images[number], without.images[other])
-        assert losses(over)[number] == losses(without.sweep)[other]
+        assert losses(over)[number] == losses(without.engine)[other]

@@ -15,11 +15,17 @@ def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> j
     strong noise would still be there at the end.
 
     Args:
-      seed: of JAX's threefry generator; the same seed gives the same bytes.
+      seed: of JAX's threefry generator, 0 to 2**32 - 1; the same seed gives the same bytes.
+      height: in pixels.
+      width: in pixels.
       deviation: standard deviation in 8-bit levels.
 
     Returns:
       [height, width, 3] float32 RGB; not clipped to 0..1.
+
+    Example:
+      >>> nst.white_noise(0, 48, 64).shape
+      (48, 64, 3)
     """
     return _white_noise(jax.random.key(seed), height, width, deviation)
 

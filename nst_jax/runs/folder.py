@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
+from nst_jax.optim.engine import Engine
 from nst_jax.pictures import files, images
-from nst_jax.runs import checkpoint, run_report
-from nst_jax.runs.description import FORMAT, differences
-from nst_jax.runs.run_report import describe_lane
+from nst_jax.runs import checkpoint, report
+from nst_jax.runs.description import FORMAT, differences, settings_of
+from nst_jax.runs.report import describe_lane
 from nst_jax.transfer.lanes import Lane, Table, from_json
-from nst_jax.transfer.sweep import Sweep
 
 _MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "run.json")  # the last goes last: a run till then
 
@@ -55,7 +55,7 @@ class RunFolder:
             self._lanes.mkdir(parents=True, exist_ok=True)
             self._checkpoint.mkdir(exist_ok=True)
         except OSError as error:
-            raise InputError(f"--output {self.path}: cannot be written ({error.strerror})") from None
+            raise InputError(f"{argument('output')} {self.path}: cannot be written ({error.strerror})") from None
         with self.locked():
             if force:
                 self._clear()
@@ -66,13 +66,13 @@ class RunFolder:
         try:
             occupied = self._occupied()
         except OSError as error:
-            raise InputError(f"--output {self.path}: cannot be written ({error.strerror})") from None
+            raise InputError(f"{argument('output')} {self.path}: cannot be written ({error.strerror})") from None
         if occupied and not self.begun:
-            raise InputError(f"--output {self.path}: is not empty and holds no run; name another folder")
+            raise InputError(f"{argument('output')} {self.path}: is not empty and holds no run; name another folder")
         if occupied and not (force or joining):
             raise InputError(
-                f"--output {self.path}: is not empty; go on with `nst-jax resume {self.path}`, name another "
-                "folder, or overwrite it with --force"
+                f"{argument('output')} {self.path}: is not empty; go on with `nst-jax resume {self.path}`, name "
+                f"another folder, or overwrite it with {argument('force')}"
             )
 
     def _occupied(self) -> bool:
@@ -120,7 +120,7 @@ class RunFolder:
             data = json.loads(path.read_text("utf-8"))
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is unknown")
-            from_json(data["table"])
+            from_json(data["table"], settings_of(data, path))
             counts = [data["plan"][key] for key in ("batch", "devices", "shares")]
             counts += data["plan"]["strips"]
             if not all(isinstance(n, int) and n > 0 for n in counts) or not 0 <= data["tolerance"] <= 1:
@@ -144,8 +144,8 @@ class RunFolder:
         """Whether there is a run.json."""
         return (self.path / "run.json").is_file()
 
-    def restore(self, sweep: Sweep) -> None:
-        """Puts the checkpoint, if there is one, into a sweep that has not begun; lanes without a picture run again.
+    def restore(self, engine: Engine) -> None:
+        """Puts the checkpoint, if there is one, into an engine that has not begun; lanes without a picture run again.
 
         Raises:
           InputError: the checkpoint is damaged, or run.json was changed since it was written.
@@ -157,19 +157,19 @@ class RunFolder:
         saved = checkpoint.read(path)
         if changed := differences(saved.run, self._run):
             raise InputError(f"{self.path}: cannot be resumed, run.json was changed: {', '.join(changed)}")
-        checkpoint.restore(path, sweep)
+        checkpoint.restore(path, engine)
         self.measures = saved.measures
-        for number in [n for n in sweep.status if not (self._lanes / f"{sweep.lanes[n].name}.png").is_file()]:
-            del sweep.status[number]
+        problem: Any = engine.problem
+        for number in [n for n in engine.status if not (self._lanes / f"{problem.lanes[n].name}.png").is_file()]:
             self.measures.pop(number, None)
-            sweep.records[number] = []
-            sweep.waiting.append(number)
+            engine.forget(number)
 
-    def save(self, sweep: Sweep) -> None:
+    def save(self, engine: Engine) -> None:
         """Writes the pictures of the lanes that run, and the checkpoint."""
-        for lane, image in sweep.images().items():
-            self.write_picture(sweep.lanes[lane], image)
-        checkpoint.save(self._state(self.share), sweep, self._run, self.measures)
+        problem: Any = engine.problem
+        for lane, image in engine.images().items():
+            self.write_picture(problem.lanes[lane], image)
+        checkpoint.save(self._state(self.share), engine, self._run, self.measures)
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
@@ -182,7 +182,7 @@ class RunFolder:
             run = self.run()
             states = {share: self._state(share) for share in range(run["plan"]["shares"])}
             saved = {share: checkpoint.read(path) for share, path in states.items() if path.is_file()}
-            run_report.write(self.path, run, table, saved, style_layers)
+            report.write(self.path, run, table, saved, style_layers)
 
     def _state(self, share: int) -> Path:
         return self._checkpoint / f"state-{share}.npz"

@@ -1,0 +1,334 @@
+"""The engine: any number of lanes through one compiled program, in chunks of steps, with records of each.
+
+A lane is one optimization problem. The engine takes a problem, which is lanes, an optimizer and a budget, and tells of
+its progress chunk by chunk. A picture is a problem of one lane. Which lane takes which slot of the batch is for
+`schedule` to say; weights, targets and start images are arguments of the program, so that no lane needs one of its own.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
+from jax.sharding import PartitionSpec as P
+
+from nst_jax.optim import compiler, schedule
+from nst_jax.optim.compiler import Compile
+from nst_jax.optim.loop import LONGEST_CHUNK, NOT_TAKEN, Carry, Optimizer, Rows, advance, begin, rows_of
+from nst_jax.optim.schedule import Schedule
+from nst_jax.optim.status import NOT_FINITE, RUNNING, Status
+
+SECONDS_PER_CHUNK = 1.0  # how often a slow problem is heard of
+
+Array = jax.Array
+
+
+class Problem(Protocol):
+    """The lanes of an optimization, numbered from zero."""
+
+    shape: tuple[int, ...]
+    """Of an image."""
+
+    def __len__(self) -> int:
+        """How many lanes there are."""
+        ...
+
+    def objective(self, lanes: Sequence[int]) -> Callable[[Array], Any]:
+        """What these lanes minimize, in this order: a pytree and a function, as `loop.advance` takes it."""
+        ...
+
+    def spread(self, objective: Any) -> Any:
+        """For each leaf of an objective, whether its first axis is that of the lanes."""
+        ...
+
+    def starts(self, lanes: Sequence[int]) -> Array:
+        """The start images of these lanes, [lanes, *shape]."""
+        ...
+
+    def unknown(self, lanes: int) -> Any:
+        """The objective's losses of so many lanes, NaN each."""
+        ...
+
+    def refuse(self, lane: int, losses: Any) -> None:
+        """Hears of a lane whose start has no finite loss, and of its losses as floats; may raise."""
+        ...
+
+
+class Record(NamedTuple):
+    """One evaluation of one lane, all of its accepted image: a trial that a line search rejects does not show."""
+
+    step: int
+    """How often the image has moved; a line search may take several evaluations for one step."""
+    evaluations: int
+    """This one included, and those that went before at another scale."""
+    losses: Any
+    """Floats, in the structure of the objective's losses."""
+    gradient_norm: float
+    """Euclidean."""
+    seconds: float
+    """Since the engine began, interruptions left out."""
+
+
+class Finished(NamedTuple):
+    """A lane that is over."""
+
+    lane: int
+    image: np.ndarray
+    """[*shape] float32."""
+    status: Status
+    """RUNNING: all its evaluations are used."""
+
+
+class Progress(NamedTuple):
+    """What happened in one chunk of steps."""
+
+    records: dict[int, list[Record]]
+    """By lane."""
+    finished: list[Finished]
+    images: Callable[[], dict[int, np.ndarray]]
+    """The images of the lanes that are in the batch, by lane, [*shape] float32 each."""
+
+
+class Engine:
+    """An optimization under way: `advance` until `finished`.
+
+    Attributes:
+      records: by lane, all so far.
+      status: by lane, of those that are over.
+      schedule: which lanes are in the batch.
+      carry: the batch's state; None before the first chunk.
+      seconds: that the chunks took.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        optimizer: Optimizer,
+        *,
+        evaluations: int,
+        slots: int,
+        tolerance: float = 0.0,
+        every: int | None = None,
+        earlier: int = 0,
+        fixed: bool = False,
+        devices: Sequence[Any] | None = None,
+        compile: Compile = compiler.remembered,
+        key: Any = None,
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+          evaluations: of loss and gradient, for each lane.
+          slots: of the batch; a multiple of the number of devices.
+          tolerance: a lane is over when its loss fell by less than this part of itself in the latest
+            `schedule.TOLERANCE_WINDOW` evaluations; zero never ends a lane.
+          every: a chunk ends after every so many evaluations of each lane exactly.
+          earlier: evaluations that each lane has had before, at another scale; records and `every` count on from there.
+          fixed: the lanes belong together, so that the batch is never halved.
+          devices: over which the slots are spread, each device running on its own; by default the first one.
+          compile: what compiles the loop.
+          key: what the optimizer was made from, if two of one key are the same; by default the optimizer itself.
+        """
+        self.problem, self.evaluations, self.tolerance = problem, evaluations, tolerance
+        self._optimizer, self._every, self._earlier, self._compile, self._key = optimizer, every, earlier, compile, key
+        self._devices = list(devices or jax.local_devices()[:1])
+        self._mesh = Mesh(np.array(self._devices), ("lanes",))
+        self._smallest = slots if fixed else len(self._devices)
+        self._programs: dict[int, Any] = {}
+        self._objective: Any = None
+        self._chunk = 1  # steps to take at once
+        self.carry: Carry | None = None
+        self.schedule: Schedule = schedule.begun(len(problem), slots)
+        self.status: dict[int, Status] = {}
+        self.records: dict[int, list[Record]] = {lane: [] for lane in range(len(problem))}
+        self.seconds = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every lane is over."""
+        return len(self.status) == len(self.problem)
+
+    @property
+    def compilations(self) -> int:
+        """How many programs were asked for: one for each size of the batch."""
+        return len(self._programs)
+
+    def images(self) -> dict[int, np.ndarray]:
+        """The lanes now in the batch, [*shape] float32 each."""
+        if self.carry is None:
+            return {}
+        images = np.asarray(self.carry.optimizer.image)
+        return {lane: images[slot] for slot, lane in enumerate(self.schedule.slots) if lane is not None}
+
+    def advance(self) -> Progress:
+        """Fills the slots, takes steps for about a second, and empties the slots of lanes that are over."""
+        before = time.perf_counter()
+        self._fill()
+        program = self.program()
+        done = {lane: self._earlier + len(self.records[lane]) for lane in self.schedule.running}
+        budget = self._earlier + self.evaluations
+        most = schedule.longest(self.schedule, done, budget, self._smallest, self.tolerance > 0, self._every)
+        count = min(self._chunk, most, LONGEST_CHUNK)
+        self.carry, rows = program(self._objective, self.carry, self._at(np.int32(count), P()))
+        rows = jax.device_get(rows)
+        took = time.perf_counter() - before
+        records = self._record(rows, took)
+        # The first chunk of a program is mostly compilation and tells nothing about the pace.
+        self._chunk = max(1, min(2 * self._chunk, LONGEST_CHUNK, math.ceil(SECONDS_PER_CHUNK * count / took)))
+        self.seconds += took
+        self.schedule = schedule.passed(self.schedule, count)
+        return Progress(records, self._finish(), self.images)
+
+    def program(self) -> Any:
+        """The compiled program of the present batch size; its `memory_analysis` tells what it takes on a device.
+
+        It is `loop.advance`, each device with slots of its own.
+        """
+        batch = len(self.schedule.slots)
+        if batch not in self._programs:
+            goal, carry = self._shapes()
+            specs = self._specs(goal)
+            step: Any = partial(advance, optimizer=self._optimizer)
+            if len(self._devices) > 1:
+                step = jax.shard_map(
+                    step,
+                    mesh=self._mesh,
+                    in_specs=(specs, P("lanes"), P()),
+                    out_specs=(P("lanes"), P(None, "lanes")),
+                    check_vma=False,  # nothing is exchanged between devices
+                )
+            arguments = (
+                jax.tree.map(self._shaped, goal, specs),
+                jax.tree.map(lambda leaf: self._shaped(leaf, P("lanes")), carry),
+                self._shaped(jax.ShapeDtypeStruct((), jnp.int32), P()),
+            )
+            result = (carry, jax.eval_shape(rows_of, carry))
+            key = (self._key or self._optimizer, len(self._devices))
+            self._programs[batch] = self._compile(step, arguments, donate=1, key=key, result=result)
+            self._chunk = 1
+        return self._programs[batch]
+
+    def argument_bytes(self) -> int:
+        """What the objective and the batch's state take on all devices, without anything being compiled."""
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes()))
+
+    def template(self) -> Carry:
+        """A carry of the shapes that the present batch has."""
+        starts = self.problem.starts(self._slot_lanes())
+        return begin(starts, self.problem.unknown(len(self.schedule.slots)), self._optimizer)
+
+    def forget(self, lane: int) -> None:
+        """Makes a lane that is over wait again, to be run from its start."""
+        del self.status[lane]
+        self.records[lane] = []
+        self.schedule = self.schedule._replace(waiting=(*self.schedule.waiting, lane))
+
+    def _fill(self) -> None:
+        left = {lane: self.evaluations - len(records) for lane, records in self.records.items()}
+        before = self.schedule
+        self.schedule, kept, fresh = schedule.filled(before, left, self._smallest)
+        if len(kept) < len(before.slots):
+            self.carry = self.carry and jax.tree.map(lambda leaf: leaf[np.array(kept)], self.carry)
+            self._objective = None
+        if any(fresh) or self._objective is None:
+            self._place(np.array(fresh))
+
+    def _place(self, fresh: np.ndarray) -> None:
+        """Puts the slots' objective on the devices, and start images into the slots that are `fresh`."""
+        goal = self.problem.objective(self._slot_lanes())
+        self._objective = jax.tree.map(self._at, goal, self._specs(goal))
+        if fresh.any() or self.carry is None:
+            new = self.template()
+
+            def choose(a: Array, b: Array) -> Array:
+                return jnp.where(fresh.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+            self.carry = new if self.carry is None else jax.tree.map(choose, new, self.carry)
+        self.carry = jax.tree.map(lambda leaf: self._at(leaf, P("lanes")), self.carry)
+
+    def _shapes(self) -> tuple[Any, Carry]:
+        """An objective and a carry of the present batch size; before there are lanes in its slots any will do."""
+        batch = len(self.schedule.slots)
+        goal = self.problem.objective([0] * batch) if self._objective is None else self._objective
+        unknown = self.problem.unknown(batch)
+        images = jax.ShapeDtypeStruct((batch, *self.problem.shape), jax.tree.leaves(unknown)[0].dtype)
+        return goal, jax.eval_shape(partial(begin, optimizer=self._optimizer), images, unknown)
+
+    def _specs(self, goal: Any) -> Any:
+        return jax.tree.map(lambda own: P("lanes") if own else P(), self.problem.spread(goal))
+
+    def _slot_lanes(self) -> list[int]:
+        # An empty slot repeats a lane, to no purpose: the program has a fixed number of slots.
+        somebody = self.schedule.running[0]
+        return [somebody if lane is None else lane for lane in self.schedule.slots]
+
+    def _sharding(self, spec: P) -> Any:
+        if len(self._devices) == 1:
+            return SingleDeviceSharding(self._devices[0])
+        return NamedSharding(self._mesh, spec)
+
+    def _at(self, leaf: Any, spec: P) -> Array:
+        return jax.device_put(leaf, self._sharding(spec))
+
+    def _shaped(self, leaf: Any, spec: P) -> jax.ShapeDtypeStruct:
+        weak = getattr(leaf, "weak_type", False)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self._sharding(spec), weak_type=weak)
+
+    def _record(self, rows: Rows, took: float) -> dict[int, list[Record]]:
+        fresh: dict[int, list[Record]] = {}
+        losses, structure = jax.tree.flatten(rows.losses)
+        for slot, lane in enumerate(self.schedule.slots):
+            if lane is None:
+                continue
+            so_far = self.records[lane]
+            steps = np.cumsum(rows.accepted[:, slot]) + (so_far[-1].step if so_far else 0)
+            running = rows.status[:, slot] == RUNNING
+            count = int(running.sum())
+            if count < len(running) and rows.status[count, slot] != NOT_TAKEN:
+                count += 1  # the step that ended it
+            fresh[lane] = [
+                Record(
+                    int(steps[i]),
+                    self._earlier + len(so_far) + i + 1,
+                    jax.tree.unflatten(structure, [float(loss[i, slot]) for loss in losses]),
+                    float(rows.gradient_norm[i, slot]),
+                    self.seconds + took * (i + 1) / count,
+                )
+                for i in range(count)
+            ]
+            if not so_far and rows.status[0, slot] == NOT_FINITE:
+                self.problem.refuse(lane, fresh[lane][0].losses)
+            so_far += fresh[lane]
+        return fresh
+
+    def _finish(self) -> list[Finished]:
+        assert self.carry is not None
+        status = np.asarray(self.carry.optimizer.status)
+        finished: list[Finished] = []
+        used_up, images = False, None
+        for slot, lane in enumerate(self.schedule.slots):
+            if lane is None:
+                continue
+            state = Status(int(status[slot]))
+            by_itself = state != RUNNING
+            if not by_itself and self._stalled(self.records[lane]):
+                state = Status.CONVERGED
+            if state != RUNNING or len(self.records[lane]) >= self.evaluations:
+                used_up |= not by_itself
+                images = np.asarray(self.carry.optimizer.image) if images is None else images
+                finished.append(Finished(lane, images[slot], state))
+                self.status[lane] = state
+        self.schedule = schedule.vacated(self.schedule, [over.lane for over in finished], used_up)
+        return finished
+
+    def _stalled(self, records: Sequence[Record]) -> bool:
+        window = schedule.TOLERANCE_WINDOW
+        if not self.tolerance or len(records) <= window or len(records) % window:
+            return False
+        before, now = records[-1 - window].losses.total, records[-1].losses.total
+        return before - now < self.tolerance * abs(now)

@@ -1,0 +1,114 @@
+"""Which lane takes which slot of the batch, and when: pure functions of counts of evaluations, never of time.
+
+A batch has a fixed number of slots. When a lane is over, the next one that waits takes its slot. When none waits and at
+least half of the slots are idle, the batch is halved, as often as that goes. A run that was interrupted and resumed
+takes the same course, to the same bytes.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+LOOK = 20
+"""Evaluations after which the slots of lanes that stopped by themselves are filled. A lane may stop in the middle of a
+chunk, and the length of chunks depends on time; so slots are looked at every LOOK evaluations, when a lane has had its
+last one, and when nothing runs."""
+WORTH_SHRINKING = 50
+"""Evaluations that must be left to make up for compiling a smaller batch."""
+TOLERANCE_WINDOW = 20
+"""Evaluations over which a tolerance looks at the loss."""
+
+
+class Schedule(NamedTuple):
+    """Where the lanes are; what is in neither field is over."""
+
+    slots: tuple[int | None, ...]
+    """The lane in each slot."""
+    waiting: tuple[int, ...]
+    clock: int = 0
+    """Evaluations of the batch since the slots were last looked at, below LOOK."""
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The lanes that have a slot."""
+        return tuple(lane for lane in self.slots if lane is not None)
+
+
+class Filled(NamedTuple):
+    """A schedule whose slots have been filled."""
+
+    schedule: Schedule
+    kept: tuple[int, ...]
+    """Which slots of the batch before are those of the batch now, in order."""
+    fresh: tuple[bool, ...]
+    """Which slots of the batch now have a lane that begins."""
+
+
+def begun(lanes: int, slots: int) -> Schedule:
+    """Before anything: all lanes wait."""
+    return Schedule((None,) * slots, tuple(range(lanes)))
+
+
+def filled(schedule: Schedule, left: Mapping[int, int], smallest: int) -> Filled:
+    """Gives empty slots to waiting lanes; halves the batch while half of it stays empty and it is worth it.
+
+    Args:
+      left: the evaluations that each lane still has.
+      smallest: the number of slots that the batch is not halved below, and stays a multiple of: that of devices.
+    """
+    every = tuple(range(len(schedule.slots)))
+    if schedule.clock and schedule.running:
+        return Filled(schedule, every, (False,) * len(every))
+    slots, waiting = list(schedule.slots), list(schedule.waiting)
+    vacant = [slot for slot in every if slots[slot] is None][: len(waiting)]
+    for slot in vacant:
+        slots[slot] = waiting.pop(0)
+    kept = _kept(slots, left, smallest)
+    fresh = tuple(slot in vacant for slot in kept)
+    return Filled(Schedule(tuple(slots[slot] for slot in kept), tuple(waiting)), kept, fresh)
+
+
+def _kept(slots: list[int | None], left: Mapping[int, int], smallest: int) -> tuple[int, ...]:
+    """The slots that are worth keeping, those with lanes first, or all of them."""
+    active = [slot for slot, lane in enumerate(slots) if lane is not None]
+    idle = [slot for slot, lane in enumerate(slots) if lane is None]
+    most, size = max((left[lane] for lane in slots if lane is not None), default=0), len(slots)
+    while most >= WORTH_SHRINKING and len(active) <= size // 2 and size // 2 % smallest == 0:
+        size //= 2
+    return (*active, *idle[: size - len(active)]) if size < len(slots) else tuple(range(size))
+
+
+def longest(
+    schedule: Schedule, done: Mapping[int, int], evaluations: int, smallest: int, tolerance: bool, every: int | None
+) -> int:
+    """The evaluations that the batch may take at once.
+
+    No lane goes past its last one, past a look at its tolerance or at the slots, or past a multiple of `every`.
+
+    Args:
+      done: the evaluations that each lane has had.
+      evaluations: those of each lane in all.
+      smallest: see `filled`.
+    """
+    counts = [done[lane] for lane in schedule.running]
+    most = evaluations - max(counts)
+    if schedule.waiting or len(schedule.slots) > smallest:  # otherwise no look changes anything
+        most = min(most, LOOK - schedule.clock)
+    for window in (TOLERANCE_WINDOW if tolerance else None, every):
+        if window:
+            most = min(most, *(window - count % window for count in counts))
+    return most
+
+
+def passed(schedule: Schedule, count: int) -> Schedule:
+    """After so many evaluations of the batch."""
+    return schedule._replace(clock=(schedule.clock + count) % LOOK)
+
+
+def vacated(schedule: Schedule, over: Collection[int], look: bool) -> Schedule:
+    """Without the lanes that are over.
+
+    Args:
+      look: whether the slots are to be looked at, since a lane has had its last evaluation.
+    """
+    slots = tuple(None if lane in over else lane for lane in schedule.slots)
+    return Schedule(slots, schedule.waiting, 0 if look else schedule.clock)

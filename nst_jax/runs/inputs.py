@@ -1,0 +1,65 @@
+"""A run's input files: pictures at the sizes that the settings say, and starts from another run's pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_jax.errors import InputError, argument
+from nst_jax.pictures import images
+from nst_jax.transfer import scales
+from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.transfer import brought_to
+
+
+def read_picture(path: Path, settings: Settings, size: int | None) -> np.ndarray:
+    """A picture with its longest side brought to `size`, or at its own size."""
+    return images.read_image(path, size=size, max_pixels=settings.max_pixels)
+
+
+def read_start(settings: Settings, height: int, width: int) -> np.ndarray | None:
+    """The picture that `init` names, brought to a size of its own aspect; None where it names none.
+
+    Raises:
+      InputError: there is no such file, or it has another aspect.
+    """
+    if settings.init in ("noise", "content"):
+        return None
+    path = Path(settings.init)
+    if not path.exists():
+        none = "no such file; must be noise, content or a picture file"
+        raise InputError(f"{argument('init')} {settings.init}: {none}")
+    return read_to_size(path, settings, height, width, argument("init"))
+
+
+def read_to_size(path: Path, settings: Settings, height: int, width: int, name: str) -> np.ndarray:
+    """A picture brought to a size of its own aspect; raises InputError, naming it, rather than distort one."""
+    return brought_to(read_picture(path, settings, None), height, width, f"{name} {path}")
+
+
+def read_pictures(table: Table) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The content and the style pictures of a table's lanes, by their files' names, at the settings' sizes."""
+    settings = table.settings
+    beside = settings.style_size or settings.size
+    contents = {lane.content: read_picture(Path(lane.content), settings, settings.size) for lane in table.lanes}
+    styles = {lane.style: read_picture(Path(lane.style), settings, beside) for lane in table.lanes if lane.style}
+    return contents, styles
+
+
+def starts_of(table: Table, own: Sequence[Lane], contents: Mapping[str, np.ndarray]) -> Any:
+    """What lanes start from, as `Problem` takes it: of a run folder, each lane's picture there."""
+    settings = table.settings
+    height, width = next(iter(contents.values())).shape[:2]
+    if not Path(settings.init).is_dir():
+        return read_start(settings, height, width)
+    starts = {}
+    for lane in own:
+        path = Path(settings.init, "lanes", f"{lane.name}.png")
+        if not path.is_file():
+            none = f"is no run folder with a picture of lane {lane.name}"
+            raise InputError(f"{argument('init')} {settings.init}: {none}")
+        # What finest detail the picture cannot have comes from the photograph.
+        starts[lane.name] = scales.enlarged(read_picture(path, settings, None), contents[lane.content], lane.alpha > 0)
+    return starts

@@ -1,0 +1,284 @@
+"""A run from its beginning to its end, as a list of stages: the coarser scales, each a run inside the folder, then it.
+
+A stage is begun when its folder has a run.json, and goes on from its checkpoint. The last one is begun first, so that
+what a user asked for stands in the folder, and is refused if it cannot be, before anything is computed.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from nst_jax.errors import InputError, argument
+from nst_jax.optim.compiler import Compile
+from nst_jax.optim.engine import Engine
+from nst_jax.optim.status import Status
+from nst_jax.runs import description, inputs
+from nst_jax.runs.folder import RunFolder
+from nst_jax.runs.options import RunOptions
+from nst_jax.runs.shares import own_lanes, share_of
+from nst_jax.transfer import lanes, plan, scales
+from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.transfer import optimizer_key, optimizer_of
+from nst_jax.weights import weights
+
+SECONDS_TO_MEASURE = 2.0  # for a forecast
+_ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
+
+
+class Stage(NamedTuple):
+    """A run at one scale."""
+
+    folder: Path
+    table: Table
+    """With the settings of this scale; a finer one starts from the folder of the one before."""
+    strips: plan.Cuts = ()
+    """Those of a run that is run again."""
+
+
+class Watch(NamedTuple):
+    """How a caller follows a run."""
+
+    following: Callable[[str, Engine], AbstractContextManager[Callable[[], bool]]]
+    """From a stage's name and its engine to what is called after each chunk, and says whether to stop there."""
+    note: Callable[[str], None]
+    """Hears of what the user should know."""
+
+
+class Ended(NamedTuple):
+    """A stage that is over, or was interrupted."""
+
+    folder: Path
+    lanes: int
+    seconds: float
+    interrupted: bool
+    lost: list[str]
+    """Lanes whose loss is not finite."""
+
+
+class Forecast(NamedTuple):
+    """What a run would take."""
+
+    plan: plan.Plan
+    lanes: int
+    """Of this process."""
+    rounds: int
+    """Batches, one after the other."""
+    pace: float
+    """Seconds an evaluation of a batch at the finest scale, as measured."""
+    evaluations: int
+    """Of each batch, at all scales, in evaluations of the finest."""
+
+
+def stages_of(folder: Path, table: Table, strips: plan.Cuts = ()) -> list[Stage]:
+    """The stages of a run, in the order in which they go on. Raises InputError as `scales.pyramid` does."""
+    sizes = _scales(table)
+    found, settings = [], table.settings
+    for scale in sizes[:-1]:
+        coarse = scales.settings_at(scale, sizes[-1], settings)
+        found.append(Stage(folder / "scales" / scale.name, table._replace(settings=coarse)))
+        settings = replace(settings, init=str(found[-1].folder))
+    finest = replace(settings, evaluations=sizes[-1].evaluations) if found else settings
+    return [*found, Stage(folder, table._replace(settings=finest), strips)]
+
+
+def begin(
+    table: Table, folder: Path, options: RunOptions, watch: Watch, compile: Compile, strips: plan.Cuts = ()
+) -> Iterator[Ended]:
+    """Runs a table in a new folder, or joins other processes that fill it; tells of each stage as it ends.
+
+    Raises:
+      InputError: the folder holds something else, an input file is missing, or a lane does not fit into memory.
+    """
+    share, shares = share_of(options)
+    options = replace(options, share=(share, shares), distributed=False)
+    table = description.absolute(table)  # a run may be resumed from another folder
+    stages = stages_of(folder, table, strips)
+    with ExitStack() as stack:
+        run, make = _begun(stages[-1], table, options, compile, stack)
+        last = (run, make if len(stages) == 1 else None)
+        yield from _gone_through(stages, last, options, watch, compile)
+
+
+def resume(folder: Path, options: RunOptions, watch: Watch, compile: Compile) -> Iterator[Ended]:
+    """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted.
+
+    Raises:
+      InputError: it is no run folder, another process works on it, or its inputs have changed.
+    """
+    share, shares = share_of(options)
+    run, before = RunFolder(folder, share), RunFolder(folder, share).run()
+    options = replace(options, share=(share, shares), distributed=False, tolerance=before["tolerance"])
+    table = lanes.from_json(before["table"], description.settings_of(before, folder))
+    with ExitStack() as stack:
+        _resumed(run, table, options, watch, stack)
+        yield from _gone_through(stages_of(folder, table), (run, None), options, watch, compile)
+
+
+def again(source: Path, folder: Path, options: RunOptions, watch: Watch, compile: Compile) -> Iterator[Ended]:
+    """Runs a run.json once more, in a folder of its own. Raises InputError as `begin`, and when inputs have changed."""
+    before = RunFolder(source.parent if source.name == "run.json" else source).run()
+    table = lanes.from_json(before["table"], description.settings_of(before, source))
+    now = description.describe(table, before["tolerance"])
+    changed = description.differences(before, now)
+    if changed := [change for change in changed if change.startswith(("inputs", "weights"))]:
+        raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
+    options = replace(options, tolerance=before["tolerance"], batch=before["plan"]["batch"])
+    return begin(table, folder, options, watch, compile, tuple(before["plan"]["strips"]))
+
+
+def forecast(table: Table, options: RunOptions, compile: Compile) -> Forecast:
+    """What a run would take, which is measured on its first steps; nothing is written."""
+    share, shares = share_of(options)
+    options = replace(options, share=(share, shares), distributed=False)
+    *coarser, finest = _scales(table)
+    at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
+    stage, options = Stage(Path(), at_finest), replace(options, tolerance=0.0)
+    chosen, engine = _planned(stage, options, _maker(stage, options, compile))
+    own = len(engine.problem)
+    while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:
+        engine.advance()
+    pace = engine.seconds * min(chosen.batch, own) / sum(map(len, engine.records.values()))
+    pixels = sum(one.evaluations * one.height * one.width for one in coarser)
+    evaluations = finest.evaluations + round(pixels / finest.height / finest.width)
+    return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
+
+
+def _scales(table: Table) -> tuple[scales.Scale, ...]:
+    settings = table.settings
+    height, width = inputs.read_picture(Path(table.lanes[0].content), settings, settings.size).shape[:2]
+    return scales.pyramid(height, width, settings.evaluations, settings.scales or 1)
+
+
+def _gone_through(
+    stages: list[Stage], last: tuple[RunFolder, "_Maker | None"], options: RunOptions, watch: Watch, compile: Compile
+) -> Iterator[Ended]:
+    """Goes on with each stage; the last one has been begun."""
+    for stage in stages[:-1]:
+        with ExitStack() as stack:
+            run = RunFolder(stage.folder, options.share[0])
+            if run.begun and not options.force:
+                _resumed(run, stage.table, options, watch, stack)
+                ended = _gone_on(stage, (run, None), options, watch, compile)
+            else:
+                begun = _begun(stage, stage.table, options, compile, stack)
+                ended = _gone_on(stage, begun, options, watch, compile)
+        yield ended
+        if ended.interrupted:
+            return
+    yield _gone_on(stages[-1], last, options, watch, compile)
+
+
+def _begun(
+    stage: Stage, table: Table, options: RunOptions, compile: Compile, stack: ExitStack
+) -> tuple[RunFolder, "_Maker"]:
+    """Makes the stage's folder, unless another process was faster, and holds it; and what makes its engine.
+
+    Args:
+      table: as run.json is to have it, with all that a user asked for.
+    """
+    share, shares = options.share
+    own_lanes(table, share, shares)
+    described = description.describe(table, options.tolerance)
+    run = RunFolder(stage.folder, share)
+    run.check(force=options.force, joining=shares > 1)  # before anything is computed
+    # Pictures are read before the folder is made: what cannot be read leaves none.
+    maker = _maker(stage, options, compile, planning=True)
+    stack.enter_context(run.opened(force=options.force, joining=shares > 1))
+    if not run.begun:
+        chosen, _ = _planned(stage, options, maker)
+        planned = {"batch": chosen.batch, "strips": list(chosen.strips), "devices": chosen.devices, "shares": shares}
+        run.create(described | {"plan": planned})
+    here = run.run()  # of this process or, in a folder with several shares, of a faster one
+    ours = described | {"plan": here["plan"] | {"devices": len(jax.local_devices()), "shares": shares}}
+    if differing := description.differences(here, ours):
+        name = argument("output")
+        raise InputError(f"{name} {stage.folder}: another run's folder; it differs in {', '.join(differing)}")
+    return run, maker
+
+
+def _resumed(run: RunFolder, table: Table, options: RunOptions, watch: Watch, stack: ExitStack) -> None:
+    """Holds a folder that was begun; raises InputError when what it was made from has changed."""
+    before, shares = run.run(), options.share[1]
+    if shares != before["plan"]["shares"]:
+        begun = f"{run.path} was begun with {before['plan']['shares']} shares"
+        raise InputError(f"{argument('share')}: {begun}, not {shares}")
+    now = description.describe(table, before["tolerance"])
+    now |= {"plan": before["plan"] | {"devices": len(jax.local_devices())}}
+    changed = description.differences(before, now)
+    if refused := [change for change in changed if not change.startswith(_ELSEWHERE)]:
+        raise InputError(f"{run.path}: cannot be resumed, changed since: {', '.join(refused)}")
+    if changed:
+        watch.note(f"{run.path}: begun elsewhere, {', '.join(changed)}; bytes may differ")
+    stack.enter_context(run.locked())
+
+
+def _gone_on(
+    stage: Stage, begun: tuple[RunFolder, "_Maker | None"], options: RunOptions, watch: Watch, compile: Compile
+) -> Ended:
+    """Takes a stage to its end, or to where the watch stops it."""
+    run, make = begun
+    table, shares, planned = stage.table, options.share[1], run.run()["plan"]
+    engine = (make or _maker(stage, options, compile))(planned["batch"], tuple(planned["strips"]))
+    problem: Any = engine.problem
+    run.restore(engine)
+    run.tidy(table, shares)
+    saved, stop = time.monotonic(), False
+    with watch.following(run.path.name, engine) as followed:
+        run.report(table, problem.style_layers)
+        while not engine.finished and not stop:
+            progress = engine.advance()
+            stop = followed()
+            for over in progress.finished:
+                lane = problem.lanes[over.lane]
+                run.write_picture(lane, over.image)
+                run.measures[over.lane] = problem.measure(lane, over.image).row()
+            if progress.finished or stop or time.monotonic() - saved >= options.checkpoint_every:
+                run.save(engine)
+                run.report(table, problem.style_layers)
+                saved = time.monotonic()
+    lost = [problem.lanes[lane].name for lane, status in engine.status.items() if status == Status.NOT_FINITE]
+    return Ended(run.path, len(problem), engine.seconds, stop and not engine.finished, lost)
+
+
+_Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
+
+
+def _planned(stage: Stage, options: RunOptions, make: _Maker) -> tuple[plan.Plan, Engine]:
+    """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
+    return plan.choose(
+        make, -(-len(stage.table.lanes) // options.share[1]), batch=options.batch, cuts=stage.strips,
+        memory=plan.of_process(options.memory),
+    )  # fmt: skip
+
+
+def _maker(stage: Stage, options: RunOptions, compile: Compile, *, planning: bool = False) -> _Maker:
+    """Reads pictures and parameters; makes engines of this process's lanes that have not begun.
+
+    The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
+
+    Args:
+      planning: the stage may start from one that is yet to run; then only shapes are right.
+    """
+    table, settings = stage.table, stage.table.settings
+    own = own_lanes(table, *options.share)
+    contents, styles = inputs.read_pictures(table)
+    waits = planning and stage.folder / "scales" in Path(settings.init).parents
+    start = next(iter(contents.values())) if waits else inputs.starts_of(table, own, contents)
+    problem = Problem(weights.load(settings.weights), contents, styles, table, own=own, start=start)
+    optimizer = optimizer_of(settings)
+
+    @cache
+    def make(slots: int, strips: plan.Cuts) -> Engine:
+        return Engine(
+            problem.cut(strips), optimizer, evaluations=settings.evaluations, slots=slots, tolerance=options.tolerance,
+            devices=jax.local_devices(), compile=compile, key=optimizer_key(settings),
+        )  # fmt: skip
+
+    return make

@@ -1,0 +1,54 @@
+"""What comes of a lane."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from nst_jax.loss.objective import Losses
+from nst_jax.measures.measures import Measures
+from nst_jax.optim.engine import Record
+from nst_jax.optim.status import Status
+from nst_jax.transfer.lanes import Lane
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A picture that was made, with what is known of it.
+
+    Attributes:
+      lane: what was minimized.
+      image: [height, width, 3] float32 RGB, not clipped to 0..1.
+      status: how far it came; `status.message` says it in words.
+      history: a record of each evaluation, of all scales.
+      strips: in how many the layers were worked through, for each scale; see `loss.strips.statistics`.
+      measure: from the image to its measures.
+    """
+
+    lane: Lane
+    image: np.ndarray
+    status: Status
+    history: list[Record]
+    strips: tuple[tuple[int, ...], ...]
+    measure: Callable[[Lane, np.ndarray], Measures] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The lane's."""
+        return self.lane.name
+
+    @property
+    def losses(self) -> Losses:
+        """Of the image, as floats."""
+        return self.history[-1].losses
+
+    @property
+    def evaluations(self) -> int:
+        """Of loss and gradient, at all scales."""
+        return self.history[-1].evaluations
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What the picture has of the photograph and of the painting; computed when it is first asked for."""
+        return self.measure(self.lane, self.image)

@@ -1,0 +1,162 @@
+"""One picture: a sweep of one lane, through all of its scales."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from nst_jax.errors import argument
+from nst_jax.loss.objective import Losses, Objective, Term
+from nst_jax.loss.strips import for_values
+from nst_jax.optim.compiler import Compile
+from nst_jax.optim.engine import Record
+from nst_jax.optim.loop import Optimizer
+from nst_jax.optim.status import Status
+from nst_jax.pictures import images
+from nst_jax.transfer import plan
+from nst_jax.transfer.lanes import table
+from nst_jax.transfer.outcome import Outcome
+from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.scales import Scale
+from nst_jax.transfer.settings import Axes, Settings, given
+from nst_jax.transfer.transfer import Transfer, brought_to, check_blend, paintings_of, picture
+from nst_jax.weights import weights
+
+
+class Step(NamedTuple):
+    """What a callback gets after each chunk of evaluations, about once a second."""
+
+    records: list[Record]
+    """One for each evaluation since the last call."""
+    image: np.ndarray
+    """The picture so far, [height, width, 3] float32, at the present scale."""
+    scale: Scale
+    scales: tuple[Scale, ...]
+    """All, coarsest first."""
+    strips: tuple[tuple[int, ...], ...]
+    """Of each scale; see `loss.strips.statistics`."""
+
+
+def stylize(
+    content: Any,
+    style: Any,
+    settings: Settings | None = None,
+    *,
+    start: Any = None,
+    terms: Sequence[Term] = (),
+    optimizer: Optimizer | optax.GradientTransformation | None = None,
+    params: Any = None,
+    memory: int | None = None,
+    callback: Callable[[Step], bool | None] | None = None,
+    every: int | None = None,
+    compile: Compile | None = None,
+    **options: Any,
+) -> Outcome:
+    """Makes a picture with a photograph's content in a painting's style, as `nst-jax stylize` does.
+
+    Args:
+      content: the photograph, [height, width, 3] float RGB, 0..1; brought to `size`.
+      style: the painting, of any size, or several to blend.
+      settings: all at once, instead of by name.
+      start: a picture to start from, instead of what `init` says.
+      terms: of one's own, added to the loss.
+      optimizer: instead of the settings': any Optax transformation, or what has the methods of `LBFGS`.
+      params: the network's parameters from `load_weights`, instead of those that the settings name.
+      memory: bytes that the program may take; a picture that needs more is computed in strips. By default most of what
+        is free.
+      callback: hears of the progress about once a second; when it returns True, the picture so far is the outcome.
+      every: the callback is also called after every so many evaluations exactly.
+      compile: what compiles the loop.
+      **options: settings by name, such as `size=512, ratio=1e-3`; see `Settings`.
+
+    Returns:
+      The picture as `.image`, [height, width, 3] float32, and what is known of it: `.losses`, `.measures`,
+      `.evaluations`, `.status`, `.history`.
+
+    Raises:
+      InputError: an argument that is not allowed, or too little memory.
+
+    Example:
+      >>> picture = nst.stylize(photo, painting, size=64, evaluations=4)
+      >>> picture.image.shape
+      (43, 64, 3)
+      >>> picture.status.message
+      'its loss was still falling'
+    """
+    settings = given(options)[0] if settings is None else replace(settings, **options)
+    contents, styles = {"photo": picture(content, "content")}, {"painting": paintings_of(style)}
+    check_blend(settings, styles["painting"])
+    one = table(list(contents), list(styles), Axes(), settings)
+    begin = None if start is None else picture(start, "start")
+    # Other starts gain nothing from coarser scales (docs/speed.md).
+    count = settings.scales or (None if settings.init == "noise" and begin is None else 1)
+    params = weights.load(settings.weights) if params is None else params
+    work = Transfer(
+        params, contents, styles, one, count=count, start=begin, optimizer=optimizer, terms=terms, compile=compile
+    )
+    problems = [work.problem(scale) for scale in work.scales]
+
+    def strips_at(problem: Problem) -> tuple[int, ...]:
+        return plan.strips_of(lambda cuts: work.engine(problem, 1, cuts), memory)
+
+    strips = tuple(strips_at(problem) for problem in reversed(problems))[::-1]  # the finest first: it may not fit
+    history: list[Record] = []
+    image, status, stopped = None, Status.RUNNING, False
+    problem = problems[0]
+    for scale, cuts, at_scale in zip(work.scales, strips, problems, strict=True):
+        problem = at_scale if image is None else at_scale.after({one.lanes[0].name: image})
+        engine = work.engine(problem, 1, cuts, every=every, earlier=len(history))
+        while not engine.finished and not stopped:
+            progress = engine.advance()
+            history += progress.records[0]
+            image = progress.finished[0].image if progress.finished else progress.images()[0]
+            stopped = bool(callback and callback(Step(progress.records[0], image, scale, work.scales, strips)))
+        status = engine.status.get(0, status)
+        if stopped or status == Status.NOT_FINITE:
+            break
+    assert image is not None
+    return Outcome(one.lanes[0], image, status, history, strips, problem.measure)
+
+
+def evaluate(
+    image: Any, content: Any, style: Any, settings: Settings | None = None, *, params: Any = None, **options: Any
+) -> Losses:
+    """The losses of any picture, as floats: what `stylize` with these arguments would minimize at its size.
+
+    Args:
+      image: [height, width, 3] float RGB, 0..1.
+      content: the photograph, which is brought to the image's size.
+      style: the painting, or several to blend; brought to the image's longest side unless `style_size` says otherwise.
+      settings, params, options: see `stylize`; `size` does not count.
+
+    Returns:
+      Equation 7 and its parts.
+
+    Raises:
+      InputError: an argument that is not allowed, or a photograph of another aspect.
+
+    Example:
+      >>> losses = nst.evaluate(photo, photo, painting, ratio=1e-3)
+      >>> losses.content, losses.total == losses.style
+      (0.0, True)
+    """
+    settings = given(options)[0] if settings is None else replace(settings, **options)
+    return evaluated(image, content, style, settings, params)[0]
+
+
+def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: Any = None) -> tuple[Losses, Problem]:
+    """As `evaluate`; also the problem, which measures pictures."""
+    made, paintings = picture(image, "image"), paintings_of(style)
+    check_blend(settings, paintings)
+    height, width = made.shape[:2]
+    photo = brought_to(picture(content, "content"), height, width, argument("content"))
+    beside = settings.style_size or max(height, width)
+    params = weights.load(settings.weights) if params is None else params
+    one = table(["photo"], ["painting"], Axes(), settings)
+    styles = {"painting": [images.fit(painting, beside) for painting in paintings]}
+    problem = Problem(params, {"photo": photo}, styles, one, prepared=params, strips=for_values(height, width))
+    losses = jax.device_get(jax.jit(Objective.__call__)(problem.objective([0]), made[None]))
+    return jax.tree.map(lambda loss: float(loss[0]), losses), problem

@@ -1,0 +1,155 @@
+"""Sweeps from Python: lanes in, pictures out as they are done, nothing written."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from nst_jax.loss.objective import Objective, Term
+from nst_jax.optim.compiler import Compile
+from nst_jax.optim.engine import Engine, Progress
+from nst_jax.optim.loop import Optimizer
+from nst_jax.transfer import plan
+from nst_jax.transfer.lanes import Table, table
+from nst_jax.transfer.outcome import Outcome
+from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.settings import given
+from nst_jax.transfer.transfer import Transfer, picture
+from nst_jax.weights import weights
+
+
+def sweep(
+    content: Any,
+    style: Any,
+    *,
+    start: Any = None,
+    terms: Sequence[Term] = (),
+    optimizer: Optimizer | optax.GradientTransformation | None = None,
+    params: Any = None,
+    batch: int | None = None,
+    memory: int | None = None,
+    tolerance: float = 0.0,
+    callback: Callable[[Progress], bool | None] | None = None,
+    compile: Compile | None = None,
+    **options: Any,
+) -> Iterator[Outcome]:
+    """Makes many pictures in one compiled program: the product of all settings that are given several values.
+
+    Args:
+      content: the photograph, [height, width, 3] float RGB, 0..1, or several of one size: a list, or a dict by name.
+      style: the painting, of any size, or several to sweep over: a list, or a dict by name.
+      start: a picture that each lane starts from, instead of what `init` says.
+      terms: of one's own, added to each lane's loss; a weight may be one number for each lane, in the table's order.
+      optimizer: instead of the settings': any Optax transformation, or what has the methods of `LBFGS`.
+      params: the network's parameters from `load_weights`, instead of those that the settings name.
+      batch: lanes at once, over all devices; by default what fits and is fast.
+      memory: bytes to use on a device; by default most of what is free.
+      tolerance: a lane is over when its loss fell by less than this part of itself in 20 evaluations; 0 is never.
+      callback: hears of the progress about once a second; when it returns True, the sweep ends there.
+      compile: what compiles the loop.
+      **options: settings by name, as `stylize` takes them; `ratio`, `alpha`, `beta`, `rows`, `style_layers`,
+        `style_weights` and `seed` take several values as well, which makes them axes: `ratio=[1e-4, 1e-3],
+        rows="ACE"`.
+
+    Yields:
+      Each lane's `Outcome`, as it is done.
+
+    Raises:
+      InputError: an argument that is not allowed, or too little memory.
+
+    Example:
+      >>> for outcome in nst.sweep(photo, painting, ratio=[1e-4, 1e-2], size=64, evaluations=4):
+      ...     print(outcome.name, outcome.image.shape)
+      0_1e-4 (43, 64, 3)
+      1_1e-2 (43, 64, 3)
+    """
+    lanes, work = _transfer(content, style, options, params, start, optimizer, terms, compile)
+    return _outcomes(work, lanes, batch, memory, tolerance, callback)
+
+
+def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[Term] = (), **options: Any) -> Objective:
+    """What `stylize` or `sweep` with these arguments minimizes: a pytree, and a pure function from images to losses.
+
+    Args:
+      content, style, params, terms, options: as `sweep` takes them; there is a lane for each value of each axis.
+        Pictures keep their own size, unless `size` is given.
+
+    Returns:
+      From images [lanes, height, width, 3] float32 to `Losses` of [lanes] each; height and width are the photograph's.
+      `goal.plus(term)` adds terms of one's own.
+
+    Raises:
+      InputError: an argument that is not allowed.
+
+    Example:
+      >>> goal = nst.objective(photo, painting, ratio=[1e-4, 1e-3])
+      >>> goal(jax.numpy.stack([photo, photo])).total.shape
+      (2,)
+      >>> jax.grad(lambda images: goal(images).total.sum())(jax.numpy.stack([photo, photo])).shape
+      (2, 43, 64, 3)
+    """
+    largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
+    lanes, work = _transfer(content, style, {"size": largest, **options}, params, None, None, terms, None)
+    return work.problem(work.scales[-1]).objective(range(len(lanes.lanes)))
+
+
+def _transfer(
+    content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, optimizer: Any,
+    terms: Sequence[Term], compile: Compile | None,
+) -> tuple[Table, Transfer]:  # fmt: skip
+    settings, axes = given(options, axes=True)
+    contents, styles = _named(content, "photo", "content"), _named(style, "painting", "style")
+    lanes = table(list(contents), list(styles), axes, settings)
+    params = weights.load(settings.weights) if params is None else params
+    begin = None if start is None else picture(start, "start")
+    several = {name: [painting] for name, painting in styles.items()}
+    work = Transfer(
+        params, contents, several, lanes, count=settings.scales or 1, start=begin, optimizer=optimizer, terms=terms,
+        compile=compile,
+    )  # fmt: skip
+    return lanes, work
+
+
+def _named(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
+    """Pictures by the names that lanes call them: those of a dict, or numbered where there are several."""
+    if isinstance(pictures, Mapping):
+        return {str(key): picture(one, argument) for key, one in pictures.items()}
+    if isinstance(pictures, list | tuple):
+        return {f"{name} {number}": picture(one, argument) for number, one in enumerate(pictures, start=1)}
+    return {name: picture(pictures, argument)}
+
+
+def _outcomes(
+    work: Transfer, lanes: Table, batch: int | None, memory: int | None, tolerance: float,
+    callback: Callable[[Progress], bool | None] | None,
+) -> Iterator[Outcome]:  # fmt: skip
+    problems = [work.problem(scale) for scale in work.scales]
+    count = len(lanes.lanes)
+
+    def make(problem: Problem, slots: int, cuts: plan.Cuts, earlier: int) -> Engine:
+        return work.engine(problem, slots, cuts, tolerance=tolerance, earlier=earlier, devices=jax.local_devices())
+
+    made: dict[str, np.ndarray] = {}
+    history = {lane: [] for lane in range(count)}
+    strips: list[plan.Cuts] = []
+    for scale, at_scale in zip(work.scales, problems, strict=True):
+        problem = at_scale.after(made) if made else at_scale
+        earlier = max(map(len, history.values()))
+        chosen, engine = plan.choose(
+            lambda slots, cuts, problem=problem, earlier=earlier: make(problem, slots, cuts, earlier),
+            count, batch=batch, memory=memory,
+        )  # fmt: skip
+        strips.append(chosen.strips)
+        while not engine.finished:
+            progress = engine.advance()
+            for over in progress.finished:
+                lane = problem.lanes[over.lane]
+                made[lane.name] = over.image
+                history[over.lane] += engine.records[over.lane]
+                if scale is work.scales[-1]:
+                    own = history[over.lane]
+                    yield Outcome(lane, over.image, over.status, own, tuple(strips), problem.measure)
+            if callback and callback(progress):
+                return

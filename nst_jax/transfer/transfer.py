@@ -1,0 +1,146 @@
+"""Pictures and settings as problems, one at each scale: what `stylize`, `sweep` and `objective` have in common."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from nst_jax.errors import InputError, argument
+from nst_jax.loss.objective import Term
+from nst_jax.network.vgg import prepare
+from nst_jax.optim.compiler import Compile, remembered
+from nst_jax.optim.engine import Engine
+from nst_jax.optim.first_order import FirstOrder, asked_and_told
+from nst_jax.optim.lbfgs import LBFGS
+from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
+from nst_jax.pictures import images
+from nst_jax.transfer import scales
+from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.problem import Problem, shape_of
+from nst_jax.transfer.scales import Scale
+from nst_jax.transfer.settings import Settings
+
+
+def optimizer_of(settings: Settings) -> Optimizer:
+    """The optimizer that the settings ask for."""
+    if settings.optimizer == "adam":
+        return FirstOrder(optax.adam(settings.learning_rate))
+    return LBFGS(history=settings.history, precondition=DEFAULT_OPTIMIZER.precondition)
+
+
+def optimizer_key(settings: Settings) -> str:
+    """What `optimizer_of` depends on, as text that is the same in every process."""
+    return f"{settings.optimizer} {settings.history} {settings.learning_rate}"
+
+
+class Transfer:
+    """A table's pictures at all of its scales.
+
+    Attributes:
+      table: at the finest scale.
+      scales: coarsest first.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        contents: Mapping[str, np.ndarray],
+        styles: Mapping[str, Sequence[np.ndarray]],
+        table: Table,
+        *,
+        count: int | None = None,
+        start: np.ndarray | None = None,
+        optimizer: Optimizer | optax.GradientTransformation | None = None,
+        terms: Sequence[Term] = (),
+        compile: Compile | None = None,
+    ) -> None:
+        """Nothing is computed yet, but for the pictures' sizes.
+
+        Args:
+          params: parameters, as `weights.load` gives them.
+          contents, styles: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them. Contents are
+            brought to the settings' `size`, and styles to their `style_size` or else `size`.
+          table: the lanes, and the settings that all share.
+          count: how many scales; None for what `scales.pyramid` says.
+          start: a picture to start from, [height, width, 3]; by default what the settings say.
+          optimizer: instead of the settings'.
+          terms: of one's own, added to each lane's loss.
+          compile: what compiles the loop.
+        """
+        settings = table.settings
+        if settings.init not in ("noise", "content") and start is None:
+            raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
+        self.table, self._params, self._terms, self._start = table, params, tuple(terms), start
+        self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
+        beside = settings.style_size or settings.size
+        self._styles = {name: [images.fit(one, beside) for one in several] for name, several in styles.items()}
+        height, width = shape_of(self._contents)[:2]
+        self.scales = scales.pyramid(height, width, settings.evaluations, count)
+        # What is of one's own has no key that another process could know it by.
+        own = bool(self._terms) or optimizer is not None
+        self._optimizer = asked_and_told(optimizer_of(settings) if optimizer is None else optimizer)
+        self._key = None if own else optimizer_key(settings)
+        self._compile = remembered if compile is None else compile
+        self._prepared: Any = None
+
+    def problem(self, scale: Scale) -> Problem:
+        """The problem at one of the scales; `Problem.after` starts it from the one before."""
+        if self._prepared is None:
+            layers = {layer for lane in self.table.lanes for layer, _ in (*lane.content_layers, *lane.style_layers)}
+            layers.update(layer for term in self._terms for layer in term.layers)
+            self._prepared = jax.device_put(prepare(self._params, layers))
+        finest = self.scales[-1]
+        contents = {name: images.resize(one, scale.height, scale.width) for name, one in self._contents.items()}
+        styles = {
+            name: [scales.reduced(one, scale, finest) for one in several] for name, several in self._styles.items()
+        }
+        table = self.table._replace(settings=scales.settings_at(scale, finest, self.table.settings))
+        return Problem(
+            self._params, contents, styles, table, start=self._start, prepared=self._prepared, terms=self._terms
+        )
+
+    def engine(self, problem: Problem, slots: int, strips: tuple[int, ...], **options: Any) -> Engine:
+        """An engine for one of the problems, in these strips; `options` are the engine's."""
+        evaluations = problem.table.settings.evaluations
+        return Engine(
+            problem.cut(strips), self._optimizer, evaluations=evaluations, slots=slots, compile=self._compile,
+            key=self._key, **options,
+        )  # fmt: skip
+
+
+def paintings_of(style: Any, name: str = "style") -> list[np.ndarray]:
+    """One painting, or several to blend, as a list; each [height, width, 3]."""
+    several = list(style) if isinstance(style, list | tuple) else [style]
+    return [picture(one, name) for one in several]
+
+
+def picture(image: Any, name: str) -> np.ndarray:
+    """An array as a picture, [height, width, 3] float32; raises InputError, naming the argument, when it cannot be."""
+    found = np.asarray(image)
+    if found.ndim != 3 or found.shape[2] != 3 or found.dtype.kind != "f":
+        about = f"{found.dtype} {found.shape}"
+        raise InputError(f"{argument(name)}: {about} is no picture; must be float [height, width, 3], 0..1")
+    if not np.isfinite(found).all():
+        raise InputError(f"{argument(name)}: holds values that are not finite")
+    if min(found.shape[:2]) < images.MIN_SIDE:
+        size = f"{found.shape[1]}x{found.shape[0]}"
+        raise InputError(f"{argument(name)}: {size}; each side must have at least {images.MIN_SIDE}")
+    return np.asarray(found, np.float32)
+
+
+def brought_to(image: np.ndarray, height: int, width: int, name: str) -> np.ndarray:
+    """A picture at a size of its own aspect, to the pixel; raises InputError, naming it, rather than distort one."""
+    expected = images.fit(image, max(height, width)).shape[:2]
+    if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
+        own = f"{image.shape[1]}x{image.shape[0]}"
+        raise InputError(f"{name}: {own} cannot be brought to {width}x{height}, which has another aspect")
+    return images.resize(image, height, width)
+
+
+def check_blend(settings: Settings, paintings: Sequence[Any]) -> None:
+    """Raises InputError unless there are as many shares of style pictures as there are of these, or none."""
+    if settings.style_blend and len(settings.style_blend) != len(paintings):
+        shares = f"{len(settings.style_blend)} given for {len(paintings)} style pictures"
+        raise InputError(f"{argument('style_blend')}: {shares}; give one for each")

@@ -1,0 +1,88 @@
+"""Picture files of every kind, good and odd, as bytes."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+SAMPLES = Path(__file__).resolve().parents[2] / "nst_jax" / "samples"
+HEIGHT, WIDTH = 40, 56
+STEP = 1 / 255
+
+
+def noise(*shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def smooth(height=HEIGHT, width=WIDTH):
+    """A picture that JPEG hardly changes: 8-bit gradients, another for each channel."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([255 * y // height, 255 * x // width, 255 * (x + y) // (height + width)], -1).astype(np.uint8)
+
+
+def encoded(picture, kind, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(height, width, depth, color, row, extra=b""):
+    """A PNG of equal rows, for what Pillow does not write."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress((b"\0" + row) * height))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + data + chunk(b"IEND", b"")
+
+
+def icc(space, connection, *tags):
+    """An ICC profile, version 2, of (signature, data) tags."""
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags:
+        table += struct.pack(">4sII", name, 132 + 12 * len(tags) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    header = struct.pack(
+        ">I4sI4s4s4s", 132 + 12 * len(tags) + len(body), b"lcms", 0x02100000, b"prtr", space, connection
+    )
+    illuminant = struct.pack(">3i", 63190, 65536, 54061)  # D50
+    return (header + bytes(12) + b"acsp" + bytes(28) + illuminant).ljust(128, b"\0") + table + body
+
+
+WHITE = (b"wtpt", b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061))
+LINEAR_GREY = icc(b"GRAY", b"XYZ ", WHITE, (b"kTRC", b"curv\0\0\0\0" + struct.pack(">I", 0)))
+IDENTITY = bytes(range(256))
+BLACK_INK_ONLY = icc(  # L* = 100 (1 - K); the other inks are invisible
+    b"CMYK",
+    b"Lab ",
+    WHITE,
+    (
+        b"A2B0",
+        b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + struct.pack(">9i", *(65536 * np.eye(3, dtype=int).ravel()))
+        + IDENTITY * 4 + bytes([255, 128, 128, 0, 128, 128]) * 8 + IDENTITY * 3,
+    ),
+)  # fmt: skip
+RED_AND_BLUE_SWAPPED = (
+    ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    .tobytes()
+    .replace(b"rXYZ", b"....", 1)
+    .replace(b"bXYZ", b"rXYZ", 1)
+    .replace(b"....", b"bXYZ", 1)
+)
+
+PLAIN = {
+    kind: encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), kind)
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
+}
+PROGRESSIVE = encoded(Image.fromarray(smooth()), "JPEG", progressive=True)
+LAST_SCAN = PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2]
+
+DEFLATE = encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), "TIFF", compression="tiff_deflate")
+
+
+def srgb_encoding(linear):
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -1,0 +1,553 @@
+"""From files to arrays: every kind of picture, and every kind of damage."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_files import (
+    BLACK_INK_ONLY,
+    DEFLATE,
+    HEIGHT,
+    LAST_SCAN,
+    LINEAR_GREY,
+    PLAIN,
+    PROGRESSIVE,
+    RED_AND_BLUE_SWAPPED,
+    SAMPLES,
+    STEP,
+    WIDTH,
+    chunk,
+    encoded,
+    noise,
+    png,
+    smooth,
+    srgb_encoding,
+)  # fmt: skip
+from PIL import Image, ImageCms
+
+from nst_jax.errors import InputError
+from nst_jax.pictures.images import PictureWarning, read_image
+
+# --- what is read ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("TIFF", {"compression": "tiff_deflate"}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("WEBP", {"quality": 95}, 8),
+        ("JPEG", {"quality": 95, "subsampling": 0}, 6),
+        ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}, 6),
+    ],
+)
+def test_color_of_8_bits(file, kind, options, tolerance):
+    image = read_image(file(encoded(Image.fromarray(smooth()), kind, **options)))
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image, smooth() / 255, rtol=0, atol=tolerance * STEP + 1e-7)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP"])
+@pytest.mark.parametrize("mode", ["1", "L", "P"])
+def test_grey_bilevel_and_palette(file, kind, mode):
+    picture = Image.fromarray(noise(HEIGHT, WIDTH) // 16 * 16)
+    if mode == "P":
+        picture.putpalette(bytes(noise(768)))
+    elif mode == "1":
+        picture = picture.convert("1")
+    expected = np.asarray(picture.convert("RGB")) / 255
+    np.testing.assert_allclose(read_image(file(encoded(picture, kind))), expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_16_bits_keeps_its_precision(file, kind):
+    values = noise(HEIGHT, WIDTH, dtype=np.uint16)
+    image = read_image(file(encoded(Image.fromarray(values), kind)))
+    expected = np.repeat(values[..., None] / 65535, 3, axis=-1)
+    np.testing.assert_allclose(image, expected, rtol=0, atol=1e-6)  # a sixteenth of a 16-bit step
+
+
+def test_grey_tiff_of_other_kinds(file):
+    values = noise(HEIGHT, WIDTH, dtype=np.uint16)
+    as_integers = encoded(Image.fromarray(values.astype(np.int32)), "TIFF")
+    as_floats = encoded(Image.fromarray((values / 65535).astype(np.float32)), "TIFF")
+    for data in (as_integers, as_floats):
+        np.testing.assert_allclose(read_image(file(data))[..., 1], values / 65535, rtol=0, atol=1e-6)
+    white_is_zero = encoded(Image.fromarray(values), "TIFF")
+    entry = struct.pack("<HHIHH", 262, 3, 1, 1, 0)
+    assert white_is_zero.count(entry) == 1
+    white_is_zero = white_is_zero.replace(entry, struct.pack("<HHIHH", 262, 3, 1, 0, 0))
+    np.testing.assert_allclose(read_image(file(white_is_zero))[..., 1], 1 - values / 65535, rtol=0, atol=1e-6)
+
+
+def test_color_of_16_bits_is_read_as_8(file):
+    row = noise(WIDTH, 3, dtype=np.uint16)
+    image = read_image(file(png(HEIGHT, WIDTH, 16, 2, row.astype(">u2").tobytes())))
+    np.testing.assert_allclose(image, np.broadcast_to((row >> 8) / 255, image.shape), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("PNG", "RGBA", {}),
+        ("PNG", "LA", {}),
+        ("TIFF", "RGBA", {}),
+        ("TIFF", "LA", {}),
+        ("WEBP", "RGBA", {"lossless": True, "exact": True}),
+    ],
+)
+def test_alpha_is_laid_over_white(file, kind, mode, options):
+    pixels = noise(HEIGHT, WIDTH, len(mode))
+    path = file(encoded(Image.fromarray(pixels, mode), kind, **options))
+    with pytest.warns(PictureWarning, match="picture: transparent; laid over white"):
+        image = read_image(path)
+    alpha = pixels[..., -1:] / 255
+    expected = np.broadcast_to(alpha * (pixels[..., :-1] / 255) + 1 - alpha, image.shape)
+    np.testing.assert_allclose(image, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_premultiplied_alpha(file, mode):
+    alpha, value = 128, 60  # as stored: already multiplied
+    pixels = np.full((HEIGHT, WIDTH, len(mode)), value, np.uint8)
+    pixels[..., -1] = alpha
+    data = encoded(Image.fromarray(pixels, mode), "TIFF")
+    unassociated = struct.pack("<HHIHH", 338, 3, 1, 2, 0)  # the tag ExtraSamples
+    assert data.count(unassociated) == 1
+    path = file(data.replace(unassociated, struct.pack("<HHIHH", 338, 3, 1, 1, 0)))
+    with pytest.warns(PictureWarning, match="over white"):
+        image = read_image(path)
+    np.testing.assert_allclose(image, (value + 255 - alpha) / 255, rtol=0, atol=STEP)
+
+
+def test_an_opaque_alpha_channel_is_no_news(file):
+    pixels = noise(HEIGHT, WIDTH, 4)
+    pixels[..., 3] = 255
+    image = read_image(file(encoded(Image.fromarray(pixels), "PNG")))  # a warning would be an error here
+    np.testing.assert_allclose(image, pixels[..., :3] / 255, rtol=0, atol=1e-7)
+
+
+def test_hidden_colors_do_not_bleed_when_resized(file):
+    pixels = np.zeros((64, 64, 4), np.uint8)  # transparent black, left; opaque white, right
+    pixels[:, 32:] = 255
+    with pytest.warns(PictureWarning, match="over white"):
+        image = read_image(file(encoded(Image.fromarray(pixels), "PNG")), size=48)
+    np.testing.assert_allclose(image, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_transparent_palette_entry(file, kind):
+    indices = noise(HEIGHT, WIDTH) % 4
+    colors = noise(4, 3)
+    picture = Image.fromarray(indices)
+    picture.putpalette(bytes(colors))
+    path = file(encoded(picture, kind, transparency=2))
+    with pytest.warns(PictureWarning, match="over white"):
+        image = read_image(path)
+    colors[2] = 255
+    np.testing.assert_allclose(image, colors[indices] / 255, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("depth", "color", "row", "key", "expected"),
+    [
+        (2, 0, b"\xe4" * 16, b"\0\2", [1, 1, 1 / 3, 0]),
+        (4, 0, b"\xc4" * 32, b"\0\4", [12 / 15, 1, 12 / 15, 1]),
+        (8, 0, b"\x80\x10" * 32, b"\0\x10", [128 / 255, 1]),
+        (16, 0, b"\x12\x34\x80\0" * 32, b"\x12\x34", [1, 0x8000 / 65535]),
+        (8, 2, b"\1\2\3\4\4\4" * 32, b"\0\1\0\2\0\3", [1, 4 / 255]),
+        (16, 2, b"\1\x10\2\x20\3\x30\4\4\4\4\4\4" * 32, b"\1\x10\2\x20\3\x30", [1, 4 / 255]),
+    ],
+)
+def test_transparent_color_of_a_png(file, depth, color, row, key, expected):
+    path = file(png(64, 64, depth, color, row, chunk(b"tRNS", key)))
+    with pytest.warns(PictureWarning, match="over white"):
+        image = read_image(path)
+    expected = np.tile(np.asarray(expected), 64 // len(expected))
+    np.testing.assert_allclose(image, np.broadcast_to(expected[:, None], image.shape), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "remark"),
+    [
+        ("GIF", {}, "animated"),
+        ("PNG", {}, "animated"),
+        ("WEBP", {"lossless": True}, "animated"),
+        ("TIFF", {}, "several pages"),
+    ],
+)
+def test_only_the_first_frame_is_used(file, kind, options, remark):
+    first, second = (Image.fromarray(np.full((HEIGHT, WIDTH, 3), value, np.uint8)) for value in (51, 204))
+    path = file(encoded(first, kind, save_all=True, append_images=[second], **options))
+    with pytest.warns(PictureWarning, match=remark):
+        image = read_image(path)
+    np.testing.assert_allclose(image, 0.2, atol=1e-6)
+
+
+# Where the stored picture's first row and first column are to be seen: the table of the EXIF standard.
+ORIENTATIONS = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_exif_orientation(file, kind, orientation):
+    seen = smooth()
+    rows, columns = ORIENTATIONS[orientation]
+    swapped = rows in ("left", "right")
+    stored = np.empty((WIDTH, HEIGHT, 3) if swapped else (HEIGHT, WIDTH, 3), np.uint8)
+    for row in range(stored.shape[0]):
+        for column in range(stored.shape[1]):
+            place = {rows: row, columns: column}
+            y = place["top"] if "top" in place else HEIGHT - 1 - place["bottom"]
+            x = place["left"] if "left" in place else WIDTH - 1 - place["right"]
+            stored[row, column] = seen[y, x]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}[kind]
+    image = read_image(file(encoded(Image.fromarray(stored), kind, exif=exif, **options)))
+    np.testing.assert_allclose(image, seen / 255, rtol=0, atol=(6 if kind == "JPEG" else 0.1) * STEP)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_unknown_orientation_changes_nothing(file, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = read_image(file(encoded(Image.fromarray(smooth()), "PNG", exif=exif)))
+    np.testing.assert_allclose(image, smooth() / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0not at all", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12\0\3" * 3])
+def test_damaged_exif_is_ignored(file, exif):
+    path = file(encoded(Image.fromarray(smooth()), "PNG", exif=exif))
+    with pytest.warns(PictureWarning, match="damaged EXIF"):
+        image = read_image(path)
+    np.testing.assert_allclose(image, smooth() / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("TIFF", {}), ("JPEG", {"quality": 100, "subsampling": 0})])
+def test_icc_profile_of_color(file, kind, options):
+    picture = Image.fromarray(smooth())
+    image = read_image(file(encoded(picture, kind, icc_profile=RED_AND_BLUE_SWAPPED, **options)))
+    np.testing.assert_allclose(image, smooth()[..., ::-1] / 255, rtol=0, atol=4 * STEP)
+    if kind != "JPEG":
+        source = ImageCms.ImageCmsProfile(io.BytesIO(RED_AND_BLUE_SWAPPED))
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"))
+        np.testing.assert_allclose(image, np.asarray(converted) / 255, rtol=0, atol=1e-6)
+
+
+def test_icc_profile_with_alpha(file):
+    pixels = np.dstack([smooth(), np.full((HEIGHT, WIDTH), 51, np.uint8)])
+    path = file(encoded(Image.fromarray(pixels), "PNG", icc_profile=RED_AND_BLUE_SWAPPED))
+    with pytest.warns(PictureWarning, match="over white"):
+        image = read_image(path)
+    np.testing.assert_allclose(image, 0.8 + 0.2 * smooth()[..., ::-1] / 255, rtol=0, atol=STEP)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_icc_profile_of_grey(file, dtype):
+    values = noise(HEIGHT, WIDTH, dtype=dtype)
+    image = read_image(file(encoded(Image.fromarray(values), "PNG", icc_profile=LINEAR_GREY)))
+    expected = srgb_encoding(values / np.iinfo(dtype).max)
+    step = 0.51 * STEP if dtype == np.uint8 else 2 * STEP  # 16 bits: straight lines between 256 points
+    np.testing.assert_allclose(image, np.repeat(expected[..., None], 3, -1), rtol=0, atol=step)
+
+
+def test_grey_with_a_profile_of_color(file):
+    picture = Image.fromarray(smooth()[..., 0])
+    image = read_image(file(encoded(picture, "PNG", icc_profile=RED_AND_BLUE_SWAPPED)))
+    np.testing.assert_allclose(image, np.repeat(smooth()[..., :1] / 255, 3, -1), rtol=0, atol=2 * STEP)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_cmyk_without_profile(file, kind):
+    ink = np.array([[[30, 60, 120, 90]]], np.uint8)
+    picture = Image.fromarray(np.tile(ink, (HEIGHT, WIDTH, 1)), "CMYK")
+    image = read_image(file(encoded(picture, kind)))
+    expected = (1 - ink[..., :3] / 255) * (1 - ink[..., 3:] / 255)
+    np.testing.assert_allclose(image, np.broadcast_to(expected, image.shape), rtol=0, atol=3 * STEP)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_cmyk_with_profile(file, kind):
+    picture = Image.fromarray(np.tile(np.array([30, 60, 120, 128], np.uint8), (HEIGHT, WIDTH, 1)), "CMYK")
+    image = read_image(file(encoded(picture, kind, icc_profile=BLACK_INK_ONLY)))
+    luminance = ((100 * (1 - 128 / 255) + 16) / 116) ** 3  # CIE L* -> Y
+    np.testing.assert_allclose(image, srgb_encoding(luminance), rtol=0, atol=3 * STEP)
+
+
+def test_lab(file):
+    pixels = np.tile(np.array([127, 0, 0], np.uint8), (HEIGHT, WIDTH, 1))  # L* 50, neutral
+    image = read_image(file(encoded(Image.fromarray(pixels, "LAB"), "TIFF")))
+    np.testing.assert_allclose(image, srgb_encoding(((100 * 127 / 255 + 16) / 116) ** 3), rtol=0, atol=3 * STEP)
+
+
+@pytest.mark.parametrize("profile", [b"not a profile", RED_AND_BLUE_SWAPPED[:200], LINEAR_GREY, BLACK_INK_ONLY])
+def test_a_profile_that_does_not_fit_is_ignored(file, profile):
+    path = file(encoded(Image.fromarray(smooth()), "PNG", icc_profile=profile))
+    with pytest.warns(PictureWarning, match="ICC profile is damaged or made for another kind"):
+        image = read_image(path)
+    np.testing.assert_allclose(image, smooth() / 255, atol=1e-6)
+
+
+def test_a_profile_that_does_not_unpack_is_ignored(file):
+    path = file(png(HEIGHT, WIDTH, 8, 0, bytes(WIDTH), chunk(b"iCCP", b"name\0\0not zlib")))
+    with pytest.warns(PictureWarning, match="ICC profile is damaged"):
+        np.testing.assert_array_equal(read_image(path), 0)
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.jpg")), ids=lambda path: path.stem)
+def test_samples(sample):
+    image = read_image(sample, size=128)
+    assert max(image.shape) == 128
+    assert 0.1 < image.mean() < 0.9
+
+
+# --- what is refused ---
+
+
+def _file(data):
+    return lambda path: path.write_bytes(data)
+
+
+BAD = {
+    "missing": (lambda path: None, "no such file"),
+    "directory": (lambda path: path.mkdir(), "directory"),
+    "pipe": (os.mkfifo, "not a regular file"),
+    "empty": (_file(b""), "empty"),
+    "text": (_file(b"Dear Sir or Madam\n"), "not a picture"),
+    "EPS": (_file(encoded(Image.fromarray(smooth()), "EPS")), "not a picture"),
+    "PPM": (_file(encoded(Image.fromarray(smooth()), "PPM")), "not a picture"),
+    **{f"half a {kind}": (_file(data[: len(data) // 2]), "cut short") for kind, data in PLAIN.items()},
+    **{f"a start of {kind}": (_file(data[:20]), "cut short") for kind, data in PLAIN.items()},
+    "damaged": (_file(PLAIN["PNG"].replace(b"IDAT", b"IDAT\x55", 1)), "damaged"),
+    "bit flipped": (_file(PLAIN["PNG"][:500] + bytes([PLAIN["PNG"][500] ^ 1]) + PLAIN["PNG"][501:]), "damaged"),
+    "narrow": (_file(encoded(Image.new("RGB", (31, 400)), "PNG")), "31x400 pixels; each side must have at least 32"),
+    "bomb": (_file(png(1, 2**31 - 1, 1, 0, b"\0")), "pixels; the limit is 100,000,000 (raise it with max_pixels)"),
+    "large": (
+        _file(png(1, 11_000, 1, 0, b"\0").replace(*(chunk(b"IHDR", struct.pack(">IIBBBBB", 11_000, h, 1, 0, 0, 0, 0))
+                                                      for h in (1, 10_000)))),
+        "11000x10000 is 110,000,000 pixels; the limit is 100,000,000 (raise it with max_pixels)",
+    ),
+    "long": (_file(encoded(Image.new("1", (70_000, 32)), "PNG")), "a side may have at most 65,535"),
+    "not a number": (_file(encoded(Image.fromarray(np.full((40, 40), np.nan, np.float32)), "TIFF")), "must be within"),
+    "float over 1": (_file(encoded(Image.fromarray(np.full((40, 40), 9, np.float32)), "TIFF")), "must be within 0..1"),
+    "below 0": (_file(encoded(Image.fromarray(np.full((40, 40), -5, np.int32)), "TIFF")), "must be within 0..65535"),
+    "scans": (_file(PROGRESSIVE[:-2] + LAST_SCAN * 600 + b"\xff\xd9"), "scans; at most 500"),
+    "tiles": (
+        _file(
+            encoded(Image.fromarray(smooth()), "TIFF", tiffinfo={65_000: 100_000, 65_001: 100_000})
+            .replace(struct.pack("<HH", 65_000, 4), struct.pack("<HH", 322, 4))
+            .replace(struct.pack("<HH", 65_001, 4), struct.pack("<HH", 323, 4))
+        ),
+        "tiles of 100000x100000",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files(tmp_path, case):
+    make, complaint = BAD[case]
+    path = tmp_path / "bad.png"
+    make(path)
+    limit = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(InputError) as error:
+        read_image(path)
+    message = str(error.value)
+    assert complaint in message
+    assert str(path) in message
+    assert "\n" not in message
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "x" * 300 + ".png", "nul\0.png", "\udcff.png"])
+def test_bad_names(tmp_path, name):
+    with pytest.raises(InputError) as error:
+        read_image(tmp_path / name)
+    assert str(error.value).isprintable()
+
+
+def test_file_of_too_many_bytes(tmp_path):
+    path = tmp_path / "sparse.webp"
+    with path.open("wb") as file:
+        file.write(PLAIN["WEBP"])
+        file.truncate(2**40)  # takes no room on the disk
+    with pytest.raises(InputError, match="1,099,511,627,776 bytes; the limit is 867,108,864 "):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_file_cut_anywhere_is_refused_unless_its_pixels_are_whole(file, kind):
+    data = PLAIN[kind]
+    whole = read_image(file(data))
+    step = 487 if kind == "TIFF" else 97  # a TIFF takes a process
+    for length in [*range(0, len(data) - 40, step), *range(len(data) - 40, len(data))]:
+        path = file(data[:length])
+        try:
+            image = read_image(path)
+        except InputError:
+            continue
+        np.testing.assert_array_equal(image, whole)
+        assert length > len(data) - 10
+
+
+def turned(data):
+    """A JPEG with EXIF data as cameras write them, but a resolution that points nowhere."""
+    directory = (
+        b"MM\0*\0\0\0\x08\0\2" + struct.pack(">HHII", 0x0112, 3, 1, 6 << 16) + struct.pack(">HHII", 0x011A, 5, 1, 9999)
+    )
+    exif = b"Exif\0\0" + directory + bytes(4)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+def test_reading_says_nothing_that_is_not_ours(file):
+    """Where Pillow warns by itself: each of these did before its warnings were avoided."""
+    animation = encoded(
+        Image.fromarray(smooth()), "PNG", save_all=True, append_images=[Image.fromarray(noise(HEIGHT, WIDTH, 3))]
+    )
+    several = animation.replace(*(chunk(b"acTL", struct.pack(">II", frames, 0)) for frames in (2, 0)))
+    assert several != animation
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        read_image(file(several))
+        image = read_image(file(turned(PLAIN["JPEG"])))
+        photos = encoded(Image.fromarray(smooth()), "MPO", save_all=True, append_images=[Image.fromarray(smooth())])
+        read_image(file(photos))
+        read_image(file(photos.replace(b"MPF\0", b"MPF\0\xff")))
+        tiff = encoded(Image.fromarray(smooth()), "TIFF", tiffinfo={65_000: 5}).replace(
+            struct.pack("<HHI", 65_000, 3, 1), struct.pack("<HHI", 65_000, 3, 10**6)
+        )
+        read_image(file(tiff))
+    assert image.shape == (WIDTH, HEIGHT, 3)
+    assert remarks == []
+
+
+@pytest.mark.parametrize("side", [(300, 40), (40, 300)])
+def test_a_gif_whose_frame_is_larger_than_its_screen(file, side):
+    """The screen grows, and the disposal of the frame (which would take memory for it) is nobody's business."""
+    picture = Image.fromarray(noise(side[1], side[0]))
+    data = bytearray(encoded(picture, "GIF", disposal=2, transparency=300 % 256))
+    data[6:10] = struct.pack("<2H", 40, 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PictureWarning)
+        image = read_image(file(bytes(data)))
+        with pytest.raises(InputError, match="is 12,000 pixels; the limit is 11,999"):
+            read_image(file(bytes(data)), max_pixels=11_999)
+    assert image.shape == (side[1], side[0], 3)
+    opaque = np.asarray(picture) != 44
+    np.testing.assert_allclose(image[opaque][:, 0], np.asarray(picture)[opaque] / 255, atol=1e-6)
+
+
+def test_a_webp_says_its_size_before_it_is_decoded(file):
+    for options, place in (
+        ({"lossless": True}, 21),
+        ({"quality": 90}, 26),
+        ({"quality": 90, "exif": b"MM\0*\0\0\0\x08\0\0"}, 24),
+    ):
+        data = bytearray(encoded(Image.fromarray(smooth()), "WEBP", **options))
+        with pytest.raises(InputError, match="56x40 is 2,240 pixels; the limit is 2,239"):
+            read_image(file(data), max_pixels=2239)
+        data[place : place + 2] = b"\xff\xff"
+        with pytest.raises(InputError, match="pixels; the limit is 100,000"):
+            read_image(file(data), max_pixels=100_000)
+
+
+def test_above_the_limit_that_pillow_has(file, monkeypatch):
+    """What the user allows is read, whatever Pillow allows all programs; a WebP, too, which Pillow checks by itself."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for kind, data in PLAIN.items():
+        assert read_image(file(data)).shape == (HEIGHT, WIDTH, 3), kind
+
+
+def test_reading_changes_nothing_of_the_process(tmp_path):
+    """Eight threads read good and damaged files of each format; a ninth looks at what belongs to all of them."""
+
+    def state():
+        error = os.fstat(2)
+        return (
+            Image.MAX_IMAGE_PIXELS,
+            warnings.filters,
+            [*warnings.filters],
+            warnings.showwarning,
+            error.st_dev,
+            error.st_ino,
+        )
+
+    good, damaged, right = {}, {}, {}
+    for kind, data in {**PLAIN, "deflate": DEFLATE}.items():
+        good[kind], damaged[kind] = tmp_path / f"{kind}.good", tmp_path / f"{kind}.damaged"
+        good[kind].write_bytes(data)
+        middle = len(data) // 2
+        damaged[kind].write_bytes(data[:middle] + (bytes(50) + data[middle + 50 :] if kind == "deflate" else b""))
+        right[kind] = read_image(good[kind])
+    before, seen, wrong, done = state(), [], [], threading.Event()
+
+    def read(first):
+        for turn in range(12):
+            kind = [*good][(first + turn) % len(good)]
+            if not np.array_equal(read_image(good[kind]), right[kind]):
+                wrong.append(kind)
+            try:
+                read_image(damaged[kind])
+                wrong.append(f"damaged {kind}")
+            except InputError:
+                pass
+
+    def watch():
+        while not done.wait(0.0005):
+            if state() != before:
+                seen.append(state())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = [threads.submit(read, first) for first in range(8)]
+    done.set()
+    watcher.join()
+    for outcome in outcomes:
+        outcome.result()
+    assert wrong == []
+    assert len(seen) == 0
+    assert state() == before
+
+
+# --- mutated files ---
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and measured as Linux does it")
+@pytest.mark.parametrize("count", [500, pytest.param(6000, marks=pytest.mark.slow)])
+def test_mutated_files(count):
+    program = subprocess.run(
+        [sys.executable, Path(__file__).with_name("fuzz_pictures.py"), str(count), str(count)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert program.returncode == 0, program.stderr
+    assert program.stderr == ""
+    assert f"{count} files" in program.stdout
+    refused = int(program.stdout.split("read, ")[1].split()[0])
+    assert 0.2 * count < refused < 0.95 * count  # both sides of the reader have been tried

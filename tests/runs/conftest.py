@@ -1,0 +1,69 @@
+"""A small run that is over, for tests of run folders."""
+
+import shutil
+
+import jax
+import pytest
+from program import done
+from run_folders import SHORT, cached_programs
+
+from nst_jax.optim.engine import Engine
+from nst_jax.pictures import images
+from nst_jax.transfer.problem import Problem
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
+    """Where programs are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(kept):
+    with cached_programs(kept):
+        yield
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory, picture):
+    folder = tmp_path_factory.mktemp("inputs")
+    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
+    images.write_image(folder / "painting.png", picture("painting", 36, 48))
+    return folder / "photo.png", folder / "painting.png"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, inputs):
+    """A run that is over; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    done("sweep", *inputs, "-o", folder, *SHORT)
+    return folder
+
+
+@pytest.fixture
+def own(finished, tmp_path):
+    """A copy of it, to do with as one likes."""
+    return shutil.copytree(finished, tmp_path / "own")
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """Nothing may be computed."""
+    monkeypatch.setattr(Engine, "advance", lambda _: pytest.fail("it computes"))
+    monkeypatch.setattr(Problem, "measure", lambda *_: pytest.fail("it measures"))
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """What `jax.distributed.initialize` is called with."""
+    calls = []
+
+    def initialize(address=None, count=None, own=None, *, shutdown_timeout_seconds=300):
+        calls.append((address, count, own, shutdown_timeout_seconds))
+        if address is None:
+            raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
+        monkeypatch.delenv(f"JAX_{name}", raising=False)
+    return calls

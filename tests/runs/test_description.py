@@ -1,0 +1,80 @@
+"""run.json: what it holds, with files by absolute paths, and where two differ."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from run_folders import NAMES
+
+from nst_jax.errors import InputError
+from nst_jax.pictures import files
+from nst_jax.runs.description import absolute, describe, differences, settings_of
+from nst_jax.transfer.lanes import from_json, table
+from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.weights import weights
+
+
+def test_run_json_as_documented(finished, inputs):
+    data = json.loads((finished / "run.json").read_text("utf-8"))
+    assert set(data) == {
+        "format", "version", "jax", "python", "device", "settings", "tolerance", "weights", "inputs", "table", "plan",
+    }  # fmt: skip
+    assert data["weights"]["sha256"] == weights.verify("vgg19").sha256
+    assert sorted(data["inputs"]) == sorted(map(str, inputs))
+    assert [lane["name"] for lane in data["table"]["lanes"]] == NAMES
+    assert data["settings"]["evaluations"] == 3
+    assert data["plan"]["batch"] >= 1
+
+
+def test_where_two_runs_differ():
+    before = {"a": 1, "settings": {"size": 256, "evaluations": 3}, "table": {"lanes": [1]}, "gone": None}
+    now = {"a": 1, "settings": {"size": 512, "evaluations": 3}, "table": {"lanes": [2]}, "new": "x"}
+    assert differences(before, now) == ["new (None, not x)", "settings.size (256, not 512)", "table.lanes"]
+    assert differences(before, before) == []
+    assert re.fullmatch(r"settings \(.*", differences(before, {**before, "settings": 1})[0])
+
+
+def test_files_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = absolute(table(["photo.png"], ["a/painting.png"], Axes(), Settings(init="start.png", weights="own.h5")))
+    assert (made.lanes[0].content, made.lanes[0].style) == (f"{tmp_path}/photo.png", f"{tmp_path}/a/painting.png")
+    assert (made.settings.init, made.settings.weights) == (f"{tmp_path}/start.png", f"{tmp_path}/own.h5")
+    assert absolute(made) == made
+
+
+def test_what_is_no_file_keeps_its_name():
+    for init in ("noise", "content"):
+        made = table(["/photo.png"], ["/painting.png"], Axes(), Settings(init=init))
+        made = made._replace(lanes=(replace(made.lanes[0], style=""),))
+        assert absolute(made) == made
+
+
+def test_all_that_a_run_is_made_from(inputs, tmp_path):
+    """Twice the same; the start is one of the inputs, and of a run folder its run.json. It is JSON already."""
+    start = Path(inputs[0]).with_name("painting.png")
+    made = table([inputs[0]], [inputs[1]], Axes(), Settings(init=str(start)))
+    described = describe(made, 0.5)
+    assert described == describe(made, 0.5) == json.loads(json.dumps(described))
+    assert described["inputs"] == {str(path): files.sha256(path) for path in inputs}
+    assert described["tolerance"] == 0.5
+    assert settings_of(described, tmp_path) == made.settings
+    assert from_json(described["table"], made.settings) == made
+    (tmp_path / "run.json").write_text("{}")
+    of_run = describe(made._replace(settings=Settings(init=str(tmp_path))), 0.5)
+    assert str(tmp_path / "run.json") in of_run["inputs"]
+
+
+def test_a_missing_input_is_named(inputs, tmp_path):
+    made = table([inputs[0]], [tmp_path / "none.png"], Axes(), Settings())
+    with pytest.raises(InputError, match=r"none.png: no such file"):
+        describe(made, 0.0)
+    with pytest.raises(InputError, match=r"run.json: no such file"):
+        describe(table(inputs[:1], inputs[1:], Axes(), Settings(init=str(tmp_path))), 0.0)
+
+
+@pytest.mark.parametrize("settings", [{"steps": 3}, None, [1]])
+def test_settings_of_another_version(settings, tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path}: run.json has settings of another version"):
+        settings_of({"settings": settings}, tmp_path)

@@ -1,0 +1,220 @@
+"""Runs from their beginning to their end: the stages, resuming, running again; what both refuse."""
+
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from program import assert_refused, done, run
+from run_folders import NAMES, SHORT, assert_same, assert_whole, edit, measured, pictures, rows
+
+from nst_jax.errors import InputError
+from nst_jax.optim.compiler import remembered
+from nst_jax.runs import description, stages
+from nst_jax.runs.options import RunOptions
+from nst_jax.runs.stages import Ended, Watch
+from nst_jax.transfer.lanes import Table, table
+from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.weights import weights
+
+# -- stages
+
+
+def of_two(inputs, **settings) -> Table:
+    """The lanes of `finished` with the first style layers, in Python."""
+    chosen = {"size": 48, "evaluations": 3, "history": 3, "content_layer": "conv2_1", "style_layers": ("conv1_1",)}
+    photo, painting = inputs
+    return table([photo], [painting], Axes(ratio=(1e-3, 1e-2)), Settings(**chosen | settings))
+
+
+def watch(stop_after: int = 1000, notes: list[str] | None = None) -> Watch:
+    """One that stops each stage after so many chunks."""
+
+    def following(name, engine):
+        chunks = iter(range(1, 1000))
+        return nullcontext(lambda: next(chunks) >= stop_after)
+
+    return Watch(following, [].append if notes is None else notes.append)
+
+
+def test_a_run_at_one_scale_is_one_stage_as_it_was_asked_for(tmp_path, inputs):
+    made = of_two(inputs)
+    (only,) = stages.stages_of(tmp_path, made, (2, 1))
+    assert only == (tmp_path, made, (2, 1))
+
+
+def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
+    made = of_two(inputs, size=192, evaluations=10, scales=3, style_size=160)
+    coarse, middle, fine = stages.stages_of(tmp_path, made, (2, 1))
+    places = ["scales/48x40", "scales/96x80", ""]
+    assert [str(stage.folder) for stage in (coarse, middle, fine)] == [str(tmp_path / place) for place in places]
+    assert [stage.strips for stage in (coarse, middle, fine)] == [(), (), (2, 1)]
+    assert all(stage.table.lanes == made.lanes for stage in (coarse, middle, fine))
+    settings = [stage.table.settings for stage in (coarse, middle, fine)]
+    assert [own.init for own in settings] == ["noise", str(coarse.folder), str(middle.folder)]
+    assert [own.evaluations for own in settings] == [2, 2, 6]
+    assert [own.size for own in settings] == [48, 96, 192]
+    assert [own.style_size for own in settings] == [40, 80, 160]
+    assert [own.ratio_size for own in settings] == [192, 192, None]
+    assert replace(settings[2], init="noise", evaluations=10) == made.settings
+
+
+def test_a_scale_too_many_is_refused(tmp_path, inputs):
+    with pytest.raises(InputError, match="scales: 2 is not allowed"):
+        stages.stages_of(tmp_path, of_two(inputs, scales=2))
+
+
+def test_what_was_stopped_goes_on_to_the_same_bytes(tmp_path, inputs):
+    """From Python, with an own way to follow it; the checkpoint is written although it is not yet time."""
+    made, options = of_two(inputs), RunOptions(batch=1, checkpoint_every=1000)
+    (ended,) = stages.begin(made, tmp_path / "whole", options, watch(), remembered)
+    assert ended == (tmp_path / "whole", 2, ended.seconds, False, [])
+    assert ended.seconds > 0
+    (stopped,) = stages.begin(made, tmp_path / "run", options, watch(1), remembered)
+    assert stopped.interrupted
+    assert 0 < len(rows(tmp_path / "run")) < 6
+    assert_whole(tmp_path / "run")
+    (resumed,) = stages.resume(tmp_path / "run", options, watch(), remembered)
+    assert not resumed.interrupted
+    assert_same(tmp_path / "run", tmp_path / "whole")
+    (again,) = stages.again(tmp_path / "run", tmp_path / "again", options, watch(), remembered)
+    assert again.folder == tmp_path / "again"
+    assert_same(tmp_path / "again", tmp_path / "whole")
+
+
+def test_a_stop_at_a_coarser_scale_is_the_end(tmp_path, inputs):
+    """The finest is begun before, so that the folder says what was asked for, but nothing of it is computed."""
+    made, folder = of_two(inputs, size=96, evaluations=5, scales=2), tmp_path / "run"
+    (stopped,) = stages.begin(made, folder, RunOptions(), watch(1), remembered)
+    assert stopped.interrupted
+    assert stopped.folder == folder / "scales" / "48x40"
+    assert (folder / "run.json").is_file()
+    assert not (folder / "losses.csv").exists()
+    ended = [*stages.resume(folder, RunOptions(), watch(), remembered)]
+    assert [stage.folder for stage in ended] == [folder / "scales" / "48x40", folder]
+    assert len(rows(folder)) == 2 * 3
+
+
+def test_a_forecast_writes_nothing(tmp_path, inputs, monkeypatch):
+    """At the finest scale, of which the coarser one's evaluations take a quarter."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stages, "SECONDS_TO_MEASURE", 1e-9)
+    made = of_two(inputs, size=96, evaluations=10, scales=2)
+    found = stages.forecast(made, RunOptions(batch=4), remembered)
+    assert (found.lanes, found.rounds, found.evaluations) == (2, 1, 7)
+    assert found.pace > 0
+    assert (found.plan.batch, found.plan.devices, found.plan.strips) == (4, 4, ())
+    assert [*tmp_path.iterdir()] == []
+    share = stages.forecast(made, RunOptions(batch=4, share=(1, 2)), remembered)
+    assert (share.lanes, share.rounds) == (1, 1)
+
+
+# -- resuming
+
+
+@pytest.mark.usefixtures("still")
+def test_lanes_that_are_done_are_not_run_again(own, finished):
+    (own / "grid.png").unlink()
+    (own / "losses.csv").write_text("")
+    (own / "measures.csv").write_text("")
+    done("resume", own)
+    assert_same(own, finished)
+
+
+def test_a_lane_without_its_picture_is_run_again(own, finished):
+    (own / "lanes" / f"{NAMES[2]}.png").unlink()
+    done("resume", own, "--quiet")
+    assert_same(own, finished)
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        (("settings", "evaluations"), 4, ["settings.evaluations", "3, not 4"]),
+        (("settings", "history"), 30, ["settings.history"]),
+        (("table", "lanes", 0, "alpha"), 0.5, ["table.lanes"]),
+        (("tolerance",), 0.1, ["tolerance"]),
+        (("plan", "batch"), 8, ["plan.batch"]),
+        (("weights", "sha256"), "0" * 64, ["weights.sha256"]),
+        (("weights", "name"), "other", ["weights.name"]),
+        (("plan", "devices"), 3, ["plan"]),
+        (("plan", "shares"), 2, ["--share", "2 shares"]),
+    ],
+)
+def test_resume_refuses_what_was_changed_in_run_json(own, keys, value, words):
+    edit(own, *keys, value=value)
+    assert_refused(run("resume", own), str(own), *words)
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize("command", ["resume", "sweep"])
+def test_changed_inputs_and_weights_are_refused(tmp_path, inputs, command, monkeypatch):
+    for path in inputs:
+        shutil.copy(path, tmp_path)
+    shutil.copy(weights.verify("vgg19").path, tmp_path / "own.h5")
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "run"
+    again = ["resume", folder] if command == "resume" else ["sweep", "--from", folder, "-o", tmp_path / "new"]
+    monkeypatch.setattr(stages, "_gone_on", lambda stage, *_: Ended(stage.folder, 4, 0.0, False, []))
+    done("sweep", "photo.png", "painting.png", "-o", folder, *SHORT, "--weights", "own.h5")
+    done(*again)
+    shutil.rmtree(tmp_path / "new", ignore_errors=True)
+    shutil.copy("photo.png", "painting.png")
+    assert_refused(run(*again), "painting.png")
+    Path("painting.png").unlink()
+    assert_refused(run(*again), "painting.png: no such file")
+    shutil.copy(inputs[1], "painting.png")
+    done(*again)
+    shutil.rmtree(tmp_path / "new", ignore_errors=True)
+    with Path("own.h5").open("ab") as file:
+        file.write(b"x")
+    assert_refused(run(*again), "weights.sha256")
+
+
+@pytest.mark.usefixtures("still")
+def test_another_version_only_gets_a_note(own, monkeypatch):
+    monkeypatch.setattr(description, "__version__", "99.9")
+    outcome = done("resume", own)
+    assert "begun elsewhere, version" in outcome.err
+    assert outcome.err.count("note") == 1
+
+
+# -- again
+
+
+def test_a_run_can_be_run_again(finished, tmp_path):
+    done("sweep", "--from", finished / "run.json", "-o", tmp_path / "again", "--quiet")
+    assert_same(tmp_path / "again", finished)
+    assert (tmp_path / "again" / "run.json").read_bytes() == (finished / "run.json").read_bytes()
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize(
+    "more",
+    [["--evaluations", "5"], ["--ratio", "1"], ["--batch", "3"], ["--tolerance", "0.1"], ["--table", "lanes.csv"]],
+)
+def test_a_run_is_not_run_again_otherwise(finished, tmp_path, more):
+    assert_refused(run("sweep", "--from", finished, "-o", tmp_path / "again", *more), "--from")
+    assert [*tmp_path.iterdir()] == []
+
+
+# -- lanes of all kinds
+
+
+def test_a_lane_that_is_not_finite(tmp_path, inputs, finished):
+    """It is marked as failed, and the others are what they are without it."""
+    table = tmp_path / "lanes.csv"
+    table.write_text("name,ratio,style_layers\ngood,1e-3,conv1_1\nbad,1e30,conv1_1\n")
+    sets = ["--size", "48", "--evaluations", "3", "--history", "3", "--content-layer", "conv2_1", "--batch", "2"]
+    outcome = run("sweep", *inputs, "-o", tmp_path / "out", "--table", table, *sets, "--quiet")
+    assert outcome.code == 1
+    assert outcome.err == "nst-jax: bad: the loss is not finite; kept the last good picture\n"
+    html = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "1 done, 1 failed" in html
+    assert [row["lane"] for row in rows(tmp_path / "out")] == ["good"] * 3 + ["bad"]
+    assert [line["lane"] for line in measured(tmp_path / "out")] == ["good", "bad"]
+    assert len(pictures(tmp_path / "out")) == 3
+    outcome = run("resume", tmp_path / "out", "--quiet")
+    assert outcome.code == 1

@@ -1,0 +1,22 @@
+"""What comes of a lane, measured when it is asked for."""
+
+import numpy as np
+from small_sweep import lane
+
+from nst_jax.loss.objective import Losses
+from nst_jax.optim.engine import Record
+from nst_jax.optim.status import Status
+from nst_jax.transfer.outcome import Outcome
+
+
+def test_it_is_named_and_measured_once():
+    asked = []
+    losses = [Losses(total, 0.0, total, {"conv1_1": total}, 0.0, {}) for total in (2.0, 1.0)]
+    history = [Record(n, n, own, 0.0, 0.0) for n, own in enumerate(losses, start=1)]
+    image = np.zeros((32, 32, 3))
+    own = Outcome(lane(7), image, Status.CONVERGED, history, ((),), lambda *given: asked.append(given) or "measured")
+    assert (own.name, own.evaluations, own.losses.total) == ("lane7", 2, 1.0)
+    assert asked == []
+    assert own.measures == own.measures == "measured"
+    assert asked == [(lane(7), image)]
+    assert "measure" not in repr(own)

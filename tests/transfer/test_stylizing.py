@@ -1,0 +1,115 @@
+"""One picture from Python: the command's defaults, scales, callbacks, blends; and the loss of any picture."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from nst_jax.errors import InputError
+from nst_jax.loss.objective import Term
+from nst_jax.optim.status import Status
+from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.stylizing import evaluate, stylize
+from nst_jax.transfer.sweeping import sweep
+
+SMALL = {"size": 48, "content_layer": "conv2_1", "style_layers": ("conv1_1", "conv2_1")}
+
+
+@pytest.fixture(autouse=True)
+def optax_mixes_dtypes():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def pair(picture):
+    return picture("photograph", 32, 48), picture("painting", 40, 48)
+
+
+def test_a_picture_is_a_sweep_of_one_lane(params, pair):
+    one = stylize(*pair, params=params, evaluations=8, **SMALL)
+    (other,) = sweep(*pair, params=params, evaluations=8, batch=1, **SMALL)
+    np.testing.assert_allclose(one.image, other.image, atol=1e-3)  # another program where there are four devices
+    assert one.lane == other.lane
+    assert one.evaluations == 8
+    assert one.status is Status.RUNNING
+    assert one.losses.total < one.history[0].losses.total
+
+
+def test_settings_at_once_and_by_name_are_the_same(params, pair):
+    one = stylize(*pair, params=params, evaluations=4, **SMALL)
+    for other in (
+        stylize(*pair, Settings(evaluations=4, **SMALL), params=params),
+        stylize(*pair, Settings(**SMALL), params=params, evaluations=4),
+    ):
+        np.testing.assert_array_equal(other.image, one.image)
+
+
+def test_scales_are_gone_through_and_told_of(params, picture):
+    photo, painting = picture("photograph", 64, 96), picture("painting", 64, 96)
+    steps = []
+    made = stylize(photo, painting, params=params, scales=2, evaluations=10, callback=steps.append, every=3,
+                   **SMALL | {"size": 96})  # fmt: skip
+    numbers = [record.evaluations for step in steps for record in step.records]
+    assert numbers == list(range(1, 11))
+    ends = [step.records[-1].evaluations for step in steps]
+    assert {3, 6, 9, 4, 10} <= set(ends)
+    assert {step.scale.name for step in steps} == {"48x32", "96x64"}
+    assert [scale.evaluations for scale in steps[0].scales] == [4, 6]
+    for step in steps:
+        assert step.image.shape == (step.scale.height, step.scale.width, 3)
+    assert made.image.shape == (64, 96, 3)
+    assert made.strips == ((), ())
+    assert made.evaluations == 10
+
+
+def test_a_callback_stops_it(params, picture):
+    photo, painting = picture("photograph", 64, 96), picture("painting", 64, 96)
+    made = stylize(photo, painting, params=params, scales=2, evaluations=10, callback=lambda step: True,
+                   **SMALL | {"size": 96})  # fmt: skip
+    assert made.image.shape == (32, 48, 3)  # the picture so far
+    assert made.evaluations == 1
+
+
+def test_too_little_memory_means_strips(params, picture):
+    """And where even those do not fit, one line before anything is computed."""
+    photo, painting = picture("photograph", 160, 160), picture("painting", 160, 160)
+    small = SMALL | {"size": 160, "evaluations": 2, "params": params}
+    whole = stylize(photo, painting, **small)
+    cut = stylize(photo, painting, memory=60_000_000, **small)
+    assert whole.strips == ((),)
+    assert cut.strips[0]
+    np.testing.assert_allclose(cut.losses.total, whole.losses.total, rtol=1e-5)
+    with pytest.raises(InputError, match="memory: one lane needs"):
+        stylize(photo, painting, memory=1_000_000, **small)
+
+
+def test_a_blend_of_two_paintings(params, pair):
+    photo, painting = pair
+    alone = stylize(photo, [painting, painting[::-1]], params=params, style_blend=(1.0, 0.0), evaluations=2, **SMALL)
+    expected = stylize(photo, painting, params=params, evaluations=2, **SMALL)
+    np.testing.assert_allclose(alone.losses.total, expected.losses.total, rtol=1e-6)
+    with pytest.raises(InputError, match="style_blend: 2 given for 1"):
+        stylize(photo, painting, params=params, style_blend=(1.0, 1.0), **SMALL)
+
+
+def test_what_a_researcher_brings(params, pair):
+    photo, painting = pair
+    grey = Term(lambda images: ((images - 0.5) ** 2).sum((1, 2, 3)), 1e9, "grey")
+    made = stylize(photo, painting, params=params, start=painting, terms=[grey], optimizer=optax.adam(0.02),
+                   evaluations=6, **SMALL)  # fmt: skip
+    assert made.losses.terms["grey"] < 0.9 * made.history[0].losses.terms["grey"]
+    with pytest.raises(InputError, match=r"^term 'lost': is nan at the start of 0_picture; must be finite$"):
+        stylize(photo, painting, params=params, terms=[Term(lambda x: x.sum((1, 2, 3)) * jnp.nan, name="lost")],
+                evaluations=3, **SMALL)  # fmt: skip
+
+
+def test_the_loss_of_any_picture_is_what_is_minimized(params, pair):
+    made = stylize(*pair, params=params, evaluations=4, **SMALL)
+    found = evaluate(made.image, *pair, params=params, **SMALL)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(made.losses), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
+    assert evaluate(pair[0], *pair, params=params, **SMALL).content == 0
+    with pytest.raises(InputError, match=r"^content: 48x32 cannot be brought to 48x48, which has another aspect$"):
+        evaluate(np.zeros((48, 48, 3)), *pair, params=params)

@@ -10,13 +10,12 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Shapes and dtypes that annotations name are checked at run time, in tests alone; PEP 484 lets an int be a float.
-install_import_hook(
-    ["nst_jax.network", "nst_jax.loss", "nst_jax.optim"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-)
+_CHECKED = [f"nst_jax.{room}" for room in ("network", "loss", "optim")]
+install_import_hook(_CHECKED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
-import nst_jax
-from nst_jax.pictures import images
-from nst_jax.weights import weights
+import nst_jax  # noqa: E402 (what is imported before the hook would not be checked)
+from nst_jax.pictures import images  # noqa: E402
+from nst_jax.weights import weights  # noqa: E402
 
 # Before JAX is used for the first time: what is right on one device only shall show.
 jax.config.update("jax_num_cpu_devices", 4)

@@ -5,8 +5,6 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +14,16 @@ from nst_jax import __version__
 from nst_jax.cli.progress import LanesReporter, StepReporter, interruptible, lost
 from nst_jax.errors import INTERRUPTED, InputError, argument
 from nst_jax.loss.conventions import PAPER
-from nst_jax.loss.objective import Losses, loss_weights
+from nst_jax.loss.objective import Losses
 from nst_jax.measures import measures
 from nst_jax.network.vgg import check_layers
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
 from nst_jax.pictures import files, images
 from nst_jax.runs import inputs
-from nst_jax.transfer import figures, plan, scales
+from nst_jax.transfer import figures, plan
 from nst_jax.transfer.settings import Settings
-from nst_jax.transfer.stylizing import Step, evaluated
-from nst_jax.transfer.stylizing import stylize as make_picture
+from nst_jax.transfer.stylizing import Step, evaluated, planned
 from nst_jax.transfer.transfer import Transfer, check_blend
 from nst_jax.weights import weights
 
@@ -44,9 +41,7 @@ def stylize(
     _refuse_inputs(output, [content, *style])
     photo = inputs.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
-    scales.pyramid(height, width, settings.evaluations, settings.scales)
     check_blend(settings, style)
-    _check_weights(settings)
     paintings = [inputs.read_picture(path, settings, settings.style_size or settings.size) for path in style]
     start = inputs.read_start(settings, height, width)
     made_from = _provenance(content, style, settings)
@@ -55,14 +50,9 @@ def stylize(
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
         images.write_image(path, images.resize(image, height, width), {"nst_jax": text})
 
+    make = planned(photo, paintings, settings, start=start, memory=plan.of_process(memory), compile=compile)
     started = time.perf_counter()
-    with interruptible() as interrupt, ExitStack() as shown:
-        report = StepReporter(output.name, settings.evaluations, quiet)
-        begin = cache(lambda: shown.enter_context(report))
-
-        def compiled(*arguments: Any, **options: Any) -> Any:
-            begin()  # not before: until then input may be refused, in one line
-            return compile(*arguments, **options)
+    with interruptible() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
         def each(step: Step) -> bool:
             report(step)
@@ -71,10 +61,7 @@ def stylize(
                 save(_numbered(output, done, settings.evaluations), step.image, step.strips)
             return interrupt.requested
 
-        outcome = make_picture(
-            photo, paintings, settings, start=start, memory=plan.of_process(memory), callback=each, every=save_every,
-            compile=compiled,
-        )  # fmt: skip
+        outcome = make(each, save_every)
     seconds = time.perf_counter() - started
     save(output, outcome.image, outcome.strips)
     rows, columns = outcome.image.shape[:2]
@@ -134,7 +121,6 @@ def evaluate(
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]
     check_blend(settings, style)
-    _check_weights(settings)
     photo = inputs.read_to_size(content, settings, height, width, "--content")
     beside = settings.style_size or max(height, width)
     paintings = [inputs.read_picture(path, settings, beside) for path in style]
@@ -148,12 +134,6 @@ def evaluate(
         }
     print(json.dumps(report))
     return 0
-
-
-def _check_weights(settings: Settings) -> None:
-    """Refuses weights that are all zero as float32."""
-    alpha, beta = settings.alpha_beta
-    loss_weights(alpha, beta, content_layers=(settings.content_layer,), style_layers=settings.layer_weights)
 
 
 def _losses(losses: Losses, settings: Settings, size: Sequence[int]) -> dict[str, Any]:

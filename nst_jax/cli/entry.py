@@ -1,10 +1,11 @@
 """The command line's entry: runs a command and says in one line what was wrong. README.md shows its use."""
 
 import importlib
+import inspect
 import io
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fields = {key: chosen.pop(key) for key in list(chosen) if key.startswith(f"{kind.__name__}.")}
             if fields:
                 chosen[name] = kind(**{key.partition(".")[2]: value for key, value in fields.items()})
-        if "no_cache" in chosen:
-            folder = program_cache.use(not chosen.pop("no_cache"))
-            if module not in ("weights_commands", "features_commands"):
-                chosen["compile"] = _compiler(folder)
-        return getattr(importlib.import_module(f"nst_jax.cli.{module}"), function)(**chosen)
+        kept = "no_cache" in chosen and program_cache.use(not chosen.pop("no_cache"))
+        command = getattr(importlib.import_module(f"nst_jax.cli.{module}"), function)
+        if "compile" in inspect.signature(command).parameters:
+            chosen["compile"] = _compiler(kept or None)
+        return command(**chosen)
     except InputError as error:
         code, message = WRONG_INPUT, error.message(option)
     except KeyboardInterrupt:
@@ -48,22 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _compiler(folder: Path | None) -> Callable[..., Any]:
-    """What compiles the commands' loops: programs are kept in the folder; once there is one, freed memory is kept too.
+def _compiler(folder: Path | None) -> Any:
+    """What compiles loops: it keeps programs in the folder and, once there is one, freed memory for the next array."""
+    from nst_jax.cli import allocator  # noqa: PLC0415 (with JAX, which `--help` does not need)
+    from nst_jax.transfer.traced import TracedPrograms  # noqa: PLC0415
 
-    It is made when it is first used, so that wrong input is refused without waiting for JAX.
-    """
-    made: list[Callable[..., Any]] = []
-
-    def compile(*arguments: Any, **options: Any) -> Any:
-        if not made:
-            from nst_jax.cli import allocator  # noqa: PLC0415
-            from nst_jax.transfer.traced import TracedPrograms  # noqa: PLC0415
-
-            made.append(TracedPrograms(folder, after=allocator.keep_freed_memory))
-        return made[0](*arguments, **options)
-
-    return compile
+    return TracedPrograms(folder, after=allocator.keep_freed_memory)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -14,6 +14,7 @@ from nst_jax.runs.options import RunOptions
 from nst_jax.runs.stages import Ended, Watch
 from nst_jax.transfer import figures, lanes
 from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.plan import Cuts
 from nst_jax.transfer.settings import Axes, Settings
 
 
@@ -28,8 +29,8 @@ def sweep(
             raise InputError(
                 "--from: takes pictures, lanes and settings from the run; not allowed together with others"
             )
-        folder = _needed(output)
-        return _followed(stages.again(source, folder, options, _watch(options), compile), folder, options)
+        made, options, strips = stages.again(source, options)
+        return _run(made, output, options, compile, strips)
     if content is None or not style:
         raise InputError("CONTENT and STYLE: both are needed, unless --from names a run.json")
     if table:
@@ -63,17 +64,12 @@ def resume(folder: Path, options: RunOptions, compile: Compile) -> int:
     return _followed(stages.resume(folder, options, _watch(options), compile), folder, options)
 
 
-def _run(table: Table, output: Path | None, options: RunOptions, compile: Compile) -> int:
+def _run(table: Table, output: Path | None, options: RunOptions, compile: Compile, strips: Cuts = ()) -> int:
     if options.dry_run:
-        return _tell(table, options, compile)
-    folder = _needed(output)
-    return _followed(stages.begin(table, folder, options, _watch(options), compile), folder, options)
-
-
-def _needed(output: Path | None) -> Path:
+        return _tell(table, options, compile, strips)
     if output is None:
         raise InputError(f"{argument('output')}: needed, unless {argument('dry_run')} is given")
-    return output
+    return _followed(stages.begin(table, output, options, _watch(options), compile, strips), output, options)
 
 
 def _watch(options: RunOptions) -> Watch:
@@ -109,12 +105,12 @@ def _followed(run: Iterable[Ended], folder: Path, options: RunOptions) -> int:
     return code
 
 
-def _tell(table: Table, options: RunOptions, compile: Compile) -> int:
+def _tell(table: Table, options: RunOptions, compile: Compile, strips: Cuts) -> int:
     """Prints the lanes, the batches, and what one batch needs."""
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
-    found = stages.forecast(table, options, compile)
+    found = stages.forecast(table, options, compile, strips)
     plan, seconds = found.plan, found.pace * found.rounds * found.evaluations
     cut = f", in {'+'.join(map(str, plan.strips))} strips" if plan.strips else ""
     print(

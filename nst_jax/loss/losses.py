@@ -114,7 +114,7 @@ def style_layer_loss(
 
 
 def weighted_sum(
-    losses: dict[str, Float[AnyArray, "..."]], weights: dict[str, Float[AnyArray, "..."]]
+    losses: dict[str, Float[Array, "..."]], weights: dict[str, Float[Array, "..."]]
 ) -> Float[Array, "..."]:
     """Equation 5, Σ w_l E_l over the layers; zero when there are none.
 

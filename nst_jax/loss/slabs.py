@@ -17,7 +17,7 @@ from nst_jax.network.layers import CONVOLUTIONS, LAYERS, halvings
 
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
-Whole = Int[AnyArray, ""] | int | np.integer
+Whole = Int[Array, ""] | int | np.integer
 """A whole number, traced or not."""
 
 

@@ -19,7 +19,7 @@ from jax import lax
 from jaxtyping import Float
 
 from nst_jax.loss import losses
-from nst_jax.loss.slabs import Slab, Slabs
+from nst_jax.loss.slabs import Slab, Slabs, Whole
 from nst_jax.network.layers import LAYERS, positions_of
 from nst_jax.network.vgg import VGG19, check_images, check_layers
 
@@ -70,7 +70,7 @@ class Statistics(NamedTuple):
 
     styles: dict[str, Float[Array, "images N N"]]
     """G / M of equation 4."""
-    contents: dict[str, Float[Array, " images"]]
+    contents: dict[str, Float[Array, "images"]]
     """Equation 1."""
     activations: dict[str, Float[Array, "images _ _ N"]]
     """Of the layers that are to be kept."""
@@ -80,7 +80,7 @@ def statistics(
     params: Any,
     images: Float[AnyArray, "..."],
     style_layers: Iterable[str],
-    content_targets: Mapping[str, Float[AnyArray, "_ _ _ N"]],
+    content_targets: Mapping[str, Float[Array, "_ _ _ N"]],
     kept: Iterable[str] = (),
     *,
     pool: str = "avg",
@@ -179,7 +179,7 @@ class _Found(NamedTuple):
 
 
 def _through(
-    params: Any, images: AnyArray, styles: tuple[str, ...], targets: dict[str, AnyArray], kept: tuple[str, ...],
+    params: Any, images: AnyArray, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
     pool: str, precision: str, strips: tuple[int, ...], plain: bool,
 ) -> _Found:  # fmt: skip
     """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
@@ -211,7 +211,7 @@ def _compute(
     segment: _Segment,
     params: Any,
     x: Float[AnyArray, "images height width channels"],
-    targets: dict[str, Float[AnyArray, "_ _ _ N"]],
+    targets: dict[str, Float[Array, "_ _ _ N"]],
     own: Callable[[Array, str], Array] = lambda value, _: value,
 ) -> _Found:
     """What an input, or a slab of it, contributes; `own` puts zeros into the rows of a layer that are not the strip's.
@@ -234,7 +234,7 @@ def _cut(
     segment: _Segment,
     params: Any,
     x: Float[AnyArray, "images height width channels"],
-    targets: dict[str, Float[AnyArray, "_ _ _ N"]],
+    targets: dict[str, Float[Array, "_ _ _ N"]],
 ) -> _Found:
     """As `_compute`, in strips."""
     slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
@@ -256,7 +256,7 @@ def _cut(
     return lax.fori_loop(0, slabs.count, body, zeros)
 
 
-def _forward(segment: _Segment, params: Any, x: AnyArray, targets: dict[str, AnyArray]) -> tuple[_Found, tuple]:
+def _forward(segment: _Segment, params: Any, x: AnyArray, targets: dict[str, Array]) -> tuple[_Found, tuple]:
     return _cut(segment, params, x, targets), (params, x, targets)
 
 
@@ -278,14 +278,14 @@ _cut.defvjp(_forward, _backward)
 
 
 def _of_slab(
-    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, AnyArray]
+    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, Array]
 ) -> Callable[[Array], _Found]:
     """From a slab of the input to what its strip contributes."""
     own_targets = {layer: slabs.cut(slab, target, layer) for layer, target in targets.items()}
     return lambda x: _compute(segment, params, x, own_targets, partial(slabs.own, slab))
 
 
-def _add(total: Array, part: Array, *corner: Array) -> Array:
+def _add(total: Array, part: Array, *corner: Whole) -> Array:
     """Adds in place."""
     start = (*corner, *[0] * (total.ndim - len(corner)))
     return lax.dynamic_update_slice(total, lax.dynamic_slice(total, start, part.shape) + part, start)

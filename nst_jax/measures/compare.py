@@ -19,6 +19,7 @@ class GradientDifference(NamedTuple):
     relative: float
     """|g - h| / |h|, Euclidean."""
     cosine: float
+    """Of the angle between them, -1 to 1."""
 
 
 class PictureDifference(NamedTuple):
@@ -33,12 +34,19 @@ class PictureDifference(NamedTuple):
 def activation_differences(
     params: Any, reference: Any, images: Iterable[np.ndarray], *, pool: str = "avg"
 ) -> dict[str, float]:
-    """|F - F'| / |F'| of each convolution, Euclidean over all filters, positions and images, F' the reference's.
+    """Compares two networks' activations, F and the reference's F'.
 
     Args:
-      params, reference: parameters, as `weights.load` gives them.
-      images: each [height, width, 3] float32 RGB, 0..1.
+      params: parameters, as `load_weights` gives them.
+      reference: likewise.
+      images: each [height, width, 3] float32 RGB, 0..1; both sides at least 32.
       pool: "avg" or "max".
+
+    Returns:
+      |F - F'| / |F'| of each convolution, Euclidean over all filters, positions and images.
+
+    Raises:
+      InputError: as `network.features`.
     """
     squares = {layer: np.zeros(2) for layer in CONVOLUTIONS}
     for image in images:
@@ -56,7 +64,16 @@ _squares = jax.jit(_squared_norms, static_argnames=("pool",))
 
 
 def gradient_difference(goal: Objective, reference: Objective, image: Array | np.ndarray) -> GradientDifference:
-    """Between two objectives' gradients with respect to `image`, [height, width, 3]."""
+    """Compares two objectives' gradients of the total with respect to one picture.
+
+    Args:
+      goal: of one lane.
+      reference: likewise.
+      image: [height, width, 3] float32 RGB, 0..1.
+
+    Returns:
+      The difference, computed in float64.
+    """
     g, h = (np.asarray(_gradient(each, image[None]), np.float64).ravel() for each in (goal, reference))
     return GradientDifference(
         float(np.linalg.norm(g - h) / np.linalg.norm(h)), float(g @ h / (np.linalg.norm(g) * np.linalg.norm(h)))
@@ -69,7 +86,15 @@ def _gradient(goal: Objective, images: Array) -> Array:
 
 
 def picture_difference(image: Array | np.ndarray, reference: Array | np.ndarray) -> PictureDifference:
-    """Between two pictures of one size, [height, width, 3], 0..1."""
+    """Compares two pictures.
+
+    Args:
+      image: [height, width, 3] float RGB; clipped to 0..1.
+      reference: of the same size.
+
+    Returns:
+      The difference, computed in float64.
+    """
     difference = np.clip(np.asarray(image, np.float64), 0, 1) - np.clip(np.asarray(reference, np.float64), 0, 1)
     square = np.mean(difference**2)
     psnr = -10 * np.log10(square) if square else np.inf

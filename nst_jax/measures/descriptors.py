@@ -15,19 +15,23 @@ Array = jax.Array
 KINDS = ("gram", "compact")
 
 
-def channel_statistics(activation: Array) -> Array:
-    """Each filter's mean and standard deviation over positions: a style representation of 2N numbers, not N².
+def channel_statistics(activations: Array) -> Array:
+    """Takes each filter's mean and standard deviation over positions: a style representation of 2N numbers, not N².
 
     Li, Wang, Liu & Hou (arXiv 1701.01036, section 4.2) transfer style by these alone, as do Huang & Belongie (arXiv
     1703.06868, equation 8).
 
     Args:
-      activation: F, [..., height, width, N].
+      activations: F, [..., height, width, N] float.
 
     Returns:
-      [..., 2N]: the N means, then the N standard deviations.
+      [..., 2N]: the N means, then the N standard deviations, in the units of F.
+
+    Example:
+      >>> nst.measures.channel_statistics(jnp.ones((4, 6, 2))).tolist()
+      [1.0, 1.0, 0.0, 0.0]
     """
-    return jnp.concatenate([activation.mean((-3, -2)), activation.std((-3, -2))], axis=-1)
+    return jnp.concatenate([activations.mean((-3, -2)), activations.std((-3, -2))], axis=-1)
 
 
 @partial(jax.jit, static_argnames=("kind", "layers", "pool", "precision"))
@@ -40,18 +44,26 @@ def style_descriptors(
     pool: str = "avg",
     precision: str = "float32",
 ) -> dict[str, Array]:
-    """A descriptor of each picture's style for each layer. Another height or width is compiled anew.
+    """Describes the style of each picture, for each layer. Another height or width is compiled anew.
 
     Args:
-      params: parameters, as `weights.load` gives them.
-      images: [..., height, width, 3] float32 RGB, 0..1.
-      kind: "gram" for G/M of equation 3 (`losses.style_representation`), "compact" for `channel_statistics`.
+      params: parameters, as `load_weights` gives them.
+      images: [..., height, width, 3] float32 RGB, 0..1; both sides at least 32.
+      kind: "gram" for G/M of equation 3 (`loss.style_representation`), "compact" for `channel_statistics`.
+      layers: names.
+      pool: "avg" or "max".
+      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
 
     Returns:
       {layer: [..., N, N] or [..., 2N] float32}.
 
     Raises:
-      InputError: an unknown kind, and as `features`.
+      InputError: an unknown kind, and as `network.features`.
+
+    Example:
+      >>> descriptors = nst.measures.style_descriptors(params, painting, "compact", ("conv1_1", "conv1_2"))
+      >>> {layer: x.shape for layer, x in descriptors.items()}
+      {'conv1_1': (128,), 'conv1_2': (128,)}
     """
     if kind not in KINDS:
         raise InputError(f"kind {kind!r}: unknown; known are {', '.join(KINDS)}")

@@ -26,7 +26,12 @@ NOISE = 50.0  # standard deviation in 8-bit levels of the noise that style is co
 
 
 class Measures(NamedTuple):
-    """Of one picture. NaN is what cannot be told: there is no photograph, no painting, or nothing in it that varies."""
+    """Of one picture. NaN is what cannot be told: there is no photograph, no painting, or nothing in it that varies.
+
+    Example:
+      >>> nst.measures.Measures(ssim=1.0, correlation=1.0, scale=4.5, to_noise={}, to_content={}).row()
+      [1.0, 1.0, 4.5]
+    """
 
     ssim: float
     """Structural similarity of its luminance with the photograph's, both brought to COARSE: 1 for the photograph."""
@@ -41,18 +46,33 @@ class Measures(NamedTuple):
     """The same over the photograph's distance: 1 for no better than the photograph."""
 
     def row(self) -> list[float]:
-        """All numbers, in the order of `columns`."""
+        """Lists all numbers, in the order of `columns`."""
         return [self.ssim, self.correlation, self.scale, *self.to_noise.values(), *self.to_content.values()]
 
 
 def columns(style_layers: Sequence[str]) -> list[str]:
-    """What the numbers of `Measures.row` are called."""
+    """Names the numbers of `Measures.row`, as columns of a table.
+
+    Args:
+      style_layers: the measures', in order.
+
+    Returns:
+      A name for each number.
+    """
     distances = [f"{layer}_{other}" for other in Measures._fields[3:] for layer in style_layers]
     return [*Measures._fields[:3], *distances]
 
 
 def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, str]:
-    """The numbers of `Measures.row` that can be told, to be read by people; of an empty row, none."""
+    """Puts the numbers of `Measures.row` that can be told into words, to be read by people.
+
+    Args:
+      row: the numbers; or empty, which gives none.
+      style_layers: the measures', in order.
+
+    Returns:
+      {what it is: number}, both as text.
+    """
     words = ["structural similarity", f"correlation of {CONTENT_LAYER}", "scale of structure, pixels"]
     words += [f"{layer} from style, over {other}" for other in ("noise", "photograph") for layer in style_layers]
     return {word: f"{value:.3g}" for word, value in zip(words, row, strict=bool(row)) if not math.isnan(value)}
@@ -79,23 +99,32 @@ def summarize(
     pool: str = "avg",
     precision: str = "float32",
 ) -> Summary:
-    """Represents a picture as a file would hold it: clipped to 0..1 and rounded to 8 bits.
+    """Summarizes a picture as a file would hold it: clipped to 0..1 and rounded to 8 bits.
 
     Args:
-      params: parameters, as `weights.load` gives them.
+      params: parameters, as `load_weights` gives them.
       image: [height, width, 3] float32 RGB; both sides at least 32.
+      style_layers: those whose Gram matrices are wanted.
+      pool: see `network.features`.
+      precision: see `network.features`.
+
+    Returns:
+      The summary.
+
+    Raises:
+      InputError: as `network.features`.
     """
     image = np.rint(np.clip(image, 0, 1) * 255).astype(np.float32) / 255
     height, width = image.shape[:2]
     part = min(1.0, COARSE / min(height, width))
     coarse = images.resize(image, round(part * height), round(part * width))
-    content, style = jax.device_get(_represented(params, image, style_layers, pool, precision))
+    content, style = jax.device_get(_activations(params, image, style_layers, pool, precision))
     style = {layer: style[layer] for layer in style_layers}  # jit has sorted them
     return Summary(structure.luminance(image), structure.luminance(coarse), content, style)
 
 
 @partial(jax.jit, static_argnames=("style_layers", "pool", "precision"))
-def _represented(
+def _activations(
     params: Any, image: Array, style_layers: tuple[str, ...], pool: str, precision: str
 ) -> tuple[Array, dict[str, Array]]:
     activations = features(params, image, {CONTENT_LAYER, *style_layers}, pool=pool, precision=precision)
@@ -109,10 +138,14 @@ def compare(
     """Measures a picture.
 
     Args:
+      picture: the one to measure.
       noise: `noise_reference` of its size.
       content: the photograph, of its size; None for none.
       style: A / M_a of the painting by style layer, [N, N], as `objective.style_targets` gives it, for all layers that
-        were seen; None for none.
+        were summarized; None for none.
+
+    Returns:
+      The measures, of the picture's style layers.
 
     Raises:
       InputError: the photograph has another size.
@@ -148,25 +181,44 @@ def measure(
     """Measures a picture; for one of many use `summarize` and `compare`, or `Problem.measure`.
 
     Args:
-      params: parameters, as `weights.load` gives them.
+      params: parameters, as `load_weights` gives them.
       image: [height, width, 3] float32 RGB; measured as a file would hold it.
       content: the photograph, of the same size; None leaves out what depends on it.
       style: the painting, of any size; None leaves out what depends on it.
+      style_layers: those whose Gram matrices are compared.
+      pool: see `network.features`.
+      precision: see `network.features`.
+
+    Returns:
+      The measures.
 
     Raises:
       InputError: the photograph has another size, a picture less than 32 pixels a side, or a layer is unknown.
+
+    Example:
+      >>> measures = nst.measures.measure(params, photo, content=photo, style_layers=("conv1_1",))
+      >>> round(measures.ssim, 3), round(measures.correlation, 3), list(measures.to_noise)
+      (1.0, 1.0, ['conv1_1'])
     """
     summarized = partial(summarize, params, style_layers=style_layers, pool=pool, precision=precision)
     target = None
     if style is not None:
         target = style_targets(params, style[None], style_layers, pool=pool, precision=precision)
         target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
-    seen = None if content is None else summarized(content)
-    return compare(summarized(image), summarized(noise_reference(*image.shape[:2])), seen, target)
+    photograph = None if content is None else summarized(content)
+    return compare(summarized(image), summarized(noise_reference(*image.shape[:2])), photograph, target)
 
 
 def noise_reference(height: int, width: int) -> np.ndarray:
-    """The white noise that style is compared with, [height, width, 3] float32: the usual start, seed 0, but strong."""
+    """Makes the white noise that style is compared with: the usual start, seed 0, but strong.
+
+    Args:
+      height: in pixels.
+      width: in pixels.
+
+    Returns:
+      [height, width, 3] float32 RGB; not clipped.
+    """
     return np.asarray(white_noise(0, height, width, NOISE))
 
 

@@ -10,19 +10,27 @@ LOCAL = 1 / 16  # of the longest side: standard deviation of the window within w
 
 
 def luminance(image: np.ndarray) -> np.ndarray:
-    """[height, width, 3] RGB, 0..1, to [height, width] float64, 0..1: luma, as video and Wang et al. use it."""
+    """Takes a picture's luma, as video and Wang et al. use it (ITU-R BT.601).
+
+    Args:
+      image: [height, width, 3] float RGB, 0..1.
+
+    Returns:
+      [height, width] float64, 0..1.
+    """
     red, green, blue = np.moveaxis(np.asarray(image, np.float64), -1, 0)
     return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def similarity(plane: np.ndarray, other: np.ndarray) -> float:
-    """The mean structural similarity of Wang, Bovik, Sheikh & Simoncelli (IEEE Trans. Image Processing 13, 2004).
+    """Takes the mean structural similarity of Wang, Bovik, Sheikh & Simoncelli (IEEE Trans. Image Proc. 13, 2004).
 
     Their equation 13 under a window of 11x11 pixels, a Gaussian of standard deviation 1.5, with K1 = 0.01, K2 = 0.03
     and L = 1, averaged over all places where the window is within the picture (equation 17).
 
     Args:
-      plane, other: [height, width] float64, 0..1, both sides at least 11.
+      plane: [height, width] float64, 0..1, both sides at least 11.
+      other: of the same shape.
 
     Returns:
       1 for equal planes, about 0 for unrelated ones; not below -1.
@@ -43,7 +51,7 @@ def _windowed(plane: np.ndarray) -> np.ndarray:
 
 
 def correlation_length(plane: np.ndarray) -> float:
-    """The scale of local structure in pixels: where the autocorrelation has fallen to 1/e.
+    """Finds the scale of local structure in pixels: where the autocorrelation has fallen to 1/e.
 
     As the texture of surfaces is measured (ISO 25178-2): what varies slowly, the composition, is removed by subtracting
     a Gaussian-weighted local mean, whose standard deviation is LOCAL of the longest side; of the rest, the

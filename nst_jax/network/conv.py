@@ -5,7 +5,7 @@ On CPU most blocks are convolved by the method of Winograd (`network.winograd`),
 are left to `lax.conv`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ class Transformed(NamedTuple):
 def conv3x3_relu(
     x: Float[AnyArray, "batch height width in"],
     kernel: Float[AnyArray, "3 3 in out"] | None,
-    bias: Float[AnyArray, " out"],
+    bias: Float[AnyArray, "out"],
     transformed: Transformed | None = None,
     precision: str = "float32",
 ) -> Float[Array, "batch height width out"]:
@@ -72,7 +72,7 @@ def _conv3x3_relu(
 def plain3x3_relu(
     x: Float[AnyArray, "batch height width in"],
     kernel: Float[AnyArray, "3 3 in out"],
-    bias: Float[AnyArray, " out"],
+    bias: Float[AnyArray, "out"],
     precision: str = "float32",
 ) -> Float[Array, "batch height width out"]:
     """Does what `conv3x3_relu` does, by `lax.conv` whatever the shape, and with JAX's own gradients.
@@ -125,14 +125,16 @@ def _winograd_pays(kernel: tuple[int, ...]) -> bool:
 # Under jit, layers of one shape are traced once, and outside it there is one program to compile instead of fifty.
 @jax.jit
 def _winograd_forward(
-    x: Float[Array, "batch height width in"], transformed: Float[Array, "36 in out"], bias: Float[Array, " out"]
+    x: Float[Array, "batch height width in"], transformed: Float[Array, "36 in out"], bias: Float[Array, "out"]
 ) -> Float[Array, "batch height width out"]:
     return winograd.convolve((x,), transformed, after=lambda y: jnp.maximum(y + bias, 0))
 
 
 @jax.jit
 def _winograd_backward(
-    cotangent: Float[Array, "batch height width out"], y: Float[Array, "batch height width out"], transformed: Transformed
+    cotangent: Float[Array, "batch height width out"],
+    y: Float[Array, "batch height width out"],
+    transformed: Transformed,
 ) -> Float[Array, "batch height width in"]:
     forward, backward = transformed
     kernel, channels = (forward, 2) if backward is None else (backward, 1)
@@ -145,7 +147,7 @@ def _direct(x: AnyArray, kernel: AnyArray, precision: str) -> Array:
     return _lax_conv(x, kernel, precision)
 
 
-def _lax_conv(x: AnyArray, kernel: AnyArray, precision: str) -> Array:
+def _lax_conv(x: Any, kernel: Any, precision: str) -> Array:
     return lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision(precision)
     )

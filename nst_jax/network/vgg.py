@@ -89,9 +89,7 @@ class _Convolution(nn.Module):
         return convolve(x, kernel, bias, precision=self.precision)
 
 
-def pool2x2(
-    x: Float[AnyArray, "batch height width N"], kind: str
-) -> Float[AnyArray, "batch height//2 width//2 N"]:
+def pool2x2(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyArray, "batch height//2 width//2 N"]:
     """Pools over windows of 2x2; an odd last row or column is dropped.
 
     Written as a reshape, whose gradient is a broadcast; XLA's windowed reductions have slow gradients on CPU.
@@ -179,7 +177,9 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
 
 
 @partial(jax.jit, static_argnums=1)
-def _transformed(kernels: dict[str, Float[Array, "3 3 in out"]], _backend: str) -> dict[str, dict[str, conv.Transformed]]:
+def _transformed(
+    kernels: dict[str, Float[Array, "3 3 in out"]], _backend: str
+) -> dict[str, dict[str, conv.Transformed]]:
     found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
     return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import cache
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -16,6 +16,7 @@ _ON_CPU: dict[str, str | bool] = {
 }
 
 
+@runtime_checkable
 class Compile(Protocol):
     """What compiles the loop: `Programs`, or what does more, such as keeping programs on disk."""
 
@@ -38,9 +39,14 @@ class Compile(Protocol):
 
 
 class Programs:
-    """Compiles functions, and remembers the latest programs: as many as `most`, since each takes some 12 MB."""
+    """Compiles functions, and remembers the latest programs."""
 
     def __init__(self, most: int = 16) -> None:
+        """Compiles nothing yet.
+
+        Args:
+          most: how many programs to remember; each takes some 12 MB.
+        """
         self._most, self._known, self._lock = most, OrderedDict[Hashable, Any](), Lock()
 
     def __call__(
@@ -63,7 +69,7 @@ class Programs:
     def compiled(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], donate: int, key: tuple, result: Any
     ) -> Any:
-        """Compiles it, whether or not it is known."""
+        """Compiles a function, whether or not it is known; see `Compile`."""
         return jax.jit(function, donate_argnums=donate).lower(*arguments).compile(options())
 
 
@@ -73,7 +79,11 @@ remembered = Programs()
 
 @cache
 def options() -> dict[str, str | bool]:
-    """For `jax.jit` and `lower(...).compile`; what this version of XLA, or the backend, does not know is left out."""
+    """Gives the compiler's options.
+
+    Returns:
+      What `jax.jit` and `lower(...).compile` take; what this version of XLA, or the backend, does not know is left out.
+    """
     return {name: value for name, value in _ON_CPU.items() if _known({name: value})}
 
 

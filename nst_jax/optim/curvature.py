@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Bool, Float, Int
 
 Array = jax.Array
 Precondition = Callable[[Array], Array]
@@ -21,49 +22,69 @@ class History(NamedTuple):
     Pairs are scaled so that s·y = 1, which leaves the method as it is and keeps float32 in range.
     """
 
-    s: Array
-    """Steps, [history, *shape]."""
-    y: Array
-    """Changes of the gradient, [history, *shape]."""
-    sy: Array
-    """s_i·y_j, [history, history]."""
-    yy: Array
-    """y_i·P y_j, [history, history], P the preconditioner."""
-    age: Array
-    """[history] int32: how many pairs came after; -1 marks an empty slot."""
+    s: Float[Array, "history *shape"]
+    """Steps."""
+    y: Float[Array, "history *shape"]
+    """Changes of the gradient."""
+    sy: Float[Array, "history history"]
+    """s_i·y_j."""
+    yy: Float[Array, "history history"]
+    """y_i·P y_j, P the preconditioner."""
+    age: Int[Array, "history"]
+    """How many pairs came after; -1 marks an empty slot."""
 
 
 class Pair(NamedTuple):
     """A pair for the oldest slot, which the rings do not have yet."""
 
-    s: Array
-    """The step, [*shape], scaled as in `History`."""
-    y: Array
-    """The gradient's change, [*shape]."""
-    slot: Array
-    """Where it belongs, int32."""
-    taken: Array
+    s: Float[Array, "*shape"]
+    """The step, scaled as in `History`."""
+    y: Float[Array, "*shape"]
+    """The gradient's change."""
+    slot: Int[Array, ""]
+    """Where it belongs."""
+    taken: Bool[Array, ""]
     """Whether it is wanted and its curvature safely positive; if not, s and y are zero and nothing is to change."""
 
 
 class Products(NamedTuple):
     """Of the pairs, the newest one included, with a gradient g."""
 
-    sg: Array
-    """s_i·g, [history]."""
-    yg: Array
-    """y_i·P g, [history]."""
+    sg: Float[Array, "history"]
+    """s_i·g."""
+    yg: Float[Array, "history"]
+    """y_i·P g."""
 
 
-def empty(pairs: int, image: Array) -> History:
-    """A history of no pairs, with room for so many, of images [*shape] like this one."""
+def empty(pairs: int, image: Float[Array, "*shape"]) -> History:
+    """Makes a history of no pairs.
+
+    Args:
+      pairs: for how many there shall be room.
+      image: [*shape], any floating dtype; those to come are like it.
+
+    Returns:
+      The history.
+    """
     ring = jnp.zeros((pairs, *image.shape), image.dtype)
     square = jnp.zeros((pairs, pairs), image.dtype)
     return History(ring, ring, square, square, jnp.full(pairs, -1, jnp.int32))
 
 
-def pair(history: History, s: Array, y: Array, wanted: Array) -> Pair:
-    """The pair of a step s and the gradient's change y, [*shape] each, if it is wanted and good (see `Pair.taken`)."""
+def pair(
+    history: History, s: Float[Array, "*shape"], y: Float[Array, "*shape"], wanted: Bool[Array, ""] | bool
+) -> Pair:
+    """Makes a pair, if it is wanted and good (see `Pair.taken`).
+
+    Args:
+      history: what the pair is for.
+      s: a step, [*shape].
+      y: the gradient's change, [*shape].
+      wanted: whether the pair may be taken at all.
+
+    Returns:
+      The pair, which is not in the history yet.
+    """
     curvature = dot(s, y)
     floor = 10 * jnp.finfo(s.dtype).eps * jnp.sqrt(dot(s, s) * dot(y, y))
     taken = wanted & (curvature > floor)  # false for NaN
@@ -73,8 +94,20 @@ def pair(history: History, s: Array, y: Array, wanted: Array) -> Pair:
     return Pair(s, y, slot, taken)
 
 
-def remember(history: History, new: Pair, gradient: Array, precondition: Precondition) -> tuple[History, Products]:
-    """The history with the pair's inner products and age, its rings not yet written; and all pairs' with a gradient."""
+def remember(
+    history: History, new: Pair, gradient: Float[Array, "*shape"], precondition: Precondition
+) -> tuple[History, Products]:
+    """Takes a pair's inner products.
+
+    Args:
+      history: before the pair.
+      new: from `pair`.
+      gradient: g, [*shape].
+      precondition: P, from [*shape] to [*shape].
+
+    Returns:
+      The history with the pair's inner products and age, its rings not yet written; and all pairs' products with g.
+    """
 
     # Masks instead of indices, here and below: a scatter or gather is several programs to compile, a mask none.
     replaced = _replaced(history, new)
@@ -101,19 +134,28 @@ def remember(history: History, new: Pair, gradient: Array, precondition: Precond
     return history, Products(of_s[:, 1], of_y[:, 2])
 
 
-def _replaced(history: History, new: Pair) -> Array:
-    """[history] bool: true for the slot that the pair takes, if it was taken."""
+def _replaced(history: History, new: Pair) -> Bool[Array, "history"]:
+    """True for the slot that the pair takes, if it was taken."""
     return (jnp.arange(len(history.age)) == new.slot) & new.taken
 
 
 def inverse_hessian_times(
-    history: History, new: Pair, gradient: Array, products: Products, precondition: Precondition
-) -> Array:
-    """H g by the compact form of the inverse (Byrd, Nocedal & Schnabel, Math. Programming 63, 1994, eq 2.6).
+    history: History, new: Pair, gradient: Float[Array, "*shape"], products: Products, precondition: Precondition
+) -> Float[Array, "*shape"]:
+    """Computes H g by the compact form of the inverse (Byrd, Nocedal & Schnabel, Math. Programming 63, 1994, eq 2.6).
 
     It takes a few matrix products over all pairs instead of the two-loop recursion's chain of `4 history` vector
-    operations. With pairs scaled to s·y = 1 its matrix D is the identity. Empty slots count for nothing. The history
-    and products are `remember`'s.
+    operations. With pairs scaled to s·y = 1 its matrix D is the identity. Empty slots count for nothing.
+
+    Args:
+      history: from `remember`.
+      new: the pair that it has the products of, but not yet in its rings.
+      gradient: g, [*shape].
+      products: from `remember`, with this g.
+      precondition: see `remember`.
+
+    Returns:
+      H g, [*shape].
     """
     order = jnp.argsort(-history.age)  # oldest first, empty slots last
     valid = history.age[order] >= 0
@@ -138,11 +180,19 @@ def inverse_hessian_times(
     return combine(q[back], history.s, new.s) + gamma * precondition(gradient - combine(p[back], history.y, new.y))
 
 
-def written(history: History, new: Pair, kept: Array) -> History:
-    """The history with the pair in its rings, if it was taken and is to be `kept`.
+def written(history: History, new: Pair, kept: Bool[Array, ""] | bool) -> History:
+    """Writes the pair into the history's rings, if it was taken and is to be `kept`.
 
     XLA writes a slot in place only where all other readers of the ring come first by their data: `kept` has to depend
     on the direction. Otherwise it copies both rings for each step.
+
+    Args:
+      history: from `remember`.
+      new: the pair.
+      kept: whether to write it.
+
+    Returns:
+      The history.
     """
     stored = new.taken & kept
     s, y = (
@@ -153,12 +203,20 @@ def written(history: History, new: Pair, kept: Array) -> History:
 
 
 @jax.custom_batching.custom_vmap
-def _put(ring: Array, slot: Array, value: Array) -> Array:
+def _put(
+    ring: Float[Array, "history *shape"], slot: Int[Array, ""], value: Float[Array, "*shape"]
+) -> Float[Array, "history *shape"]:
     return lax.dynamic_update_index_in_dim(ring, value, slot, 0)
 
 
 @_put.def_vmap
-def _put_for_each(lanes: int, _batched: list[bool], rings: Array, slots: Array, values: Array) -> tuple[Array, bool]:
+def _put_for_each(
+    lanes: int,
+    _batched: list[bool],
+    rings: Float[Array, "lanes history *shape"],
+    slots: Int[Array, "lanes"],
+    values: Float[Array, "lanes *shape"],
+) -> tuple[Float[Array, "lanes history *shape"], bool]:
     """One update after the other: JAX's own rule is a scatter, for which the rings are copied."""
     for lane in range(lanes):
         corner = (lane, slots[lane], *[0] * (rings.ndim - 2))
@@ -166,6 +224,6 @@ def _put_for_each(lanes: int, _batched: list[bool], rings: Array, slots: Array, 
     return rings, True
 
 
-def dot(a: Array, b: Array) -> Array:
-    """The inner product of two arrays of one shape, over all axes: a scalar."""
+def dot(a: Float[Array, "*shape"], b: Float[Array, "*shape"]) -> Float[Array, ""]:
+    """Takes the inner product of two arrays of one shape, over all axes: a scalar."""
     return jnp.sum(a * b)  # not of flattened arrays: XLA for CPU sums a vector by a chain of programs

@@ -1,4 +1,4 @@
-"""The engine: any number of lanes through one compiled program, in chunks of steps, with records of each.
+"""The engine: any number of lanes through one compiled program, in chunks of evaluations, with a record of each.
 
 A lane is one optimization problem. The engine takes a problem, which is lanes, an optimizer and a budget, and tells of
 its progress chunk by chunk. A picture is a problem of one lane. Which lane takes which slot of the batch is for
@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ SECONDS_PER_CHUNK = 1.0  # how often a slow problem is heard of
 Array = jax.Array
 
 
+@runtime_checkable
 class Problem(Protocol):
     """The lanes of an optimization, numbered from zero."""
 
@@ -60,7 +61,14 @@ class Problem(Protocol):
 
 
 class Record(NamedTuple):
-    """One evaluation of one lane, all of its accepted image: a trial that a line search rejects does not show."""
+    """One evaluation of one lane, all of its accepted image: a trial that a line search rejects does not show.
+
+    Example:
+      >>> result = nst.minimize(lambda x: (x**2).sum(1), jnp.ones((1, 3)), optimizer=nst.LBFGS(), evaluations=2)
+      >>> record = result.history[0][0]
+      >>> record.evaluations, record.losses.total, round(record.gradient_norm, 3)
+      (1, 3.0, 3.464)
+    """
 
     step: int
     """How often the image has moved; a line search may take several evaluations for one step."""
@@ -85,7 +93,15 @@ class Finished(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What happened in one chunk of steps."""
+    """What happened in one chunk of evaluations.
+
+    Example:
+      >>> heard = []
+      >>> start, optimizer = jnp.ones((1, 3)), nst.LBFGS()
+      >>> _ = nst.minimize(lambda x: (x**2).sum(1), start, optimizer=optimizer, evaluations=2, callback=heard.append)
+      >>> heard[0].records[0][0].losses.total, heard[-1].finished[0].status.name
+      (3.0, 'RUNNING')
+    """
 
     records: dict[int, list[Record]]
     """By lane."""
@@ -103,6 +119,17 @@ class Engine:
       schedule: which lanes are in the batch.
       carry: the batch's state; None before the first chunk.
       seconds: that the chunks took.
+
+    Example:
+      >>> from nst_jax.transfer.lanes import table
+      >>> settings = nst.Settings(content_layer="conv1_1", style_layers=("conv1_1",))
+      >>> lanes = table(["photo"], ["painting"], nst.transfer.Axes(ratio=(1e-4, 1e-3)), settings)
+      >>> problem = nst.transfer.Problem(params, {"photo": photo}, {"painting": painting}, lanes)
+      >>> engine = nst.optim.Engine(problem, nst.LBFGS(), evaluations=2, slots=2)
+      >>> while not engine.finished:
+      ...     progress = engine.advance()
+      >>> {lane: len(records) for lane, records in engine.records.items()}
+      {0: 2, 1: 2}
     """
 
     def __init__(
@@ -123,6 +150,8 @@ class Engine:
         """Nothing is computed yet.
 
         Args:
+          problem: the lanes.
+          optimizer: see `loop.Optimizer`; hashable.
           evaluations: of loss and gradient, for each lane.
           slots: of the batch; a multiple of the number of devices.
           tolerance: a lane is over when its loss fell by less than this part of itself in the latest
@@ -159,14 +188,18 @@ class Engine:
         return len(self._programs)
 
     def images(self) -> dict[int, np.ndarray]:
-        """The lanes now in the batch, [*shape] float32 each."""
+        """Gives the images of the lanes now in the batch, by lane, [*shape] float32 each."""
         if self.carry is None:
             return {}
         images = np.asarray(self.carry.optimizer.image)
         return {lane: images[slot] for slot, lane in enumerate(self.schedule.slots) if lane is not None}
 
     def advance(self) -> Progress:
-        """Fills the slots, takes steps for about a second, and empties the slots of lanes that are over."""
+        """Fills the slots, evaluates for about SECONDS_PER_CHUNK, and empties the slots of lanes that are over.
+
+        Raises:
+          InputError: as the problem's `refuse`.
+        """
         before = time.perf_counter()
         self._fill()
         program = self.program()
@@ -185,7 +218,7 @@ class Engine:
         return Progress(records, self._finish(), self.images)
 
     def program(self) -> Any:
-        """The compiled program of the present batch size; its `memory_analysis` tells what it takes on a device.
+        """Compiles the program of the present batch size; its `memory_analysis` tells what it takes on a device.
 
         It is `loop.advance`, each device with slots of its own.
         """
@@ -214,11 +247,11 @@ class Engine:
         return self._programs[batch]
 
     def argument_bytes(self) -> int:
-        """What the objective and the batch's state take on all devices, without anything being compiled."""
+        """Counts what the objective and the batch's state take on all devices, without compiling anything."""
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes()))
 
     def template(self) -> Carry:
-        """A carry of the shapes that the present batch has."""
+        """Makes a carry of the shapes that the present batch has."""
         starts = self.problem.starts(self._slot_lanes())
         return begin(starts, self.problem.unknown(len(self.schedule.slots)), self._optimizer)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Float
 
 from nst_jax.optim.status import NOT_FINITE, RUNNING
 
@@ -20,8 +21,11 @@ class State(NamedTuple):
     trial: Array
     """The image to evaluate next."""
     optimizer: Any
+    """The transformation's own state."""
     status: Array
+    """RUNNING or NOT_FINITE, [lanes] int32."""
     accepted: Array
+    """Whether the latest evaluation was finite, [lanes] bool."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,20 @@ class FirstOrder:
     Attributes:
       transformation: any Optax gradient transformation that needs no more than the loss and its gradient. It sees each
         lane on its own, so that one which takes norms over all variables (clipping, say) does not mix the lanes.
+
+    Example:
+      >>> optimizer = nst.optim.FirstOrder(optax.sgd(0.25))
+      >>> state = optimizer.init(jnp.ones((1, 3)))
+      >>> images = optimizer.ask(state)
+      >>> state = optimizer.tell(state, values=(images**2).sum(1), gradients=2 * images)
+      >>> optimizer.ask(state).tolist()
+      [[0.5, 0.5, 0.5]]
     """
 
     transformation: optax.GradientTransformation
 
-    def init(self, images: Array) -> State:
-        """The state before any evaluation, of start images [lanes, *shape]."""
+    def init(self, images: Float[Array, "lanes *shape"]) -> State:
+        """Makes the state before any evaluation, of start images [lanes, *shape], any floating dtype."""
         lanes = images.shape[0]
         return State(
             image=images,
@@ -46,15 +58,17 @@ class FirstOrder:
             accepted=jnp.zeros(lanes, bool),
         )
 
-    def ask(self, state: State) -> Array:
-        """Where to evaluate next, [lanes, *shape]."""
+    def ask(self, state: State) -> Float[Array, "lanes *shape"]:
+        """Says where to evaluate next, [lanes, *shape]."""
         return state.trial
 
-    def tell(self, state: State, values: Array, gradients: Array) -> State:
+    def tell(
+        self, state: State, values: Float[Array, "lanes"], gradients: Float[Array, "lanes *shape"]
+    ) -> State:
         """Takes the losses [lanes] and gradients [lanes, *shape] at the points that `ask` gave."""
         return jax.vmap(self._tell)(state, values, gradients)
 
-    def _tell(self, state: State, value: Array, gradient: Array) -> State:
+    def _tell(self, state: State, value: Float[Array, ""], gradient: Float[Array, "*shape"]) -> State:
         accepted = jnp.isfinite(value) & jnp.isfinite(jnp.vdot(gradient, gradient)) & (state.status == RUNNING)
         transformation = optax.with_extra_args_support(self.transformation)  # some ask for the loss itself
         updates, optimizer = transformation.update(gradient, state.optimizer, state.trial, value=value)
@@ -70,5 +84,12 @@ class FirstOrder:
 
 
 def asked_and_told(optimizer: Any) -> Any:
-    """An optimizer as the engine takes it: any Optax transformation becomes a `FirstOrder`."""
+    """Makes an optimizer as the engine takes it: any Optax transformation becomes a `FirstOrder`.
+
+    Args:
+      optimizer: an Optax transformation, or what has the methods of `loop.Optimizer`.
+
+    Returns:
+      What has those methods.
+    """
     return FirstOrder(optimizer) if isinstance(optimizer, optax.GradientTransformation) else optimizer

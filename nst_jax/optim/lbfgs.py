@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from nst_jax.optim import curvature, line_search
 from nst_jax.optim.status import CONVERGED, NOT_FINITE, RUNNING
@@ -23,8 +24,11 @@ class State(NamedTuple):
     image: Array
     """The accepted point x_k, the given shape."""
     value: Array
+    """The loss there."""
     gradient: Array
+    """The gradient there, the given shape."""
     direction: Array
+    """Of the search, the given shape; zero before the first evaluation."""
     history: curvature.History
     search: line_search.Search
     status: Array
@@ -33,14 +37,14 @@ class State(NamedTuple):
     """Whether the latest evaluation moved `image`."""
 
 
-def identity(gradient: Array) -> Array:
-    """No preconditioner."""
+def identity(gradient: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Preconditions nothing."""
     return gradient
 
 
 @dataclass(frozen=True)
 class LBFGS:
-    """The settings.
+    """L-BFGS with a strong-Wolfe line search (Nocedal & Wright, Numerical Optimization, 2nd ed., chapters 3 and 7).
 
     Attributes:
       history: how many curvature pairs to remember.
@@ -48,29 +52,37 @@ class LBFGS:
         along the gradient has no natural length.
       precondition: P, a symmetric positive definite linear map of one lane's gradient; the inverse Hessian is built
         up from γ P instead of γ. Hashable, since it is static under jit.
+
+    Example:
+      >>> optimizer = nst.LBFGS(history=10)
+      >>> result = nst.minimize(lambda x: ((x - 3) ** 2).sum(1), jnp.zeros((2, 5)), optimizer=optimizer)
+      >>> round(result.images.min().item(), 3), [status.name for status in result.status]
+      (3.0, ['CONVERGED', 'CONVERGED'])
     """
 
     history: int = 20
     first_step: float = 0.001
     precondition: Callable[[Array], Array] = identity
 
-    def init(self, images: Array) -> State:
-        """The state before any evaluation, of start images [lanes, *shape], any floating dtype."""
+    def init(self, images: Float[Array, "lanes *shape"]) -> State:
+        """Makes the state before any evaluation, of start images [lanes, *shape], any floating dtype."""
         return jax.vmap(self._init)(images)
 
-    def ask(self, state: State) -> Array:
-        """Where to evaluate next, [lanes, *shape]; a lane that no longer runs stays where it is."""
+    def ask(self, state: State) -> Float[Array, "lanes *shape"]:
+        """Says where to evaluate next, [lanes, *shape]; a lane that no longer runs stays where it is."""
 
-        def trial(lane: State) -> Array:
+        def trial(lane: State) -> Float[Array, "*shape"]:
             return lane.image + jnp.where(lane.status == RUNNING, lane.search.step, 0) * lane.direction
 
         return jax.vmap(trial)(state)
 
-    def tell(self, state: State, values: Array, gradients: Array) -> State:
+    def tell(
+        self, state: State, values: Float[Array, "lanes"], gradients: Float[Array, "lanes *shape"]
+    ) -> State:
         """Takes the losses [lanes] and gradients [lanes, *shape] at the points that `ask` gave."""
         return jax.vmap(self._tell)(state, values, gradients)
 
-    def _init(self, image: Array) -> State:
+    def _init(self, image: Float[Array, "*shape"]) -> State:
         zero = jnp.zeros((), image.dtype)
         # The first evaluation is a step of length zero that is taken whatever it gives.
         search = line_search.begin(zero, zero, zero)._replace(last_resort=jnp.ones((), bool))
@@ -85,7 +97,7 @@ class LBFGS:
             accepted=jnp.zeros((), bool),
         )
 
-    def _tell(self, state: State, value: Array, gradient: Array) -> State:
+    def _tell(self, state: State, value: Float[Array, ""], gradient: Float[Array, "*shape"]) -> State:
         # A gradient with one NaN has a norm that is not finite; along d = 0 its slope alone would not show it.
         finite = jnp.isfinite(curvature.dot(gradient, gradient))
         slope = jnp.where(finite, curvature.dot(gradient, state.direction), jnp.nan)

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 Array = jax.Array
+Scalar = Float[Array, ""]
 
 DECREASE = 1e-4  # c1 of the sufficient decrease (Armijo) condition
 CURVATURE = 0.9  # c2 of the curvature condition, the usual value for quasi-Newton directions
@@ -36,10 +38,11 @@ class Search(NamedTuple):
     """The best trial so far that decreases φ sufficiently; the origin to begin with."""
     high: Trial
     bracketed: Array
+    """Bool."""
     step: Array
     """The step length to evaluate next."""
     evaluations: Array
-    """How many this search has used."""
+    """How many this search has used, int32."""
     width: Array
     """Of the bracket two evaluations ago and one evaluation ago, [2]."""
     last_resort: Array
@@ -50,12 +53,22 @@ class Verdict(NamedTuple):
     """What the latest evaluation means, booleans."""
 
     accepted: Array
+    """The step is taken."""
     failed: Array
     """The search is exhausted and found no decrease at all."""
 
 
-def begin(value: Array, slope: Array, step: Array) -> Search:
-    """Starts a search along a direction of slope φ'(0) = `slope` with the trial step `step`."""
+def begin(value: Scalar, slope: Scalar, step: Scalar) -> Search:
+    """Starts a search along a direction.
+
+    Args:
+      value: φ(0), a scalar of any floating dtype.
+      slope: φ'(0), likewise; negative.
+      step: the first step length to try.
+
+    Returns:
+      The search, which asks for that step.
+    """
     origin = Trial(jnp.zeros_like(value), value, slope)
     infinite = jnp.full_like(value, jnp.inf)
     return Search(
@@ -70,10 +83,18 @@ def begin(value: Array, slope: Array, step: Array) -> Search:
     )
 
 
-def tell(search: Search, value: Array, slope: Array) -> tuple[Search, Verdict]:
+def tell(search: Search, value: Scalar, slope: Scalar) -> tuple[Search, Verdict]:
     """Takes φ and φ' at `search.step`; says whether that step is accepted, and otherwise which to evaluate next.
 
     A trial that is not finite counts as far too high, so that a search backs out of overflow.
+
+    Args:
+      search: from `begin` or from here.
+      value: φ there, a scalar.
+      slope: φ' there, a scalar.
+
+    Returns:
+      The search with its next step, and what the evaluation means.
     """
     origin, low, high = search.origin, search.low, search.high
     finite = jnp.isfinite(value) & jnp.isfinite(slope)

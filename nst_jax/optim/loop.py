@@ -1,11 +1,12 @@
-"""The loop as a pure function: chunks of steps, each one evaluation of losses and gradient for every lane."""
+"""The loop as a pure function: chunks of evaluations of losses and gradient, each of every lane."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
 from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.optim.spectrum import FrequencyShaping
@@ -13,61 +14,71 @@ from nst_jax.optim.status import RUNNING
 
 Array = jax.Array
 LONGEST_CHUNK = 64
+"""Evaluations."""
 NOT_TAKEN = -1
+"""In place of a status, in rows of evaluations that were not made."""
 DEFAULT_OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """What the loop needs of an optimizer: pure functions over a state that has `image`, `status` and `accepted`."""
 
     def init(self, images: Array) -> Any:
-        """The state before any evaluation, of start images [lanes, *shape]."""
+        """Makes the state before any evaluation, of start images [lanes, *shape]."""
         ...
 
     def ask(self, state: Any) -> Array:
-        """Where to evaluate next, [lanes, *shape]."""
+        """Says where to evaluate next, [lanes, *shape]."""
         ...
 
     def tell(self, state: Any, values: Array, gradients: Array) -> Any:
-        """The state after the losses [lanes] and gradients [lanes, *shape] that were found there."""
+        """Makes the state after the losses [lanes] and gradients [lanes, *shape] that were found there."""
         ...
 
 
 class Carry(NamedTuple):
-    """What goes from step to step; every array has a leading lane axis."""
+    """What goes from evaluation to evaluation; every array has a leading lane axis."""
 
     optimizer: Any
+    """The optimizer's state."""
     losses: Any
     """Of the accepted images: a pytree of [lanes], with the one that is minimized as `total`."""
     gradient_norm: Array
+    """Euclidean, of the accepted images, [lanes]."""
 
 
 class Rows(NamedTuple):
-    """What `advance` tells of its steps, [LONGEST_CHUNK, lanes] each."""
+    """What `advance` tells of its evaluations, [LONGEST_CHUNK, lanes] each."""
 
     losses: Any
-    """Of the images accepted after each step."""
+    """Of the images accepted after each evaluation."""
     gradient_norm: Array
+    """Euclidean, of those images."""
     status: Array
-    """After each step; NOT_TAKEN in rows of steps that were not taken."""
+    """After each evaluation, int32; NOT_TAKEN in rows of evaluations that were not made."""
     accepted: Array
-    """Whether the step's evaluation moved the image."""
+    """Whether the evaluation moved the image, bool."""
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
-def begin(images: Array, unknown: Any, optimizer: Optimizer) -> Carry:
-    """The carry before any step, in buffers of its own, since it is donated; its gradient norm is NaN.
+def begin(images: Float[Array, "lanes *shape"], unknown: Any, optimizer: Optimizer) -> Carry:
+    """Makes the carry before any evaluation, in buffers of its own, since it is donated; its gradient norm is NaN.
 
     Args:
-      images: the start, [lanes, *shape].
-      unknown: losses that are not known yet, NaN each.
+      images: the start, [lanes, *shape], any floating dtype.
+      unknown: losses that are not known yet, a pytree of [lanes], NaN each.
+      optimizer: static, so hashable.
+
+    Returns:
+      The carry.
     """
     carry = Carry(optimizer.init(images), unknown, jnp.full(images.shape[0], jnp.nan, images.dtype))
     return jax.tree.map(jnp.copy, carry)
 
 
 def rows_of(carry: Carry) -> Rows:
-    """Rows of steps that were not taken, of the structure that `advance` gives."""
+    """Makes rows of evaluations that were not made, of the structure that `advance` gives."""
 
     def blank(value: Array, fill: float) -> Array:
         return jnp.full((LONGEST_CHUNK, *value.shape), fill, value.dtype)
@@ -80,13 +91,18 @@ def rows_of(carry: Carry) -> Rows:
 
 
 def advance(
-    objective: Callable[[Array], Any], carry: Carry, count: Array | int, optimizer: Optimizer
+    objective: Callable[[Array], Any], carry: Carry, count: Int[Array, ""] | int, optimizer: Optimizer
 ) -> tuple[Carry, Rows]:
-    """Takes `count` steps, or fewer when no lane runs any longer.
+    """Makes `count` evaluations of every lane, or fewer when no lane runs any longer.
 
     Args:
       objective: from images [lanes, *shape] to losses, a pytree of [lanes] with the one to minimize as `total`.
+      carry: from `begin` or from here.
       count: at most LONGEST_CHUNK; traced, so that no count needs a program of its own.
+      optimizer: that of the carry.
+
+    Returns:
+      The carry after them, and a row for each of them.
     """
 
     def evaluate(trial: Array) -> tuple[Array, Any]:

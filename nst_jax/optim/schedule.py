@@ -24,6 +24,7 @@ class Schedule(NamedTuple):
     slots: tuple[int | None, ...]
     """The lane in each slot."""
     waiting: tuple[int, ...]
+    """The lanes that have not begun, in order."""
     clock: int = 0
     """Evaluations of the batch since the slots were last looked at, below LOOK."""
 
@@ -37,6 +38,7 @@ class Filled(NamedTuple):
     """A schedule whose slots have been filled."""
 
     schedule: Schedule
+    """After that."""
     kept: tuple[int, ...]
     """Which slots of the batch before are those of the batch now, in order."""
     fresh: tuple[bool, ...]
@@ -44,7 +46,15 @@ class Filled(NamedTuple):
 
 
 def begun(lanes: int, slots: int) -> Schedule:
-    """Before anything: all lanes wait."""
+    """Makes the schedule before anything: all lanes wait.
+
+    Args:
+      lanes: how many.
+      slots: how many.
+
+    Returns:
+      The schedule.
+    """
     return Schedule((None,) * slots, tuple(range(lanes)))
 
 
@@ -52,8 +62,12 @@ def filled(schedule: Schedule, left: Mapping[int, int], smallest: int) -> Filled
     """Gives empty slots to waiting lanes; halves the batch while half of it stays empty and it is worth it.
 
     Args:
+      schedule: before.
       left: the evaluations that each lane still has.
       smallest: the number of slots that the batch is not halved below, and stays a multiple of: that of devices.
+
+    Returns:
+      The schedule after that, and what became of the slots.
     """
     every = tuple(range(len(schedule.slots)))
     if schedule.clock and schedule.running:
@@ -80,14 +94,20 @@ def _kept(slots: list[int | None], left: Mapping[int, int], smallest: int) -> tu
 def longest(
     schedule: Schedule, done: Mapping[int, int], evaluations: int, smallest: int, tolerance: bool, every: int | None
 ) -> int:
-    """The evaluations that the batch may take at once.
+    """Counts the evaluations that the batch may take at once.
 
     No lane goes past its last one, past a look at its tolerance or at the slots, or past a multiple of `every`.
 
     Args:
+      schedule: of the batch.
       done: the evaluations that each lane has had.
       evaluations: those of each lane in all.
       smallest: see `filled`.
+      tolerance: whether there is one.
+      every: None for no such multiple.
+
+    Returns:
+      At least one.
     """
     counts = [done[lane] for lane in schedule.running]
     most = evaluations - max(counts)
@@ -100,15 +120,20 @@ def longest(
 
 
 def passed(schedule: Schedule, count: int) -> Schedule:
-    """After so many evaluations of the batch."""
+    """Counts on by so many evaluations of the batch."""
     return schedule._replace(clock=(schedule.clock + count) % LOOK)
 
 
 def vacated(schedule: Schedule, over: Collection[int], look: bool) -> Schedule:
-    """Without the lanes that are over.
+    """Takes the lanes that are over out of their slots.
 
     Args:
+      schedule: before.
+      over: the lanes.
       look: whether the slots are to be looked at, since a lane has had its last evaluation.
+
+    Returns:
+      The schedule after that.
     """
     slots = tuple(None if lane in over else lane for lane in schedule.slots)
     return Schedule(slots, schedule.waiting, 0 if look else schedule.clock)

@@ -4,7 +4,12 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """The state of a lane; optimizers keep it as int32, and `Status(value).message` says it in words."""
+    """The state of a lane; optimizers keep it as int32, and `Status(value).message` says it in words.
+
+    Example:
+      >>> nst.Status(1).name, nst.Status.CONVERGED.message
+      ('CONVERGED', 'no further decrease is to be had in this precision')
+    """
 
     RUNNING = 0, "its loss was still falling"
     CONVERGED = 1, "no further decrease is to be had in this precision"

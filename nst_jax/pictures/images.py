@@ -95,6 +95,11 @@ def pictures_in(folder: Path, name: str) -> list[Path]:
 
     Warns:
       PictureWarning: other files were skipped.
+
+    Example:
+      >>> from pathlib import Path
+      >>> [path.name for path in nst.pictures.pictures_in(Path("."), "content")][-2:]
+      ['painting.jpg', 'photo.jpg']
     """
     if not folder.is_dir():
         raise InputError(f"{name} {shown(folder)}: is not a folder; name one with pictures in it")
@@ -160,11 +165,21 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def check_output(path: str | os.PathLike, name: str = argument("output")) -> None:
-    """Raises InputError unless `write_image` knows the ending of `path` and a file can be created there.
+    """Checks where a picture is to be written, before it is made.
 
     Args:
       path: the file.
       name: of the argument that holds `path`; messages start with it.
+
+    Raises:
+      InputError: `write_image` does not know the ending of `path`, or no file can be created there.
+
+    Example:
+      >>> nst.pictures.check_output("out.png")
+      >>> nst.pictures.check_output("out.xyz")
+      Traceback (most recent call last):
+        ...
+      nst_jax.errors.InputError: output out.xyz: unknown ending; known are .png .jpg .jpeg .webp .tif .tiff
     """
     if Path(path).suffix.lower() not in _WRITTEN:
         raise InputError(f"{name} {shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")

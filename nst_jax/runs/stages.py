@@ -121,8 +121,8 @@ def resume(folder: Path, options: RunOptions, watch: Watch, compile: Compile) ->
         yield from _gone_through(stages_of(folder, table), (run, None), options, watch, compile)
 
 
-def again(source: Path, folder: Path, options: RunOptions, watch: Watch, compile: Compile) -> Iterator[Ended]:
-    """Runs a run.json once more, in a folder of its own. Raises InputError as `begin`, and when inputs have changed."""
+def again(source: Path, options: RunOptions) -> tuple[Table, RunOptions, plan.Cuts]:
+    """What `begin` takes to run a run.json once more. Raises InputError when it is none, or its inputs have changed."""
     before = RunFolder(source.parent if source.name == "run.json" else source).run()
     table = lanes.from_json(before["table"], description.settings_of(before, source))
     now = description.describe(table, before["tolerance"])
@@ -130,16 +130,16 @@ def again(source: Path, folder: Path, options: RunOptions, watch: Watch, compile
     if changed := [change for change in changed if change.startswith(("inputs", "weights"))]:
         raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
     options = replace(options, tolerance=before["tolerance"], batch=before["plan"]["batch"])
-    return begin(table, folder, options, watch, compile, tuple(before["plan"]["strips"]))
+    return table, options, tuple(before["plan"]["strips"])
 
 
-def forecast(table: Table, options: RunOptions, compile: Compile) -> Forecast:
+def forecast(table: Table, options: RunOptions, compile: Compile, strips: plan.Cuts = ()) -> Forecast:
     """What a run would take, which is measured on its first steps; nothing is written."""
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
     *coarser, finest = _scales(table)
     at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
-    stage, options = Stage(Path(), at_finest), replace(options, tolerance=0.0)
+    stage, options = Stage(Path(), at_finest, strips), replace(options, tolerance=0.0)
     chosen, engine = _planned(stage, options, _maker(stage, options, compile))
     own = len(engine.problem)
     while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:

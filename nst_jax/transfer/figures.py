@@ -23,13 +23,17 @@ RATIOS_OF_FIGURE_3 = (1e-5, 1e-4, 1e-3, 1e-2)
 
 
 def reconstructions(kind: str, content: str, style: str, layers: Sequence[str], settings: Settings) -> Table:
-    """Of a picture's content from single layers, or of its style from their cumulative subsets: figure 1's lanes.
+    """Reconstructs a picture's content from single layers, or its style from cumulative subsets: figure 1's lanes.
 
     Args:
       kind: "content" or "style".
       content: the content picture, whose size the lanes have.
       style: the style picture.
       layers: names, in the network's order.
+      settings: of all lanes.
+
+    Returns:
+      The table, of one lane for each layer.
     """
     lanes = []
     for number, layer in enumerate(layers):
@@ -41,7 +45,16 @@ def reconstructions(kind: str, content: str, style: str, layers: Sequence[str], 
 
 
 def figure1(photograph: Path, painting: Path, settings: Settings) -> Table:
-    """Content reconstructions from conv1_1 to conv5_1, and style reconstructions from the subsets A to E."""
+    """Makes figure 1: content reconstructions from conv1_1 to conv5_1, style reconstructions from the subsets A to E.
+
+    Args:
+      photograph: the content picture's file.
+      painting: the style picture's file.
+      settings: of all lanes.
+
+    Returns:
+      The table, of ten lanes.
+    """
     letters = "abcde"
     lanes = [
         replace(lane, name=f"{kind}_{letter}_{lane.name.removeprefix(f'{kind}_')}", column=letter)
@@ -54,7 +67,16 @@ def figure1(photograph: Path, painting: Path, settings: Settings) -> Table:
 
 
 def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float] | None, settings: Settings) -> Table:
-    """One photograph in the styles of several paintings, each with a ratio of its own.
+    """Makes figure 2: one photograph in the styles of several paintings, each with a ratio of its own.
+
+    Args:
+      photograph: the content picture's file.
+      paintings: the style pictures' files.
+      ratios: α/β for each; None for RATIOS_OF_FIGURE_2.
+      settings: of all lanes.
+
+    Returns:
+      The table, of one lane for each painting.
 
     Raises:
       InputError: not as many ratios as paintings, none given for a number of paintings that has no default, or more
@@ -80,5 +102,14 @@ def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float]
 
 
 def figure3(photograph: Path, painting: Path, settings: Settings) -> Table:
-    """Rows A to E, the cumulative subsets of style layers, by columns α/β from 1e-5 to 1e-2."""
+    """Makes figure 3: rows A to E, the cumulative subsets of style layers, by columns α/β from 1e-5 to 1e-2.
+
+    Args:
+      photograph: the content picture's file.
+      painting: the style picture's file.
+      settings: of all lanes.
+
+    Returns:
+      The table, of twenty lanes.
+    """
     return table([photograph], [painting], Axes(ratio=RATIOS_OF_FIGURE_3, rows=tuple(ROWS)), settings)

@@ -57,9 +57,18 @@ class Table(NamedTuple):
 
 
 def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Axes, settings: Settings) -> Table:
-    """The product of all axes.
+    """Makes the product of all axes.
 
     The columns of the sheet are α/β where that varies, otherwise the last axis that does; the rows are the rest.
+
+    Args:
+      contents: the content pictures' files or names.
+      styles: the style pictures', likewise.
+      axes: what varies beside the pictures.
+      settings: of all lanes, in what does not vary.
+
+    Returns:
+      The table, of at most 100,000 lanes.
 
     Raises:
       InputError: the same value twice, too many lanes, values that `Settings` refuses.
@@ -98,10 +107,19 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
 
 
 def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Table:
-    """An explicit list of lanes: a CSV file with a heading line, or a JSON list of objects.
+    """Reads an explicit list of lanes: a CSV file with a heading line, or a JSON list of objects.
 
     Columns, all optional: name, row, column, content, style, ratio or alpha and beta, content_layer, style_layers and
     style_weights (comma-separated), seed. What a line leaves out or empty is as `content`, `style` and `settings` say.
+
+    Args:
+      path: the file.
+      content: the content picture's file, unless a line names another.
+      style: the style picture's file, likewise.
+      settings: of all lanes, in what no column says.
+
+    Returns:
+      The table, of at most 100,000 lanes.
 
     Raises:
       InputError: the file cannot be read, is empty, has an unknown column or a value that is not allowed, or two lanes
@@ -133,7 +151,7 @@ def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Ta
 
 
 def as_json(table: Table) -> dict[str, Any]:
-    """The table as what `from_json` reads, but for its settings."""
+    """Gives the table as what `from_json` reads, but for its settings."""
     return {
         "lanes": [asdict(lane) for lane in table.lanes],
         "row_headings": list(table.row_headings),
@@ -143,7 +161,18 @@ def as_json(table: Table) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any], settings: Settings) -> Table:
-    """The table that `as_json` wrote; KeyError, TypeError or ValueError when it is not one."""
+    """Reads the table that `as_json` wrote.
+
+    Args:
+      data: what it returned.
+      settings: the table's.
+
+    Returns:
+      The table.
+
+    Raises:
+      KeyError, TypeError, ValueError: it is no such table.
+    """
 
     def weights(pairs: Iterable[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
         return tuple((str(layer), float(weight)) for layer, weight in pairs)
@@ -169,7 +198,7 @@ def from_json(data: Mapping[str, Any], settings: Settings) -> Table:
 
 
 def power(value: float) -> str:
-    """1e-05 as "10⁻⁵", 0.0002 as "2e-4", 0.5 as "0.5"."""
+    """Writes a number for people: 1e-05 as "10⁻⁵", 0.0002 as "2e-4", 0.5 as "0.5"."""
     if 0 < value < math.inf and (value >= 1000 or value <= 0.01):
         mantissa, exponent = f"{value:.5e}".split("e")
         digits = f"{float(mantissa):g}"
@@ -178,7 +207,7 @@ def power(value: float) -> str:
 
 
 def slug(text: str) -> str:
-    """The text as part of a file name: safe on every system, never hidden, never long."""
+    """Makes text a part of a file name: safe on every system, never hidden, at most 80 characters."""
     plain = re.sub("10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", r"1e\1", text).translate(_PLAIN)
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", plain).strip(".-")[:80] or "lane"
 

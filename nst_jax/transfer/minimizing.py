@@ -35,7 +35,7 @@ class Minimized(NamedTuple):
     losses: Any
     """Of those images, what the objective returns, [lanes] NumPy each; of a plain function, `Total`."""
     evaluations: int
-    """Of the lane that had most."""
+    """How many the lane that had most has had."""
     status: tuple[Status, ...]
     """Of each lane; one that is not finite keeps its last good image."""
     history: dict[int, list[Record]]

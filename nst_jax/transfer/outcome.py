@@ -24,6 +24,12 @@ class Outcome:
       history: a record of each evaluation, of all scales.
       strips: in how many the layers were worked through, for each scale; see `loss.strips.statistics`.
       measure: from the image to its measures.
+
+    Example:
+      >>> low = {"content_layer": "conv1_1", "style_layers": ("conv1_1",)}
+      >>> (outcome,) = nst.sweep(photo, painting, ratio=1e-3, size=64, evaluations=2, **low)
+      >>> outcome.name, outcome.image.shape, outcome.evaluations, outcome.status.name
+      ('0_picture', (43, 64, 3), 2, 'RUNNING')
     """
 
     lane: Lane
@@ -35,17 +41,17 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """The lane's."""
+        """The lane's name."""
         return self.lane.name
 
     @property
     def losses(self) -> Losses:
-        """Of the image, as floats."""
+        """The image's losses, as floats."""
         return self.history[-1].losses
 
     @property
     def evaluations(self) -> int:
-        """Of loss and gradient, at all scales."""
+        """How many of loss and gradient, at all scales."""
         return self.history[-1].evaluations
 
     @cached_property

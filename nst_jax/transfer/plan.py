@@ -47,7 +47,7 @@ def choose(
     cuts: Cuts = (),
     memory: int | None = None,
 ) -> tuple[Plan, Engine]:
-    """An engine whose compiled program fits into memory, and its plan.
+    """Makes an engine whose compiled program fits into memory.
 
     Args:
       make: from a number of slots, and strips, to an engine that has not begun.
@@ -56,6 +56,9 @@ def choose(
       batch: the number of slots, when the user has chosen; rounded up to a multiple of the devices.
       cuts: strips, when the user has chosen; where not even one lane a device fits, it is cut into more.
       memory: bytes of one device for the program (default: most of what the device, or the machine, has free).
+
+    Returns:
+      The plan, and the engine, which has not begun.
 
     Raises:
       InputError: not even one lane a device fits, in the smallest strips.
@@ -88,13 +91,16 @@ def choose(
 
 
 def strips_of(make: Callable[[Cuts], Engine], memory: int | None = None) -> Cuts:
-    """The strips of one lane: those of a large picture, or of one whose program would not fit into memory whole.
+    """Chooses one lane's strips: those of a large picture, or of one whose program would not fit into memory whole.
 
     Nothing is compiled where it fits without doubt.
 
     Args:
       make: from strips to an engine of one slot that has not begun.
       memory: bytes for the program (default: most of what the device, or the machine, has free).
+
+    Returns:
+      The strips; () for none.
 
     Raises:
       InputError: it does not fit, in the smallest strips.
@@ -154,7 +160,14 @@ def _bytes(program: Any) -> int:
 
 
 def of_process(memory: int | None) -> int | None:
-    """What of the memory that a user gives to a process, or device, is for its program's data."""
+    """Takes off what a process on CPU needs beside its program's data.
+
+    Args:
+      memory: bytes that a user gives to a process, or device; None for no limit.
+
+    Returns:
+      Bytes for the program, or None.
+    """
     on_cpu = jax.default_backend() == "cpu"
     return memory if memory is None or not on_cpu else max(0, memory - PROCESS_BYTES)
 
@@ -166,7 +179,7 @@ def _free(devices: int) -> int:
 
 
 def free_memory(device: Any) -> int:
-    """Bytes that a program may take on this device."""
+    """Counts the bytes that a program may take on this device: SHARE_OF_MEMORY of what is free."""
     statistics = device.memory_stats() if device.platform != "cpu" else None
     if statistics and "bytes_limit" in statistics:
         return int(SHARE_OF_MEMORY * (statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)))

@@ -1,7 +1,7 @@
 """What a table's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,16 @@ class Problem:
         lane, with weight zero where it is not wanted, so that one program serves all.
       shape: of the images, (height, width, 3).
       strips: see `loss.strips.statistics`.
+
+    Example:
+      >>> from nst_jax.transfer.lanes import table
+      >>> settings = nst.Settings(content_layer="conv1_1", style_layers=("conv1_1",))
+      >>> lanes = table(["photo"], ["painting"], nst.transfer.Axes(ratio=(1e-4, 1e-3)), settings)
+      >>> problem = nst.transfer.Problem(params, {"photo": photo}, {"painting": painting}, lanes)
+      >>> len(problem), problem.shape, problem.starts([0, 1]).shape
+      (2, (43, 64, 3), (2, 43, 64, 3))
+      >>> problem.objective([0, 1])(problem.starts([0, 1])).total.shape
+      (2,)
     """
 
     def __init__(
@@ -48,29 +58,38 @@ class Problem:
         prepared: Any = None,
         terms: Sequence[Term] = (),
         strips: tuple[int, ...] = (),
+        complete: bool = False,
     ) -> None:
-        """Represents all pictures.
+        """Computes all pictures' targets.
 
         Args:
-          params: parameters, as `weights.load` gives them.
-          contents, styles: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them. All content
-            pictures must have one size; style pictures may have any. Several styles of one name are blended.
+          params: parameters, as `load_weights` gives them.
+          contents: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them; all of one size.
+          styles: likewise, of any size. Several of one name are blended.
           table: the lanes, and the settings that all share.
           own: those of the table's lanes that are to be minimized; all by default.
           start: a picture to start from, brought to the content's size, or one for each lane by its name; by default
             what the settings say.
           prepared: the parameters from `network.prepare`, where they are at hand.
           terms: added to each lane's loss; their weights are of all lanes or one for each of `own`.
+          strips: see the attribute.
+          complete: tells of losses that have no weight, and measures by pictures whose loss has none; a sweep of many
+            lanes saves itself that.
 
         Raises:
           InputError: content pictures of different sizes, a start that is not there, or as `Objective.plus`.
         """
         settings = table.settings
+        for lane in table.lanes:
+            if not (np.float32(lane.alpha) or np.float32(lane.beta)):
+                both = f"{argument('alpha')} and {argument('beta')}: both are zero in float32"
+                raise InputError(f"{both}; at least one must be positive")
         self.table, self.lanes, self.strips = table, tuple(table.lanes if own is None else own), strips
-        self.content_layers = _union(dict(lane.content_layers) for lane in table.lanes if lane.alpha)
-        self.style_layers = _union(dict(lane.style_layers) for lane in table.lanes if lane.beta)
+        self._complete = complete
+        self.content_layers = self._union(lane.content_layers for lane in table.lanes if complete or lane.alpha)
+        self.style_layers = self._union(lane.style_layers for lane in table.lanes if complete or lane.beta)
         contents = {lane.content: contents[lane.content] for lane in table.lanes}
-        of_lanes = {lane.style: styles[lane.style] for lane in table.lanes if lane.beta}
+        of_lanes = {lane.style: styles[lane.style] for lane in table.lanes if lane.beta or (complete and lane.style)}
         if start is None and settings.init not in ("noise", "content"):
             raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
         self.shape = shape_of(contents)
@@ -94,13 +113,20 @@ class Problem:
         return len(self.lanes)
 
     def cut(self, strips: tuple[int, ...]) -> "Problem":
-        """The same problem, with objectives in these strips."""
+        """Makes the same problem, with objectives in these strips; see `loss.strips.statistics`."""
         made = copy.copy(self)
         made.strips = strips
         return made
 
     def after(self, before: Mapping[str, np.ndarray]) -> "Problem":
-        """The same problem, started from each lane's picture at the scale before, by its name."""
+        """Makes the same problem, started from each lane's picture at the scale before.
+
+        Args:
+          before: [height', width', 3] float32 each, by the lanes' names.
+
+        Returns:
+          The problem.
+        """
         made = copy.copy(self)
         made._start = {
             lane.name: scales.enlarged(before[lane.name], self._contents[lane.content], lane.alpha > 0)
@@ -109,7 +135,7 @@ class Problem:
         return made
 
     def objective(self, lanes: Sequence[int]) -> Objective:
-        """Equation 7 for these lanes, in this order; of the same shapes for any lanes as many."""
+        """Makes equation 7 for these lanes, by their numbers and in this order; of the same shapes for as many."""
         chosen = [self.lanes[lane] for lane in lanes]
         some_style = next(iter(self._style_targets), "")  # a lane without style has weights zero; any target will do
         content = _stacked(self._content_targets, [lane.content for lane in chosen])
@@ -124,7 +150,7 @@ class Problem:
         )  # fmt: skip
 
     def spread(self, objective: Objective) -> Objective:
-        """For each leaf of an objective, whether it is of lanes; the others are shared by all."""
+        """Says of each leaf of an objective whether it is of lanes; the others are shared by all."""
 
         def each(tree: Any, of_lanes: bool) -> Any:
             return jax.tree.map(lambda _: of_lanes, tree)
@@ -141,29 +167,48 @@ class Problem:
         return replace(objective, params=params, targets=targets, loss_weights=loss_weights, terms=terms)
 
     def starts(self, lanes: Sequence[int]) -> Array:
-        """The start images, [lanes, height, width, 3] float32."""
+        """Makes the start images of these lanes, [lanes, height, width, 3] float32 RGB; not clipped to 0..1."""
         return jnp.stack([self._start_of(self.lanes[lane]) for lane in lanes])
 
     def unknown(self, lanes: int) -> Losses:
-        """The losses of so many lanes, NaN each."""
-        each = jnp.full(lanes, jnp.nan, jnp.float32)
+        """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
+        each = jnp.asarray(np.full(lanes, np.nan, np.float32))
         style, terms = dict.fromkeys(self.style_layers, each), {term.label: each for term in self._terms}
         return Losses(each, each, each, style, each, terms)
 
     def refuse(self, lane: int, losses: Losses) -> None:
-        """Raises InputError where a term is what keeps the loss of a lane's start from being finite."""
+        """Checks the terms of a lane whose start has no finite loss.
+
+        Args:
+          lane: its number.
+          losses: at its start, as floats.
+
+        Raises:
+          InputError: a term is not finite.
+        """
         objective.check_terms(losses, self.lanes[lane].name)
 
     def measure(self, lane: Lane, image: np.ndarray) -> Measures:
-        """Measures a lane's picture, [height, width, 3] float32, by all of `style_layers`, whichever the lane has.
+        """Measures a lane's picture by all of `style_layers`, whichever the lane has.
 
         The photograph counts for lanes with α, the painting for lanes with β; each is summarized once.
+
+        Args:
+          lane: the lane.
+          image: [height, width, 3] float32 RGB; measured as a file would hold it.
+
+        Returns:
+          The measures.
         """
-        content = self._summary_of(lane.content) if lane.alpha else None
+        content = self._summary_of(lane.content) if lane.alpha or self._complete else None
         style = None
-        if lane.beta:
+        if lane.beta or self._complete:
             style = {layer: np.asarray(gram[0]) for layer, gram in self._style_targets[lane.style].items()}
         return measures.compare(self._summarize(image), self._summary_of(None), content, style)
+
+    def _union(self, of_lanes: Iterable[Iterable[tuple[str, float]]]) -> tuple[str, ...]:
+        used = {layer for own in of_lanes for layer, weight in own if weight or self._complete}
+        return tuple(sorted(used, key=LAYERS.index))
 
     def _content_target(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
@@ -220,7 +265,17 @@ class Problem:
 
 
 def shape_of(contents: Mapping[str, np.ndarray]) -> tuple[int, ...]:
-    """The one shape of content pictures; raises InputError when they have several."""
+    """Finds the one shape of content pictures.
+
+    Args:
+      contents: [height, width, 3] each, by name.
+
+    Returns:
+      The shape.
+
+    Raises:
+      InputError: they have several.
+    """
     sizes = {name: picture.shape for name, picture in contents.items()}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {shape[1]}x{shape[0]}" for name, shape in sizes.items())
@@ -234,8 +289,3 @@ def _stacked(targets: Mapping[str, dict[str, Array]], names: Sequence[str]) -> d
     if len(targets) <= 1:
         return next(iter(targets.values()), {})
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *(targets[name] for name in names))
-
-
-def _union(of_lanes: Any) -> tuple[str, ...]:
-    used = {layer for own in of_lanes for layer, weight in own.items() if weight}
-    return tuple(sorted(used, key=LAYERS.index))

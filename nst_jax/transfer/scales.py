@@ -38,11 +38,16 @@ class Scale(NamedTuple):
 
 
 def pyramid(height: int, width: int, evaluations: int, count: int | None = None) -> tuple[Scale, ...]:
-    """The scales of a picture, coarsest first; each is half of the next, and the last is the picture's own size.
+    """Lists the scales of a picture, coarsest first; each is half of the next, and the last is the picture's own size.
 
     Args:
+      height: in pixels.
+      width: in pixels.
       evaluations: at all scales together.
       count: how many scales; None for what pays from white noise: BY_DEFAULT of large pictures, if there is room.
+
+    Returns:
+      The scales, with their evaluations.
 
     Raises:
       InputError: the coarsest would have a side of less than `images.MIN_SIDE`, or fewer evaluations than scales.
@@ -64,16 +69,32 @@ def pyramid(height: int, width: int, evaluations: int, count: int | None = None)
 
 
 def later(scales: Sequence[Scale], scale: Scale) -> float:
-    """What comes after `scale`, in evaluations that take as long as one of its own, since time grows with pixels."""
+    """Counts what comes after `scale`, in evaluations that take as long as one of its own: time grows with pixels.
+
+    Args:
+      scales: all, coarsest first.
+      scale: one of them.
+
+    Returns:
+      Evaluations at its size.
+    """
     after = scales[scales.index(scale) + 1 :]
     return sum(finer.evaluations * finer.height * finer.width for finer in after) / (scale.height * scale.width)
 
 
 def settings_at(scale: Scale, finest: Scale, settings: Settings) -> Settings:
-    """Those of a scale, which ask for the same look there as `settings` do at the finest.
+    """Makes the settings of a scale, which ask for the same look there as `settings` do at the finest.
 
     Equation 1 is a sum over positions, of which a coarser scale has fewer, and equation 4 is not: so the ratio is said
     to be given for the finest scale. Other conventions take means, and their weights are translated for each size.
+
+    Args:
+      scale: the scale.
+      finest: the picture's own size.
+      settings: for that size.
+
+    Returns:
+      The settings, of one scale.
     """
     size, whole = (max(one.height, one.width) for one in (scale, finest))
     style_size = settings.style_size and max(images.MIN_SIDE, round(settings.style_size * size / whole))
@@ -84,12 +105,15 @@ def settings_at(scale: Scale, finest: Scale, settings: Settings) -> Settings:
 
 
 def enlarged(image: np.ndarray, photo: np.ndarray, detailed: bool = True) -> np.ndarray:
-    """A start for the next scale: the picture so far, and the finest detail of the photograph, which it cannot have.
+    """Makes a start for the next scale: the picture so far, and the photograph's finest detail, which it cannot have.
 
     Args:
-      image: [height', width', 3], at the coarser scale.
-      photo: [height, width, 3], the photograph at the next one.
+      image: [height', width', 3] float32, at the coarser scale.
+      photo: [height, width, 3] float32, the photograph at the next one.
       detailed: whether the detail is wanted; not for a lane that has no part of the photograph.
+
+    Returns:
+      [height, width, 3] float32; with detail, not clipped to 0..1.
     """
     coarse, fine = image.shape[:2], photo.shape[:2]
     if not detailed:
@@ -98,7 +122,16 @@ def enlarged(image: np.ndarray, photo: np.ndarray, detailed: bool = True) -> np.
 
 
 def reduced(painting: np.ndarray, scale: Scale, finest: Scale) -> np.ndarray:
-    """A painting [h, w, 3] as large, beside a picture at this scale, as it is beside the finest one."""
+    """Makes a painting as large, beside a picture at this scale, as it is beside the finest one.
+
+    Args:
+      painting: [h, w, 3] float32, 0..1.
+      scale: the scale.
+      finest: the picture's own size.
+
+    Returns:
+      [h', w', 3] float32, 0..1; each side at least `images.MIN_SIDE` pixels.
+    """
     share = scale.height / finest.height
     sides = (max(images.MIN_SIDE, round(side * share)) for side in painting.shape[:2])
     return images.resize(painting, *sides)

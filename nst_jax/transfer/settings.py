@@ -63,7 +63,13 @@ _KINDS: dict[Any, tuple[type, str]] = {
 
 
 def register(parse: Callable[[str], Any], kind: type, name: str) -> None:
-    """Makes a reader of text known to `check`: what its values are made of, and what that is called."""
+    """Makes a reader of text known to `check`.
+
+    Args:
+      parse: the reader.
+      kind: what its values are made of.
+      name: what that is called.
+    """
     _KINDS[parse] = (_ABSTRACT.get(kind, kind), name)
 
 
@@ -73,17 +79,30 @@ def setting(
     """A dataclass field that says all there is to say about a setting.
 
     Args:
+      default: its value unless one is given.
       group: commands take whole groups of settings.
       parse: reads it from a command line.
+      help: what it means, for people.
       range: the least and the most that is allowed, of each number in it.
       choices: the words that are allowed.
+      metavar: what stands for its value in `--help`.
+
+    Returns:
+      The field.
     """
     about = {"group": group, "parse": parse, "help": help, "range": range, "choices": choices, "metavar": metavar}
     return field(default=default, metadata=about)
 
 
 def check(options: Any) -> None:
-    """Raises InputError for the first field of a dataclass of settings whose value is not allowed."""
+    """Checks a dataclass of settings.
+
+    Args:
+      options: the dataclass, each of whose fields is a `setting`.
+
+    Raises:
+      InputError: a value that is not allowed, the first one.
+    """
     for item in fields(options):
         about, value = item.metadata, getattr(options, item.name)
         kind, name = _KINDS[about["parse"]]
@@ -108,7 +127,19 @@ def _flat(value: Any) -> tuple[Any, ...]:
 class Settings:
     """What is minimized, from where, and how. The defaults are the paper's where the paper says.
 
-    Raises InputError, naming the option, for any value that is not allowed.
+    Each field's metadata says what it is: `nst-jax stylize --help` lists them all.
+
+    Raises:
+      InputError: a value that is not allowed; the message names the setting.
+
+    Example:
+      >>> settings = nst.Settings(ratio=1e-4, style_layers=("conv1_1", "conv2_1"))
+      >>> settings.alpha_beta, settings.layer_weights
+      ((0.0001, 1.0), {'conv1_1': 0.5, 'conv2_1': 0.5})
+      >>> nst.Settings(size=8)
+      Traceback (most recent call last):
+        ...
+      nst_jax.errors.InputError: size: 8 is not allowed; must be from 32 to 16383
     """
 
     ratio: float | None = setting(
@@ -243,7 +274,13 @@ _RATIO, _ALPHA, _BETA = map(argument, ("ratio", "alpha", "beta"))
 class Axes:
     """What a sweep varies; an empty axis takes its one value from the settings.
 
-    Raises InputError, naming the option, for values that are not allowed or exclude each other.
+    Raises:
+      InputError: values that are not allowed or exclude each other; the message names the axis.
+
+    Example:
+      >>> axes = nst.transfer.Axes(ratio=(1e-4, 1e-3), seed=(0, 1, 2))
+      >>> len(axes.ratio) * len(axes.seed), axes.rows
+      (6, ())
     """
 
     ratio: tuple[float, ...] = setting((), "axes", numbers, "values of α/β (default: 1e-3, or the convention's)")
@@ -270,10 +307,14 @@ class Axes:
 
 
 def given(options: Mapping[str, Any], *, axes: bool = False) -> tuple[Settings, Axes]:
-    """Settings as Python functions take them, by name: each a value or, where there is an axis of its name, several.
+    """Reads settings as Python functions take them, by name: each a value or, where there is such an axis, several.
 
     Args:
+      options: by name.
       axes: whether several values are allowed.
+
+    Returns:
+      The settings, and the axes of what has several values.
 
     Raises:
       InputError: an unknown name, several values of what takes one, or a value that is not allowed.

@@ -47,7 +47,7 @@ def stylize(
     *,
     start: Any = None,
     terms: Sequence[Term] = (),
-    optimizer: Optimizer | optax.GradientTransformation | None = None,
+    optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
     memory: int | None = None,
     callback: Callable[[Step], bool | None] | None = None,
@@ -63,7 +63,7 @@ def stylize(
       settings: all at once, instead of by name.
       start: a picture to start from, instead of what `init` says.
       terms: of one's own, added to the loss.
-      optimizer: instead of the settings': any Optax transformation, or what has the methods of `LBFGS`.
+      optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
       memory: bytes that the program may take; a picture that needs more is computed in strips. By default most of what
         is free.
@@ -86,6 +86,36 @@ def stylize(
       >>> picture.status.message
       'its loss was still falling'
     """
+    make = planned(
+        content, style, settings, start=start, terms=terms, optimizer=optimizer, params=params, memory=memory,
+        compile=compile, **options,
+    )  # fmt: skip
+    return make(callback, every)
+
+
+def planned(
+    content: Any,
+    style: Any,
+    settings: Settings | None = None,
+    *,
+    start: Any = None,
+    terms: Sequence[Term] = (),
+    optimizer: Optimizer | optax.GradientTransformation | str | None = None,
+    params: Any = None,
+    memory: int | None = None,
+    compile: Compile | None = None,
+    **options: Any,
+) -> Callable[[Callable[[Step], bool | None] | None, int | None], Outcome]:
+    """Does what `stylize` does before its first evaluation: whatever can be refused is refused here.
+
+    Args:
+      content, style, settings, start, terms, optimizer, params, memory, compile, options: see `stylize`.
+
+    Returns:
+      What makes the picture; it takes `stylize`'s `callback` and `every`.
+    """
+    if isinstance(optimizer, str):
+        optimizer, options = None, {**options, "optimizer": optimizer}
     settings = given(options)[0] if settings is None else replace(settings, **options)
     contents, styles = {"photo": picture(content, "content")}, {"painting": paintings_of(style)}
     check_blend(settings, styles["painting"])
@@ -95,60 +125,67 @@ def stylize(
     count = settings.scales or (None if settings.init == "noise" and begin is None else 1)
     params = weights.load(settings.weights) if params is None else params
     work = Transfer(
-        params, contents, styles, one, count=count, start=begin, optimizer=optimizer, terms=terms, compile=compile
-    )
+        params, contents, styles, one, count=count, start=begin, optimizer=optimizer, terms=terms, compile=compile,
+        complete=True,
+    )  # fmt: skip
     problems = [work.problem(scale) for scale in work.scales]
 
     def strips_at(problem: Problem) -> tuple[int, ...]:
         return plan.strips_of(lambda cuts: work.engine(problem, 1, cuts), memory)
 
     strips = tuple(strips_at(problem) for problem in reversed(problems))[::-1]  # the finest first: it may not fit
-    history: list[Record] = []
-    image, status, stopped = None, Status.RUNNING, False
-    problem = problems[0]
-    for scale, cuts, at_scale in zip(work.scales, strips, problems, strict=True):
-        problem = at_scale if image is None else at_scale.after({one.lanes[0].name: image})
-        engine = work.engine(problem, 1, cuts, every=every, earlier=len(history))
-        while not engine.finished and not stopped:
-            progress = engine.advance()
-            history += progress.records[0]
-            image = progress.finished[0].image if progress.finished else progress.images()[0]
-            stopped = bool(callback and callback(Step(progress.records[0], image, scale, work.scales, strips)))
-        status = engine.status.get(0, status)
-        if stopped or status == Status.NOT_FINITE:
-            break
-    assert image is not None
-    return Outcome(one.lanes[0], image, status, history, strips, problem.measure)
+
+    def make(callback: Callable[[Step], bool | None] | None = None, every: int | None = None) -> Outcome:
+        history: list[Record] = []
+        image, status, stopped = None, Status.RUNNING, False
+        problem = problems[0]
+        for scale, cuts, at_scale in zip(work.scales, strips, problems, strict=True):
+            problem = at_scale if image is None else at_scale.after({one.lanes[0].name: image})
+            engine = work.engine(problem, 1, cuts, every=every, earlier=len(history))
+            while not engine.finished and not stopped:
+                progress = engine.advance()
+                history += progress.records[0]
+                image = progress.finished[0].image if progress.finished else progress.images()[0]
+                stopped = bool(callback and callback(Step(progress.records[0], image, scale, work.scales, strips)))
+            status = engine.status.get(0, status)
+            if stopped or status == Status.NOT_FINITE:
+                break
+        assert image is not None
+        return Outcome(one.lanes[0], image, status, history, strips, problem.measure)
+
+    return make
 
 
 def evaluate(
     image: Any, content: Any, style: Any, settings: Settings | None = None, *, params: Any = None, **options: Any
 ) -> Losses:
-    """The losses of any picture, as floats: what `stylize` with these arguments would minimize at its size.
+    """Computes the losses of any picture, as floats: what `stylize` with these arguments would minimize at its size.
 
     Args:
       image: [height, width, 3] float RGB, 0..1.
       content: the photograph, which is brought to the image's size.
       style: the painting, or several to blend; brought to the image's longest side unless `style_size` says otherwise.
-      settings, params, options: see `stylize`; `size` does not count.
+      settings: see `stylize`.
+      params: see `stylize`.
+      **options: see `stylize`; `size` does not count.
 
     Returns:
-      Equation 7 and its parts.
+      Equation 7 and its parts, in the paper's units.
 
     Raises:
       InputError: an argument that is not allowed, or a photograph of another aspect.
 
     Example:
-      >>> losses = nst.evaluate(photo, photo, painting, ratio=1e-3)
-      >>> losses.content, losses.total == losses.style
-      (0.0, True)
+      >>> losses = nst.evaluate(photo, photo, painting, content_layer="conv2_2", style_layers=("conv1_1", "conv2_1"))
+      >>> round(losses.content, 1), list(losses.style_layers)
+      (0.0, ['conv1_1', 'conv2_1'])
     """
     settings = given(options)[0] if settings is None else replace(settings, **options)
     return evaluated(image, content, style, settings, params)[0]
 
 
 def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: Any = None) -> tuple[Losses, Problem]:
-    """As `evaluate`; also the problem, which measures pictures."""
+    """Does what `evaluate` does; also returns the problem, which measures pictures."""
     made, paintings = picture(image, "image"), paintings_of(style)
     check_blend(settings, paintings)
     height, width = made.shape[:2]
@@ -157,6 +194,7 @@ def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: 
     params = weights.load(settings.weights) if params is None else params
     one = table(["photo"], ["painting"], Axes(), settings)
     styles = {"painting": [images.fit(painting, beside) for painting in paintings]}
-    problem = Problem(params, {"photo": photo}, styles, one, prepared=params, strips=for_values(height, width))
+    strips = for_values(height, width)
+    problem = Problem(params, {"photo": photo}, styles, one, prepared=params, strips=strips, complete=True)
     losses = jax.device_get(jax.jit(Objective.__call__)(problem.objective([0]), made[None]))
     return jax.tree.map(lambda loss: float(loss[0]), losses), problem

@@ -26,7 +26,7 @@ def sweep(
     *,
     start: Any = None,
     terms: Sequence[Term] = (),
-    optimizer: Optimizer | optax.GradientTransformation | None = None,
+    optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
     batch: int | None = None,
     memory: int | None = None,
@@ -42,7 +42,7 @@ def sweep(
       style: the painting, of any size, or several to sweep over: a list, or a dict by name.
       start: a picture that each lane starts from, instead of what `init` says.
       terms: of one's own, added to each lane's loss; a weight may be one number for each lane, in the table's order.
-      optimizer: instead of the settings': any Optax transformation, or what has the methods of `LBFGS`.
+      optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
       batch: lanes at once, over all devices; by default what fits and is fast.
       memory: bytes to use on a device; by default most of what is free.
@@ -60,7 +60,8 @@ def sweep(
       InputError: an argument that is not allowed, or too little memory.
 
     Example:
-      >>> for outcome in nst.sweep(photo, painting, ratio=[1e-4, 1e-2], size=64, evaluations=4):
+      >>> low = {"content_layer": "conv2_2", "style_layers": ("conv1_1", "conv2_1")}  # to be quick
+      >>> for outcome in nst.sweep(photo, painting, ratio=[1e-4, 1e-2], size=64, evaluations=4, **low):
       ...     print(outcome.name, outcome.image.shape)
       0_1e-4 (43, 64, 3)
       1_1e-2 (43, 64, 3)
@@ -70,11 +71,14 @@ def sweep(
 
 
 def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[Term] = (), **options: Any) -> Objective:
-    """What `stylize` or `sweep` with these arguments minimizes: a pytree, and a pure function from images to losses.
+    """Makes what `stylize` or `sweep` with these arguments minimizes: a pytree, and a pure function of images.
 
     Args:
-      content, style, params, terms, options: as `sweep` takes them; there is a lane for each value of each axis.
-        Pictures keep their own size, unless `size` is given.
+      content: as `sweep` takes it; pictures keep their own size, unless `size` is given.
+      style: likewise.
+      params: see `sweep`.
+      terms: see `sweep`.
+      **options: as `sweep` takes them; there is a lane for each value of each axis.
 
     Returns:
       From images [lanes, height, width, 3] float32 to `Losses` of [lanes] each; height and width are the photograph's.
@@ -84,10 +88,11 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
       InputError: an argument that is not allowed.
 
     Example:
-      >>> goal = nst.objective(photo, painting, ratio=[1e-4, 1e-3])
-      >>> goal(jax.numpy.stack([photo, photo])).total.shape
+      >>> goal = nst.objective(photo, painting, ratio=[1e-4, 1e-3], content_layer="conv1_2", style_layers=("conv1_1",))
+      >>> images = jnp.stack([photo, photo])
+      >>> goal(images).total.shape
       (2,)
-      >>> jax.grad(lambda images: goal(images).total.sum())(jax.numpy.stack([photo, photo])).shape
+      >>> jax.grad(lambda images: goal(images).total.sum())(images).shape
       (2, 43, 64, 3)
     """
     largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
@@ -99,6 +104,8 @@ def _transfer(
     content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, optimizer: Any,
     terms: Sequence[Term], compile: Compile | None,
 ) -> tuple[Table, Transfer]:  # fmt: skip
+    if isinstance(optimizer, str):
+        optimizer, options = None, {**options, "optimizer": optimizer}
     settings, axes = given(options, axes=True)
     contents, styles = _named(content, "photo", "content"), _named(style, "painting", "style")
     lanes = table(list(contents), list(styles), axes, settings)

@@ -29,15 +29,15 @@ class Program:
         self._flat, self._result = flat, result
 
     def __call__(self, *arguments: Any) -> Any:
-        """Runs it."""
+        """Runs the function; arguments and result are its own pytrees."""
         return jax.tree.unflatten(self._result, self._flat(*jax.tree.leaves(arguments)))
 
     def memory_analysis(self) -> Any:
-        """As that of JAX's compiled programs."""
+        """Gives what JAX's compiled programs do."""
         return self._flat.memory_analysis()
 
     def as_text(self) -> str:
-        """As that of JAX's compiled programs."""
+        """Gives what JAX's compiled programs do."""
         return self._flat.as_text()
 
 
@@ -61,7 +61,7 @@ class TracedPrograms(Programs):
     def compiled(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], donate: int, key: tuple, result: Any
     ) -> Any:
-        """Compiles it, from the folder if it is there."""
+        """Compiles a function, from the folder if it is there; see `Compile`."""
         if not isinstance(key[0], str):
             program = super().compiled(function, arguments, donate, key, result)
             self._after()

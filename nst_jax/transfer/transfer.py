@@ -24,14 +24,14 @@ from nst_jax.transfer.settings import Settings
 
 
 def optimizer_of(settings: Settings) -> Optimizer:
-    """The optimizer that the settings ask for."""
+    """Makes the optimizer that the settings ask for."""
     if settings.optimizer == "adam":
         return FirstOrder(optax.adam(settings.learning_rate))
     return LBFGS(history=settings.history, precondition=DEFAULT_OPTIMIZER.precondition)
 
 
 def optimizer_key(settings: Settings) -> str:
-    """What `optimizer_of` depends on, as text that is the same in every process."""
+    """Writes what `optimizer_of` depends on, as text that is the same in every process."""
     return f"{settings.optimizer} {settings.history} {settings.learning_rate}"
 
 
@@ -55,24 +55,31 @@ class Transfer:
         optimizer: Optimizer | optax.GradientTransformation | None = None,
         terms: Sequence[Term] = (),
         compile: Compile | None = None,
+        complete: bool = False,
     ) -> None:
         """Nothing is computed yet, but for the pictures' sizes.
 
         Args:
-          params: parameters, as `weights.load` gives them.
-          contents, styles: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them. Contents are
-            brought to the settings' `size`, and styles to their `style_size` or else `size`.
+          params: parameters, as `load_weights` gives them.
+          contents: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them; brought to the
+            settings' `size`.
+          styles: likewise, each one or several to blend; brought to the settings' `style_size` or else `size`.
           table: the lanes, and the settings that all share.
           count: how many scales; None for what `scales.pyramid` says.
           start: a picture to start from, [height, width, 3]; by default what the settings say.
           optimizer: instead of the settings'.
           terms: of one's own, added to each lane's loss.
           compile: what compiles the loop.
+          complete: see `Problem`.
+
+        Raises:
+          InputError: a start that is not there, content pictures of different sizes, or scales that do not fit.
         """
         settings = table.settings
         if settings.init not in ("noise", "content") and start is None:
             raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
         self.table, self._params, self._terms, self._start = table, params, tuple(terms), start
+        self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
         beside = settings.style_size or settings.size
         self._styles = {name: [images.fit(one, beside) for one in several] for name, several in styles.items()}
@@ -86,7 +93,7 @@ class Transfer:
         self._prepared: Any = None
 
     def problem(self, scale: Scale) -> Problem:
-        """The problem at one of the scales; `Problem.after` starts it from the one before."""
+        """Makes the problem at one of the scales; `Problem.after` starts it from the one before."""
         if self._prepared is None:
             layers = {layer for lane in self.table.lanes for layer, _ in (*lane.content_layers, *lane.style_layers)}
             layers.update(layer for term in self._terms for layer in term.layers)
@@ -98,11 +105,28 @@ class Transfer:
         }
         table = self.table._replace(settings=scales.settings_at(scale, finest, self.table.settings))
         return Problem(
-            self._params, contents, styles, table, start=self._start, prepared=self._prepared, terms=self._terms
+            self._params,
+            contents,
+            styles,
+            table,
+            start=self._start,
+            prepared=self._prepared,
+            terms=self._terms,
+            complete=self._complete,
         )
 
     def engine(self, problem: Problem, slots: int, strips: tuple[int, ...], **options: Any) -> Engine:
-        """An engine for one of the problems, in these strips; `options` are the engine's."""
+        """Makes an engine for one of the problems.
+
+        Args:
+          problem: from `problem`.
+          slots: of the batch.
+          strips: see `loss.strips.statistics`.
+          **options: the engine's.
+
+        Returns:
+          The engine, which has not begun.
+        """
         evaluations = problem.table.settings.evaluations
         return Engine(
             problem.cut(strips), self._optimizer, evaluations=evaluations, slots=slots, compile=self._compile,
@@ -111,13 +135,35 @@ class Transfer:
 
 
 def paintings_of(style: Any, name: str = "style") -> list[np.ndarray]:
-    """One painting, or several to blend, as a list; each [height, width, 3]."""
+    """Lists one painting, or several to blend.
+
+    Args:
+      style: an array, or a list of arrays.
+      name: of the argument that holds it; messages start with it.
+
+    Returns:
+      [height, width, 3] float32 each.
+
+    Raises:
+      InputError: as `picture`.
+    """
     several = list(style) if isinstance(style, list | tuple) else [style]
     return [picture(one, name) for one in several]
 
 
 def picture(image: Any, name: str) -> np.ndarray:
-    """An array as a picture, [height, width, 3] float32; raises InputError, naming the argument, when it cannot be."""
+    """Checks a picture.
+
+    Args:
+      image: float [height, width, 3] RGB, 0..1, each side at least 32.
+      name: of the argument that holds it; messages start with it.
+
+    Returns:
+      It, as a float32 NumPy array.
+
+    Raises:
+      InputError: it has another shape or dtype, is too small, or holds values that are not finite.
+    """
     found = np.asarray(image)
     if found.ndim != 3 or found.shape[2] != 3 or found.dtype.kind != "f":
         about = f"{found.dtype} {found.shape}"
@@ -131,7 +177,20 @@ def picture(image: Any, name: str) -> np.ndarray:
 
 
 def brought_to(image: np.ndarray, height: int, width: int, name: str) -> np.ndarray:
-    """A picture at a size of its own aspect, to the pixel; raises InputError, naming it, rather than distort one."""
+    """Brings a picture to a size of its own aspect, to the pixel.
+
+    Args:
+      image: [h, w, 3] float32, 0..1.
+      height: in pixels.
+      width: in pixels.
+      name: of the argument that holds it; messages start with it.
+
+    Returns:
+      [height, width, 3] float32, 0..1.
+
+    Raises:
+      InputError: it has another aspect, and would be distorted.
+    """
     expected = images.fit(image, max(height, width)).shape[:2]
     if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
         own = f"{image.shape[1]}x{image.shape[0]}"
@@ -140,7 +199,15 @@ def brought_to(image: np.ndarray, height: int, width: int, name: str) -> np.ndar
 
 
 def check_blend(settings: Settings, paintings: Sequence[Any]) -> None:
-    """Raises InputError unless there are as many shares of style pictures as there are of these, or none."""
+    """Checks the shares of style pictures.
+
+    Args:
+      settings: whose `style_blend` they are.
+      paintings: the style pictures.
+
+    Raises:
+      InputError: there are shares, and not as many as pictures.
+    """
     if settings.style_blend and len(settings.style_blend) != len(paintings):
         shares = f"{len(settings.style_blend)} given for {len(paintings)} style pictures"
         raise InputError(f"{argument('style_blend')}: {shares}; give one for each")

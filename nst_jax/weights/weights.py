@@ -77,6 +77,11 @@ def load(name_or_path: str | os.PathLike = SHIPPED) -> Params:
 
     Raises:
       InputError: the file is absent, corrupt, incomplete, of wrong shapes, or not what its manifest says.
+
+    Example:
+      >>> params = nst.load_weights()
+      >>> params["params"]["conv1_1"]["kernel"].shape, params["preprocessing"]["mean"].shape
+      ((3, 3, 3, 64), (3,))
     """
     path = _find(name_or_path)
     manifest.check(path, _digest(path), required=_is_name(name_or_path))
@@ -95,6 +100,11 @@ def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
 
     Raises:
       InputError: where `load` would.
+
+    Example:
+      >>> found = nst.weights.verify_weights("vgg19")
+      >>> found.storage, found.layers, found.in_manifest
+      ('8-bit', 16, True)
     """
     path = _find(name_or_path)
     digest = _digest(path)
@@ -152,6 +162,11 @@ def save(
     Raises:
       InputError: parameters are missing, unexpected, misshapen or not finite.
       ValueError: a kernel has values that are not in its table.
+
+    Example:
+      >>> nst.weights.save_weights("own.h5", params, attributes={"origin": "an example"})
+      >>> nst.weights.verify_weights("own.h5").attributes["origin"]
+      'an example'
     """
     check_parameters(params)
     with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:

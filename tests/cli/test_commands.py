@@ -388,7 +388,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_picture(inputs, tmp_path)
     output = tmp_path / "out.png"
     outcome = run(
         *("stylize", inputs / "photo.png", inputs / "painting.png", "-o", output, *FEW),
-        *("--init", "content", "--tv", 1e30, "--beta", 1e30, "--json"),
+        *("--init", "content", "--tv", 1e30, "--beta", 1e30, "--style-weights", "1e9,1e9", "--json"),
     )
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == f"nst-jax: {output}: the loss is not finite; kept the last good picture"

@@ -56,7 +56,7 @@ def test_every_part_agrees_with_numpy_float64(params, picture, style_size, pool)
     variation = oracle.total_variation(image)
     total = alpha * content_loss + beta * style_loss + tv * variation
     expected = objective.Losses(
-        *(np.float64([x]) for x in (total, content_loss, style_loss)), {}, np.float64([variation])
+        *(np.float64([x]) for x in (total, content_loss, style_loss)), {}, np.float64([variation]), {}
     )
     expected = expected._replace(style_layers={layer: np.float64([loss]) for layer, loss in style_layers.items()})
     assert_terms_close(found, expected, rtol=1e-4)

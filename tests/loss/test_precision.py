@@ -95,7 +95,7 @@ def test_what_is_chosen_is_asked_of_the_targets(precision, name):
 def test_the_optimizer_multiplies_in_float32_whatever_is_chosen():
     def products(precision):
         rough = goal(precision)
-        carry = jax.eval_shape(partial(begin, optimizer=DEFAULT_OPTIMIZER), rough, IMAGES)
+        carry = jax.eval_shape(partial(begin, optimizer=DEFAULT_OPTIMIZER), IMAGES, rough.unknown(1))
         return asked(partial(advance, count=1, optimizer=DEFAULT_OPTIMIZER), rough, carry)
 
     own = products("float32")["HIGHEST"] - OF_GRADIENT

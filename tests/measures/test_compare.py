@@ -1,18 +1,15 @@
 """Differences between what two sets of parameters make: nothing for equal ones, known ones for known changes."""
 
-import json
 import math
 
 import jax
 import numpy as np
 import oracle
 import pytest
-from program import assert_refused, done, run
 
-from nst_jax.cli.compare_command import goal_of
+from nst_jax.cli.compare_command import problem_of
 from nst_jax.measures import compare
 from nst_jax.network.layers import CONVOLUTIONS
-from nst_jax.pictures import images
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 from nst_jax.weights.normalize import normalized
@@ -40,7 +37,7 @@ def test_activation_differences_against_the_oracle(params, few, picture):
 def test_equal_parameters_make_equal_things(params, picture):
     photo, painting = picture("photograph", 32, 48), picture("painting", 32, 48)
     assert set(compare.activation_differences(params, params, [photo]).values()) == {0.0}
-    goal = goal_of(params, photo, painting, Settings())
+    goal = problem_of(params, photo, painting, Settings()).objective([0])
     found = compare.gradient_difference(goal, goal, painting)
     assert found.relative == 0
     assert found.cosine == pytest.approx(1)
@@ -59,7 +56,7 @@ def test_a_scale_of_every_filter_shows_in_activations(params, picture):
 def test_gradient_difference_is_that_of_the_totals(params, few, picture):
     photo, painting = picture("photograph", 32, 48), picture("painting", 32, 48)
     image = 0.5 * (photo + painting)
-    goals = [goal_of(each, photo, painting, Settings(ratio=0.1)) for each in (few, params)]
+    goals = [problem_of(each, photo, painting, Settings(ratio=0.1)).objective([0]) for each in (few, params)]
     found = compare.gradient_difference(*goals, image)
     g, h = (
         np.float64(jax.grad(lambda x, goal=goal: goal(x).total.sum())(jax.numpy.asarray(image[None]))).ravel()
@@ -76,35 +73,3 @@ def test_picture_difference_by_hand():
     assert found.psnr == pytest.approx(20, abs=1e-4)
     assert found.mean_absolute == pytest.approx(25.5, abs=1e-4)
     assert compare.picture_difference(black - 3, black) == (math.inf, 0.0)  # clipped, as when it is saved
-
-
-@pytest.mark.slow
-def test_command(tmp_path, picture):
-    for name in ("photograph", "painting"):
-        images.write_image(tmp_path / f"{name}.png", picture(name, 32, 48))
-    done("weights", "quantize", "vgg19", "-o", tmp_path / "few.h5", "--bits", 4)
-    command = ["weights", "compare", tmp_path / "few.h5", "vgg19", "--size", 48]
-    command += ["--content", tmp_path / "photograph.png", "--style", tmp_path / "painting.png"]
-    report = json.loads(done(*command, "--steps", 12, "--json").out)
-    assert list(report["activations"]) == list(CONVOLUTIONS)
-    assert all(0 < relative < 1 for relative in report["activations"].values())
-    assert set(report["gradients"]) == {"white noise", "the photograph", "vgg19's picture"}
-    assert all(0.5 < found["cosine"] < 1 for found in report["gradients"].values())
-    assert report["pictures"]["steps"] == 12
-    assert 10 < report["pictures"]["psnr"] < 100
-    lines = done(*command).out.splitlines()
-    assert len(lines) == 1 + 16 + 1 + 2
-    assert lines[1].split() == ["conv1_1", f"{report['activations']['conv1_1']:.3g}"]
-    noise = report["gradients"]["white noise"]
-    assert lines[-2].split() == ["white", "noise", f"{noise['relative']:.3g},", f"{noise['cosine']:.6f}"]
-
-
-def test_command_on_shipped_samples_and_equal_weights():
-    report = json.loads(done("weights", "compare", "vgg19", "vgg19", "--size", 48, "--json").out)
-    assert set(report["activations"].values()) == {0.0}
-    assert "pictures" not in report
-
-
-def test_command_refuses(tmp_path):
-    assert_refused(run("weights", "compare", "vgg19", tmp_path / "none.h5"), "none.h5", "no such file")
-    assert_refused(run("weights", "compare", "vgg19", "vgg19", "--steps", 0), "--steps: 0", "at least 1")

@@ -13,7 +13,7 @@ def step(scale, state):
 
 
 def program(programs, key="key", shape=(3,), function=step):
-    arguments = (jnp.float32(2), {"x": jnp.ones(shape)})
+    arguments = (jnp.float32(2), {"x": jnp.ones(shape, jnp.float32)})
     return programs(function, arguments, donate=1, key=(key,), result=arguments[1])
 
 

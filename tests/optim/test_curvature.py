@@ -80,7 +80,7 @@ def test_pairs_of_bad_curvature_are_rejected(make_y):
 def test_a_pair_that_is_not_kept_leaves_the_rings_as_they_are():
     with jax.enable_x64(True):
         history = push(curvature.empty(3, jnp.zeros(2)), np.array([1.0, 0]), np.array([2.0, 1]), True)
-        pair = curvature.pair(history, np.array([0.0, 1]), np.array([0.0, 3]), True)
+        pair = curvature.pair(history, jnp.array([0.0, 1]), jnp.array([0.0, 3]), True)
         after = curvature.written(history, pair, False)
         np.testing.assert_array_equal(after.s, history.s)
         np.testing.assert_array_equal(after.y, history.y)

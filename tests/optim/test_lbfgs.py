@@ -111,7 +111,7 @@ def test_batched_lanes_go_as_if_alone_and_none_waits():
 def play(optimizer, function, start, evaluations, spoil=lambda i, values, gradients: (values, gradients)):
     """As `trace`, but with `spoil` between the function and the optimizer; all states."""
     slope = jax.jit(jax.vmap(jax.value_and_grad(function)))
-    states = [optimizer.init(start)]
+    states = [optimizer.init(jnp.asarray(start))]
     for i in range(evaluations):
         values, gradients = map(np.array, slope(ask(optimizer, states[-1])))
         states.append(tell(optimizer, states[-1], *spoil(i, values, gradients)))

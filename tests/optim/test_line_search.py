@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -30,7 +31,7 @@ FIRST_STEPS = [1e-3, 0.1, 1.0, 10.0, 1e3]
 def search(phi, slope, first, dtype=np.float64):
     """Plays the caller; returns the accepted step or None, all steps evaluated, and the last state."""
     with jax.enable_x64(dtype == np.float64), np.errstate(all="ignore"):
-        state = line_search.begin(*(np.asarray(x, dtype) for x in (phi(0.0), slope(0.0), first)))
+        state = line_search.begin(*(jnp.asarray(x, dtype) for x in (phi(0.0), slope(0.0), first)))
         steps = []
         for _ in range(5 * EVALUATIONS):
             steps.append(float(state.step))

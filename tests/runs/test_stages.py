@@ -78,9 +78,6 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(tmp_path, inputs):
     (resumed,) = stages.resume(tmp_path / "run", options, watch(), remembered)
     assert not resumed.interrupted
     assert_same(tmp_path / "run", tmp_path / "whole")
-    (again,) = stages.again(tmp_path / "run", tmp_path / "again", options, watch(), remembered)
-    assert again.folder == tmp_path / "again"
-    assert_same(tmp_path / "again", tmp_path / "whole")
 
 
 def test_a_stop_at_a_coarser_scale_is_the_end(tmp_path, inputs):
@@ -188,6 +185,24 @@ def test_a_run_can_be_run_again(finished, tmp_path):
     done("sweep", "--from", finished / "run.json", "-o", tmp_path / "again", "--quiet")
     assert_same(tmp_path / "again", finished)
     assert (tmp_path / "again" / "run.json").read_bytes() == (finished / "run.json").read_bytes()
+
+
+def test_what_a_run_json_is_run_again_with(finished):
+    """Its table, tolerance, batch and strips, whether it or its folder is named; how to run it is for the options."""
+    made, options, strips = stages.again(finished, RunOptions(quiet=True, share=(0, 2)))
+    assert stages.again(finished / "run.json", RunOptions(quiet=True, share=(0, 2))) == (made, options, strips)
+    assert [lane.name for lane in made.lanes] == NAMES
+    assert made.settings.evaluations == 3
+    assert (options, strips) == (RunOptions(quiet=True, share=(0, 2), batch=4), ())
+
+
+def test_running_again_is_told_of_before(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = done("sweep", "--from", finished, "--dry-run")
+    assert [line.split(":")[0] for line in outcome.out.splitlines()[:-1]] == NAMES
+    assert "4 lanes in 1 batches of 4 on 4 devices" in outcome.out
+    assert [*tmp_path.iterdir()] == []
+    assert_refused(run("sweep", "--from", finished), "--output: needed, unless --dry-run is given")
 
 
 @pytest.mark.usefixtures("still")

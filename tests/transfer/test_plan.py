@@ -4,7 +4,7 @@ import re
 
 import jax
 import pytest
-from small_sweep import LANES, engine, lane, problem, with_lanes
+from small_sweep import LANES, engine, lane, problem, table, with_lanes
 
 from nst_jax.errors import InputError
 from nst_jax.optim.engine import Engine
@@ -132,9 +132,7 @@ def test_a_lane_that_does_not_fit_is_cut(devices):
 def test_a_picture_s_program(params, picture):
     """Of real programs: whole where that fits, then in strips that do fit, then refused with the least it takes."""
     pictures = {"photo": picture("photograph", 256, 128)}
-    style = lane(0, 0.0, layers="conv2_1", style="photo")
-    whole_picture = problem(params, picture, [style], contents=pictures)
-    whole_picture = Problem(params, pictures, pictures, whole_picture.table)
+    whole_picture = Problem(params, pictures, pictures, table([lane(0, 0.0, layers="conv2_1", style="photo")]))
     made: list[tuple[int, ...]] = []
 
     def make(strips: tuple[int, ...]) -> Engine:

@@ -72,9 +72,9 @@ def test_each_lane_is_the_objective_of_its_own_pictures_and_layers(params, pictu
 def test_pictures_are_measured_by_the_lane_s_own_photograph_and_painting(params, picture, monkeypatch):
     """Each of the problem's pictures, and noise, is represented once, however many lanes there are."""
     made, seen = picture("painting", 32, 48), []
-    see = measures.summarize
-    monkeypatch.setattr(measures, "see", lambda params, image, *rest, **options: (
-        seen.append(image.tobytes()) or see(params, image, *rest, **options)))  # fmt: skip
+    summarize = measures.summarize
+    monkeypatch.setattr(measures, "summarize", lambda params, image, *rest, **options: (
+        seen.append(image.tobytes()) or summarize(params, image, *rest, **options)))  # fmt: skip
     fresh = problem(params, picture, MIXED)
     assert seen == []  # only when something is measured
     found = [fresh.measure(lane, made) for lane in MIXED * 2]

@@ -110,6 +110,22 @@ def test_the_loss_of_any_picture_is_what_is_minimized(params, pair):
     found = evaluate(made.image, *pair, params=params, **SMALL)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(made.losses), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4)
-    assert evaluate(pair[0], *pair, params=params, **SMALL).content == 0
+    assert evaluate(pair[0], *pair, params=params, **SMALL).content < 1e-9 * found.content
     with pytest.raises(InputError, match=r"^content: 48x32 cannot be brought to 48x48, which has another aspect$"):
         evaluate(np.zeros((48, 48, 3)), *pair, params=params)
+
+
+def test_losses_without_a_weight_are_told_of(params, pair):
+    both = evaluate(pair[1][:32], *pair, params=params, **SMALL)
+    for zero in ({"alpha": 0.0, "beta": 1.0}, {"alpha": 1.0, "beta": 0.0}, {"style_weights": (1.0, 0.0)}):
+        found = evaluate(pair[1][:32], *pair, params=params, **SMALL, **zero)
+        assert found.content == both.content
+        assert found.style_layers == both.style_layers
+    made = stylize(*pair, params=params, evaluations=1, alpha=1.0, beta=0.0, **SMALL)
+    assert made.losses.style_layers["conv1_1"] > 0
+    assert made.measures.to_noise["conv1_1"] > 0
+
+
+def test_weights_that_are_zero_in_float32_are_refused(params, pair):
+    with pytest.raises(InputError, match=r"^alpha and beta: both are zero in float32; at least one must be positive$"):
+        stylize(*pair, params=params, alpha=1e-60, beta=0.0)

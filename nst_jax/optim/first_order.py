@@ -62,9 +62,7 @@ class FirstOrder:
         """Says where to evaluate next, [lanes, *shape]."""
         return state.trial
 
-    def tell(
-        self, state: State, values: Float[Array, "lanes"], gradients: Float[Array, "lanes *shape"]
-    ) -> State:
+    def tell(self, state: State, values: Float[Array, "lanes"], gradients: Float[Array, "lanes *shape"]) -> State:
         """Takes the losses [lanes] and gradients [lanes, *shape] at the points that `ask` gave."""
         return jax.vmap(self._tell)(state, values, gradients)
 

@@ -24,6 +24,11 @@ def _convolutions() -> dict[str, tuple[int, int]]:
     return channels
 
 
+POOLS = ("avg", "max")
+"""Average pooling as in the paper, or maximum as the network was trained."""
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+"""How products are rounded on TPU and GPU."""
+
 LAYERS: tuple[str, ...] = _layers()
 """The 21 layers, conv1_1, conv1_2, pool1, ... conv5_4, pool5, in the order they are applied."""
 

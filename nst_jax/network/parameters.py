@@ -12,9 +12,10 @@ import numpy as np
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import CONVOLUTIONS
+from nst_jax.pictures.constants import IMAGENET_MEAN
 
 CAFFE = {
-    "mean": np.array([123.68, 116.779, 103.939], np.float32),
+    "mean": np.array(IMAGENET_MEAN, np.float32),
     "scale": np.ones(3, np.float32),
 }
 """The original Oxford network's preprocessing: RGB 0..255 minus the mean color of ImageNet."""

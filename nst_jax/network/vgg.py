@@ -12,12 +12,11 @@ from jaxtyping import Float
 
 from nst_jax.errors import InputError
 from nst_jax.network import conv
-from nst_jax.network.layers import CONVOLUTIONS, LAYERS
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS, POOLS, PRECISIONS
+from nst_jax.pictures.constants import MIN_SIDE
 
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
-POOLS = ("avg", "max")
-PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 
 class VGG19(nn.Module):
@@ -198,8 +197,10 @@ def check_images(images: Float[AnyArray, "..."], pool: str, precision: str) -> N
     for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
-    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < 32:
-        raise InputError(f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least 32")
+    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < MIN_SIDE:
+        raise InputError(
+            f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least {MIN_SIDE}"
+        )
 
 
 def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:

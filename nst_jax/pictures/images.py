@@ -14,11 +14,9 @@ from PIL import Image, PngImagePlugin
 
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files
+from nst_jax.pictures.constants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, WRITTEN_SIDE
 from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown
 
-MIN_SIDE = 32  # pixels; VGG-19 halves a picture five times, and 32 leaves its last layer one position
-MAX_SIDE = 65_535  # pixels; the most a JPEG or a GIF can have
-MAX_PIXELS = 100_000_000
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 
 _WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -28,7 +26,6 @@ _WRITE_OPTIONS = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
-_WRITTEN_SIDE = {"JPEG": 65_500, "WEBP": 16_383}  # pixels; what the two encoders take
 
 
 class PictureWarning(UserWarning):
@@ -216,7 +213,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[st
         raise ValueError(f"image: got shape {image.shape}; must be [height, width, 3]")
     if not np.isfinite(image).all():
         raise ValueError("image: holds values that are not finite (NaN or infinity)")
-    limit = _WRITTEN_SIDE.get(kind)
+    limit = WRITTEN_SIDE.get(kind)
     if limit is not None and max(image.shape) > limit:
         raise InputError(f"{shown(path)}: {kind} holds at most {limit} pixels a side, got {max(image.shape)}; use .png")
     options: dict = dict(_WRITE_OPTIONS[kind])

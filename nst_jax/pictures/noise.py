@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-MEAN = (123.68, 116.779, 103.939)  # of ImageNet's pixels, RGB, 8-bit levels: black noise of the network's input
+from nst_jax.pictures.constants import IMAGENET_MEAN
 
 
 def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> jax.Array:
@@ -33,4 +33,4 @@ def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> j
 @partial(jax.jit, static_argnames=("height", "width"))
 def _white_noise(key: jax.Array, height: int, width: int, deviation: float) -> jax.Array:
     noise = jax.random.normal(key, (height, width, 3), jnp.float32)
-    return (jnp.asarray(MEAN) + deviation * noise) / 255.0
+    return (jnp.asarray(IMAGENET_MEAN) + deviation * noise) / 255.0

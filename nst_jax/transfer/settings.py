@@ -8,7 +8,8 @@ from typing import Any
 
 from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import CONVENTIONS, PAPER
-from nst_jax.network.layers import CONTENT_LAYER, LAYERS, ROWS, STYLE_LAYERS, channels_of
+from nst_jax.network.layers import CONTENT_LAYER, LAYERS, POOLS, PRECISIONS, ROWS, STYLE_LAYERS, channels_of
+from nst_jax.pictures.constants import MAX_PIXELS, MIN_SIDE, WRITTEN_SIDE
 
 
 def layers(text: str) -> tuple[str, ...]:
@@ -45,7 +46,7 @@ def size_in_bytes(text: str) -> int:
 
 
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
-_SIDE = (32, 16_383)  # pixels; the most that a WebP can have, so that no format refuses a picture at the end
+_SIDE = (MIN_SIDE, WRITTEN_SIDE["WEBP"])  # so that no format refuses a picture at the end
 _ABSTRACT = {int: kinds.Integral, float: kinds.Real}
 _KINDS: dict[Any, tuple[type, str]] = {
     float: (kinds.Real, "a number"),
@@ -186,13 +187,13 @@ class Settings:
     weights: str = setting(
         "vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file", metavar="NAME|FILE"
     )
-    pool: str = setting("avg", "network", str, "average pooling, as in the paper, or maximum", choices=("avg", "max"))
+    pool: str = setting("avg", "network", str, "average pooling, as in the paper, or maximum", choices=POOLS)
     precision: str = setting(
         "float32",
         "network",
         str,
         "how products are rounded on TPU and GPU",
-        choices=("float32", "tensorfloat32", "bfloat16"),
+        choices=PRECISIONS,
     )
     size: int = setting(512, "size", int, "longest side of the picture in pixels", range=_SIDE)
     style_size: int | None = setting(
@@ -203,7 +204,7 @@ class Settings:
         range=_SIDE,
     )
     max_pixels: int = setting(
-        100_000_000, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
+        MAX_PIXELS, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
     )
     init: str = setting(
         "noise", "start", str, "start from white noise, from the content picture, from a picture file or, in sweeps, "

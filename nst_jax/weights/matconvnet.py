@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nst_jax.errors import InputError
+from nst_jax.weights.hdf5 import MAX_FILE_BYTES
 
 _HEADER = b"MATLAB 5.0 MAT-file".ljust(116) + bytes(8) + b"\x00\x01IM"
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # of numbers as they are stored
@@ -24,7 +25,7 @@ _INT8, _INT32, _UINT32, _UTF8, _MATRIX, _COMPRESSED = 1, 5, 6, 16, 14, 15
 _TEXT_TYPES = (1, 2, 4, 16, 17)
 _CELL, _STRUCT, _TEXT, _OPAQUE = 1, 2, 4, 17
 _COMPLEX = 8  # among a matrix's flags
-_MAX_BYTES = 1_000_000_000  # of all variables inflated, and of one's numbers; the whole VGG-19 has 575 MB
+_MAX_BYTES = MAX_FILE_BYTES  # of all variables inflated, and of one's numbers; the whole VGG-19 has 575 MB
 _MAX_TEXT = 1_000_000
 _MAX_ITEMS = 20_000
 _MAX_DEPTH = 8

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nst_jax.pictures.noise import MEAN, white_noise
+from nst_jax.pictures.constants import IMAGENET_MEAN
+from nst_jax.pictures.noise import white_noise
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
@@ -22,7 +23,7 @@ def test_the_largest_seed_is_one():
 def test_mean_and_deviation_are_in_eight_bit_levels(deviation):
     levels = 255.0 * np.float64(white_noise(0, 200, 300, deviation))
     error = deviation / np.sqrt(200 * 300)
-    np.testing.assert_allclose(levels.mean((0, 1)), MEAN, atol=4 * error + 1e-4)
+    np.testing.assert_allclose(levels.mean((0, 1)), IMAGENET_MEAN, atol=4 * error + 1e-4)
     np.testing.assert_allclose(levels.std((0, 1)), deviation, rtol=0.02, atol=1e-4)
 
 

@@ -11,11 +11,11 @@ import jaxtyping
 import numpy as np
 import optax
 import pytest
-from conftest import SAMPLES
 
 import nst_jax as nst
 from nst_jax.loss import losses
 from nst_jax.network import conv
+from nst_jax.transfer.figures import SAMPLES
 
 PACKAGES = ("nst_jax", *(f"nst_jax.{room}" for room in
             ("pictures", "network", "weights", "loss", "optim", "measures", "transfer")))  # fmt: skip

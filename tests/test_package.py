@@ -79,7 +79,7 @@ def test_installed_wheel_works_from_any_directory(installed, tmp_path):
     assert output(program, "weights", "verify", cwd=tmp_path).startswith("vgg19: sound; 16 layers, 8-bit, ")
     samples = package.parent / "samples"
     command = [program, "stylize", samples / "schwerin_palace.jpg", samples / "van_gogh_street_in_auvers.jpg"]
-    command += ["--size", "48", "--steps", "4", "--json", "--quiet"]
+    command += ["--size", "48", "--evaluations", "4", "--json", "--quiet"]
     summary = json.loads(output(*command, "-o", "out.png", cwd=tmp_path))
     assert summary["evaluations"] == 4
     with Image.open(tmp_path / "out.png") as picture:

@@ -80,10 +80,6 @@ class Problem:
           InputError: content pictures of different sizes, a start that is not there, or as `Objective.plus`.
         """
         settings = table.settings
-        for lane in table.lanes:
-            if not (np.float32(lane.alpha) or np.float32(lane.beta)):
-                both = f"{argument('alpha')} and {argument('beta')}: both are zero in float32"
-                raise InputError(f"{both}; at least one must be positive")
         self.table, self.lanes, self.strips = table, tuple(table.lanes if own is None else own), strips
         self._complete = complete
         self.content_layers = self._union(lane.content_layers for lane in table.lanes if complete or lane.alpha)

@@ -45,6 +45,7 @@ def size_in_bytes(text: str) -> int:
     return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
 
 
+_LEAST = 1.2e-38  # what a float32 can tell from zero
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
 _SIDE = (MIN_SIDE, WRITTEN_SIDE["WEBP"])  # so that no format refuses a picture at the end
 _ABSTRACT = {int: kinds.Integral, float: kinds.Real}
@@ -235,8 +236,8 @@ class Settings:
         if self.ratio_size is not None and self.convention != PAPER:
             only = f"only with {argument('convention')} {PAPER}"
             raise InputError(f"{argument('ratio_size')}: {only}; the others take means, whatever the size")
-        if not any(self.alpha_beta):
-            raise InputError(f"{_ALPHA} and {_BETA}: both are zero; at least one must be positive")
+        if max(self.alpha_beta) < _LEAST:
+            raise InputError(f"{_ALPHA} and {_BETA}: both are zero in float32; at least one must be positive")
         for name in ("style_weights", "style_blend"):
             shares = getattr(self, name)
             if shares is not None and not any(shares):

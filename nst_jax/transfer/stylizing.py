@@ -123,7 +123,6 @@ def planned(
     begin = None if start is None else picture(start, "start")
     # Other starts gain nothing from coarser scales (docs/speed.md).
     count = settings.scales or (None if settings.init == "noise" and begin is None else 1)
-    params = weights.load(settings.weights) if params is None else params
     work = Transfer(
         params, contents, styles, one, count=count, start=begin, optimizer=optimizer, terms=terms, compile=compile,
         complete=True,

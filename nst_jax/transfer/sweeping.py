@@ -17,7 +17,6 @@ from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.settings import given
 from nst_jax.transfer.transfer import Transfer, picture
-from nst_jax.weights import weights
 
 
 def sweep(
@@ -109,7 +108,6 @@ def _transfer(
     settings, axes = given(options, axes=True)
     contents, styles = _named(content, "photo", "content"), _named(style, "painting", "style")
     lanes = table(list(contents), list(styles), axes, settings)
-    params = weights.load(settings.weights) if params is None else params
     begin = None if start is None else picture(start, "start")
     several = {name: [painting] for name, painting in styles.items()}
     work = Transfer(

@@ -21,6 +21,7 @@ from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.problem import Problem, shape_of
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
+from nst_jax.weights import weights
 
 
 def optimizer_of(settings: Settings) -> Optimizer:
@@ -60,7 +61,7 @@ class Transfer:
         """Nothing is computed yet, but for the pictures' sizes.
 
         Args:
-          params: parameters, as `load_weights` gives them.
+          params: parameters, as `load_weights` gives them; None for those that the settings name.
           contents: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them; brought to the
             settings' `size`.
           styles: likewise, each one or several to blend; brought to the settings' `style_size` or else `size`.
@@ -78,7 +79,7 @@ class Transfer:
         settings = table.settings
         if settings.init not in ("noise", "content") and start is None:
             raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
-        self.table, self._params, self._terms, self._start = table, params, tuple(terms), start
+        self.table, self._terms, self._start = table, tuple(terms), start
         self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
         beside = settings.style_size or settings.size
@@ -90,6 +91,8 @@ class Transfer:
         self._optimizer = asked_and_told(optimizer_of(settings) if optimizer is None else optimizer)
         self._key = None if own else optimizer_key(settings)
         self._compile = remembered if compile is None else compile
+        # Last, when nothing else can be refused.
+        self._params = weights.load(settings.weights) if params is None else params
         self._prepared: Any = None
 
     def problem(self, scale: Scale) -> Problem:

@@ -8,6 +8,7 @@ import shutil
 from contextlib import nullcontext
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
@@ -361,7 +362,7 @@ def test_options_of_the_optimizer():
     assert optimizer_of(Settings(history=3)).history == 3  # type: ignore[attr-defined]
     adam = optimizer_of(Settings(optimizer="adam", learning_rate=0.5))
     with jax.numpy_dtype_promotion("standard"):
-        state = adam.tell(adam.init(np.zeros((1, 2), np.float32)), np.zeros(1, np.float32), np.float32([[3, -4]]))
+        state = adam.tell(adam.init(jnp.zeros((1, 2))), jnp.zeros(1), jnp.asarray([[3.0, -4.0]]))
     np.testing.assert_allclose(adam.ask(state), [[-0.5, 0.5]], rtol=1e-5)  # Adam's first step: the sign alone
 
 

@@ -168,7 +168,7 @@ class Problem:
 
     def unknown(self, lanes: int) -> Losses:
         """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
-        each = jnp.asarray(np.full(lanes, np.nan, np.float32))
+        each: Any = np.full(lanes, np.nan, np.float32)
         style, terms = dict.fromkeys(self.style_layers, each), {term.label: each for term in self._terms}
         return Losses(each, each, each, style, each, terms)
 
@@ -223,10 +223,11 @@ class Problem:
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
         settings = self.table.settings
 
-        def column(values: Sequence[float]) -> Array:
-            return jnp.asarray(np.asarray(values, np.float32))
+        # In NumPy: JAX would wait here for the targets, which are computed while the loop is traced.
+        def column(values: Sequence[float]) -> Any:
+            return np.asarray(values, np.float32)
 
-        def weights(layers: Sequence[str], of_lanes: Sequence[dict[str, float]]) -> dict[str, Array]:
+        def weights(layers: Sequence[str], of_lanes: Sequence[dict[str, float]]) -> dict[str, Any]:
             return {layer: column([own.get(layer, 0.0) for own in of_lanes]) for layer in layers}
 
         given = LossWeights(

@@ -291,7 +291,7 @@ class Engine:
         unknown = self.problem.unknown(batch)
         images = jax.ShapeDtypeStruct((batch, *self.problem.shape), jax.tree.leaves(unknown)[0].dtype)
         # As `begin` gives it, which takes ten times as long to trace.
-        norm = jax.ShapeDtypeStruct((batch,), images.dtype)
+        norm: Any = jax.ShapeDtypeStruct((batch,), images.dtype)
         return goal, Carry(jax.eval_shape(self._optimizer.init, images), unknown, norm)
 
     def _specs(self, goal: Any) -> Any:

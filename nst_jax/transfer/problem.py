@@ -169,8 +169,8 @@ class Problem:
     def unknown(self, lanes: int) -> Losses:
         """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
         each: Any = np.full(lanes, np.nan, np.float32)
-        style, terms = dict.fromkeys(self.style_layers, each), {term.label: each for term in self._terms}
-        return Losses(each, each, each, style, each, terms)
+        style: Any = dict.fromkeys(self.style_layers, each)
+        return Losses(each, each, each, style, each, {term.label: each for term in self._terms})
 
     def refuse(self, lane: int, losses: Losses) -> None:
         """Checks the terms of a lane whose start has no finite loss.

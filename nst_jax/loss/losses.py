@@ -4,6 +4,8 @@ F is the activations of a layer: [..., height, width, N], N filters at M = heigh
 as a matrix F of N rows and M columns. Leading axes are kept: one loss for each image.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,7 +116,7 @@ def style_layer_loss(
 
 
 def weighted_sum(
-    losses: dict[str, Float[Array, "..."]], weights: dict[str, Float[Array, "..."]]
+    losses: dict[str, Float[Array, "..."]], weights: Mapping[str, Float[AnyArray, "..."]]
 ) -> Float[Array, "..."]:
     """Equation 5, Σ w_l E_l over the layers; zero when there are none.
 

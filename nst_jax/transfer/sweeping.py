@@ -96,7 +96,7 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
     """
     largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
     lanes, work = _transfer(content, style, {"size": largest, **options}, params, None, None, terms, None)
-    return work.problem(work.scales[-1]).objective(range(len(lanes.lanes)))
+    return jax.device_put(work.problem(work.scales[-1]).objective(range(len(lanes.lanes))))
 
 
 def _transfer(

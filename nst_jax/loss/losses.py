@@ -5,6 +5,7 @@ as a matrix F of N rows and M columns. Leading axes are kept: one loss for each 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +128,8 @@ def weighted_sum(
     Returns:
       [...], in that unit.
     """
-    return sum((weights[layer] * loss for layer, loss in losses.items()), start=jnp.zeros(()))
+    total: Any = sum((weights[layer] * loss for layer, loss in losses.items()), start=jnp.zeros(()))
+    return total
 
 
 def total_variation(images: Float[AnyArray, "*batch height width channels"]) -> Float[Array, "*batch"]:

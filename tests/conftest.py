@@ -44,3 +44,19 @@ def picture():
         return images.resize(whole[name], height, width)
 
     return resized
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """What `jax.distributed.initialize` is called with."""
+    calls = []
+
+    def initialize(address=None, count=None, own=None, *, shutdown_timeout_seconds=300):
+        calls.append((address, count, own, shutdown_timeout_seconds))
+        if address is None:
+            raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
+        monkeypatch.delenv(f"JAX_{name}", raising=False)
+    return calls

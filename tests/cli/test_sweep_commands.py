@@ -317,22 +317,6 @@ def test_a_share_of_another_run_is_refused(tmp_path, inputs, environment):
         assert outcome.stderr.count("\n") == 1
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """What `jax.distributed.initialize` is called with."""
-    calls = []
-
-    def initialize(address=None, count=None, own=None, *, shutdown_timeout_seconds=300):
-        calls.append((address, count, own, shutdown_timeout_seconds))
-        if address is None:
-            raise ValueError("coordinator_address should be defined.")
-
-    monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
-        monkeypatch.delenv(f"JAX_{name}", raising=False)
-    return calls
-
-
 def test_shares_of_a_cluster_wait_for_each_other(tmp_path, monkeypatch, inputs, cluster):
     """A share that is done does not end the others, as JAX would by itself when they take five minutes longer."""
     monkeypatch.chdir(tmp_path)

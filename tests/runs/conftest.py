@@ -2,7 +2,6 @@
 
 import shutil
 
-import jax
 import pytest
 from program import done
 from run_folders import SHORT, cached_programs
@@ -51,19 +50,3 @@ def still(monkeypatch):
     """Nothing may be computed."""
     monkeypatch.setattr(Engine, "advance", lambda _: pytest.fail("it computes"))
     monkeypatch.setattr(Problem, "measure", lambda *_: pytest.fail("it measures"))
-
-
-@pytest.fixture
-def cluster(monkeypatch):
-    """What `jax.distributed.initialize` is called with."""
-    calls = []
-
-    def initialize(address=None, count=None, own=None, *, shutdown_timeout_seconds=300):
-        calls.append((address, count, own, shutdown_timeout_seconds))
-        if address is None:
-            raise ValueError("coordinator_address should be defined.")
-
-    monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
-        monkeypatch.delenv(f"JAX_{name}", raising=False)
-    return calls

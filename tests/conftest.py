@@ -60,3 +60,10 @@ def cluster(monkeypatch):
     for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
         monkeypatch.delenv(f"JAX_{name}", raising=False)
     return calls
+
+
+@pytest.fixture
+def optax_mixes_dtypes():
+    """For tests of Optax transformations."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield

@@ -13,10 +13,7 @@ from nst_jax.optim.lbfgs import NOT_FINITE, RUNNING
 LANES, SIZE = 3, 5
 
 
-@pytest.fixture(autouse=True)
-def optax_mixes_dtypes():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")
 
 
 def loss(x):

@@ -19,10 +19,7 @@ class Losses(NamedTuple):
     half: jax.Array
 
 
-@pytest.fixture(autouse=True)
-def optax_mixes_dtypes():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")
 
 
 def squares(images):

@@ -27,10 +27,7 @@ HEIGHT, WIDTH = 32, 48
 LAYERS = {"content_layers": ["conv2_2"], "style_layers": ["conv1_1", "conv2_1"]}
 
 
-@pytest.fixture(autouse=True)
-def optax_mixes_dtypes():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")
 
 
 @pytest.fixture(scope="module")

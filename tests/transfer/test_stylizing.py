@@ -16,10 +16,7 @@ from nst_jax.transfer.sweeping import sweep
 SMALL = {"size": 48, "content_layer": "conv2_1", "style_layers": ("conv1_1", "conv2_1")}
 
 
-@pytest.fixture(autouse=True)
-def optax_mixes_dtypes():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Sweeps from Python: axes, terms, optimizers and starts of one's own; nothing written."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -18,10 +17,7 @@ from nst_jax.transfer.sweeping import objective, sweep
 SMALL = {"size": 48, "content_layer": "conv2_1", "style_layers": ("conv1_1", "conv2_1")}
 
 
-@pytest.fixture(autouse=True)
-def optax_mixes_dtypes():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")
 
 
 @pytest.fixture(scope="module")

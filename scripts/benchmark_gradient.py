@@ -20,8 +20,10 @@ import jax
 import numpy as np
 from benchmarking import PAIRS, child, peers_python, write_case
 
-from nst_jax.loss import objective
+from nst_jax import loss
+from nst_jax.loss.objective import Objective
 from nst_jax.network import conv, vgg
+from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
 from nst_jax.optim import compiler
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
@@ -80,12 +82,12 @@ def _goal(way: str, size: int, *pair: str):
     photo, painting = (images.read_image(Path(name), size=size).astype(dtype) for name in pair)
     with jax.enable_x64(False):  # the same noise in both precisions
         noise = np.asarray(white_noise(0, *photo.shape[:2]))
-    layers = (objective.CONTENT_LAYER, *objective.STYLE_LAYERS)
+    layers = (CONTENT_LAYER, *STYLE_LAYERS)
     params = vgg.prepare(jax.tree.map(lambda x: np.asarray(x, dtype), weights.load()), layers)
-    content = objective.content_targets(params, photo[None])
-    targets = objective.Targets(content, objective.style_targets(params, painting[None]))
-    loss_weights = jax.tree.map(lambda x: x.astype(dtype), objective.loss_weights())
-    return photo, painting, noise, objective.Objective(params, targets, loss_weights)
+    content = loss.content_targets(params, photo[None])
+    targets = loss.Targets(content, loss.style_targets(params, painting[None]))
+    loss_weights = jax.tree.map(lambda x: x.astype(dtype), loss.loss_weights())
+    return photo, painting, noise, Objective(params, targets, loss_weights)
 
 
 def gradients(folder: str, way: str, cases: list) -> None:

@@ -82,6 +82,8 @@ def test_public_names_are_there_and_known_to_type_checkers(package):
     ]  # fmt: skip
     assert sorted(map(str, typed)) == names
     assert set(names) <= set(dir(module))
+    within = {path.stem for path in Path(str(module.__file__)).parent.iterdir()}
+    assert not set(names) & within  # importing the module would hide the name
     for name in names:
         assert getattr(module, name).__doc__ or not callable(getattr(module, name)), name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

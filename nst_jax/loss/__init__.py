@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from nst_jax.loss.losses import style_representation as style_representation
     from nst_jax.loss.losses import total_variation as total_variation
     from nst_jax.loss.objective import Losses as Losses
-    from nst_jax.loss.objective import LossWeights as LossWeights
     from nst_jax.loss.objective import Objective as Objective
-    from nst_jax.loss.objective import Targets as Targets
     from nst_jax.loss.objective import Term as Term
-    from nst_jax.loss.objective import blend as blend
-    from nst_jax.loss.objective import content_targets as content_targets
-    from nst_jax.loss.objective import loss_weights as loss_weights
-    from nst_jax.loss.objective import style_targets as style_targets
+    from nst_jax.loss.targets import Targets as Targets
+    from nst_jax.loss.targets import blend as blend
+    from nst_jax.loss.targets import content_targets as content_targets
+    from nst_jax.loss.targets import style_targets as style_targets
+    from nst_jax.loss.weighting import LossWeights as LossWeights
+    from nst_jax.loss.weighting import loss_weights as loss_weights
 
 __getattr__, __dir__, __all__ = lazily(__name__, __file__)

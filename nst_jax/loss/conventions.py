@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from nst_jax.network.layers import channels_of, positions_of
 
 if TYPE_CHECKING:
-    from nst_jax.loss.objective import LossWeights  # at run time it would bring JAX to the command line's --help
+    from nst_jax.loss.weighting import LossWeights  # at run time it would bring JAX to the command line's --help
 
 PAPER = "paper"
 

@@ -1,8 +1,7 @@
 """Equation 7 and its parts, per lane: what is minimized."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -11,50 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nst_jax.errors import InputError, argument
+from nst_jax.errors import InputError
 from nst_jax.loss import losses
-from nst_jax.loss.strips import activations, for_values, statistics
-from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS, halvings
+from nst_jax.loss.strips import statistics
+from nst_jax.loss.targets import Targets
+from nst_jax.loss.weighting import LossWeights, check_weights
+from nst_jax.network.layers import halvings
 from nst_jax.network.vgg import check_layers
 
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
-
-
-class Targets(NamedTuple):
-    """What the images are compared with, computed once. The leading axis is one per lane, or 1 when lanes share it.
-
-    Example:
-      >>> style = nst.loss.style_targets(params, painting[None], ("conv1_1",))
-      >>> nst.loss.Targets(content={}, style=style).style["conv1_1"].shape
-      (1, 64, 64)
-    """
-
-    content: dict[str, Float[Array, "#lanes _ _ N"]]
-    """P of equation 1: {layer: [lanes or 1, height', width', N]}."""
-    style: dict[str, Float[Array, "#lanes N N"]]
-    """A / M_a of equation 4: {layer: [lanes or 1, N, N]}."""
-
-
-class LossWeights(NamedTuple):
-    """The traced weights of equations 5 and 7; each is a [lanes] (or [1]) float32 array.
-
-    Example:
-      >>> weights = nst.loss.loss_weights(alpha=[1e-4, 1e-3], beta=1.0)
-      >>> weights._fields
-      ('alpha', 'beta', 'content_layers', 'style_layers', 'tv')
-      >>> weights.alpha.shape, weights.beta.shape
-      ((2,), (1,))
-    """
-
-    alpha: Float[Array, "#lanes"]
-    beta: Float[Array, "#lanes"]
-    content_layers: dict[str, Float[Array, "#lanes"]]
-    """Of several content layers, as equation 5 has them of style layers."""
-    style_layers: dict[str, Float[Array, "#lanes"]]
-    """w_l."""
-    tv: Float[Array, "#lanes"]
-    """Of total variation, which is not in the paper."""
 
 
 class Losses(NamedTuple):
@@ -246,171 +211,6 @@ class Objective:
         return Losses(each, each, each, style, each, terms)
 
 
-@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
-def content_targets(
-    params: Any,
-    images: Float[AnyArray, "..."],
-    layers: tuple[str, ...] = (CONTENT_LAYER,),
-    *,
-    pool: str = "avg",
-    precision: str = "float32",
-) -> dict[str, Float[Array, "_ _ _ N"]]:
-    """Computes P of equation 1 for content pictures. Another height or width is compiled anew.
-
-    Args:
-      params: as `network.features` takes them.
-      images: [lanes or 1, height, width, 3] float32 RGB, 0..1; of the size that the optimized images will have.
-      layers: names.
-      pool: "avg" or "max".
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
-
-    Returns:
-      {layer: [lanes or 1, height', width', N] float32}.
-
-    Raises:
-      InputError: as `network.features`.
-
-    Example:
-      >>> nst.loss.content_targets(params, photo[None], ("conv1_1",))["conv1_1"].shape
-      (1, 43, 64, 64)
-    """
-    strips = for_values(*images.shape[-3:-1])
-    plain = not strips
-    return activations(params, images, layers, pool=pool, precision=precision, strips=strips, plain=plain)
-
-
-@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
-def style_targets(
-    params: Any,
-    images: Float[AnyArray, "..."],
-    layers: tuple[str, ...] = STYLE_LAYERS,
-    *,
-    pool: str = "avg",
-    precision: str = "float32",
-) -> dict[str, Float[Array, "_ N N"]]:
-    """Computes A / M_a of equation 4 for style pictures. Another height or width is compiled anew.
-
-    Args:
-      params: as `network.features` takes them.
-      images: [lanes or 1, height, width, 3] float32 RGB, 0..1; of any size, both sides at least 32.
-      layers: names.
-      pool: "avg" or "max".
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
-
-    Returns:
-      {layer: [lanes or 1, N, N] float32}.
-
-    Raises:
-      InputError: as `network.features`.
-
-    Example:
-      >>> nst.loss.style_targets(params, painting[None], ("conv1_1",))["conv1_1"].shape
-      (1, 64, 64)
-    """
-    layers, strips = check_layers(layers), for_values(*images.shape[-3:-1])
-    plain = not strips
-    return statistics(params, images, layers, {}, pool=pool, precision=precision, strips=strips, plain=plain).styles
-
-
-def blend(
-    targets: Iterable[dict[str, Float[Array, "_ N N"]]], weights: Iterable[float]
-) -> dict[str, Float[Array, "_ N N"]]:
-    """Blends several style pictures into one style target: their weighted mean.
-
-    For weights v_k that add up to one, Σ v_k |G - A_k|² and |G - Σ v_k A_k|² differ by a constant only, so that both
-    have the same gradient.
-
-    Args:
-      targets: one `style_targets` for each style picture, of the same layers.
-      weights: one for each; finite, not negative, not all zero. They are divided by their sum.
-
-    Returns:
-      A target as `style_targets` gives it.
-
-    Raises:
-      InputError: not as many weights as targets, or weights that are not allowed.
-
-    Example:
-      >>> black, white = {"conv1_1": jnp.zeros((1, 64, 64))}, {"conv1_1": jnp.ones((1, 64, 64))}
-      >>> nst.loss.blend([black, white], [1, 3])["conv1_1"].max().item()
-      0.75
-    """
-    targets, shares = list(targets), np.asarray(list(weights), np.float64)
-    if len(shares) != len(targets):
-        raise InputError(
-            f"{argument('style_blend')}: {len(shares)} weights for {len(targets)} style pictures; give one for each"
-        )
-    check_weights(argument("style_blend"), shares)
-    if len(targets) == 1:
-        return targets[0]
-    shares = shares / shares.sum()
-    return {
-        layer: sum((v * target[layer] for v, target in zip(shares, targets, strict=True)), start=jnp.zeros(()))
-        for layer in targets[0]
-    }
-
-
-def loss_weights(
-    alpha: float | Iterable[float] = 1e-3,
-    beta: float | Iterable[float] = 1.0,
-    *,
-    content_layers: Iterable[str] | Mapping[str, Any] = (CONTENT_LAYER,),
-    style_layers: Iterable[str] | Mapping[str, Any] = STYLE_LAYERS,
-    tv: float | Iterable[float] = 0.0,
-) -> LossWeights:
-    """Makes the weights of equations 5 and 7 for any number of lanes.
-
-    Args:
-      alpha: α of equation 7, a number for all lanes or one for each lane; finite and not negative.
-      beta: β, likewise. In a lane, α and β must not both be zero.
-      content_layers: as `style_layers`, for equation 1. A lane with a positive α needs a positive weight.
-      style_layers: names, each of which gets one over their number (equation 5's w_l), or {layer: weight}, the weight
-        a number for all lanes or one for each. A zero leaves the layer out of a lane. A lane with a positive β needs a
-        positive weight.
-      tv: the weight of total variation, likewise.
-
-    Returns:
-      `LossWeights` of [lanes] or [1] float32 each.
-
-    Raises:
-      InputError: a weight that is negative, infinite or NaN, weights that are all zero, numbers of lanes that differ,
-        an unknown layer.
-
-    Example:
-      >>> weights = nst.loss.loss_weights(1e-3, style_layers={"conv1_1": 0.75, "conv2_1": 0.25})
-      >>> {layer: weight.item() for layer, weight in weights.style_layers.items()}
-      {'conv1_1': 0.75, 'conv2_1': 0.25}
-    """
-    alpha, beta, tv = (np.atleast_1d(np.asarray(value, np.float32)) for value in (alpha, beta, tv))
-    for name, value in (("alpha", alpha), ("beta", beta), ("tv", tv)):
-        check_weights(name, value, all_zero=True)
-    content = _layer_weights("content layer weights", content_layers)
-    style = _layer_weights("style layer weights", style_layers)
-    lanes = {len(value) for value in (alpha, beta, tv, *content.values(), *style.values())} - {1}
-    if len(lanes) > 1:
-        numbers = " and ".join(map(str, sorted(lanes)))
-        raise InputError(f"alpha, beta, tv and layer weights: for {numbers} lanes; must be one each for as many lanes")
-    if np.any((alpha == 0) & (beta == 0)):
-        raise InputError("alpha and beta: both are zero; at least one must be positive")
-    for name, factor, layers in (("content", alpha, content), ("style", beta, style)):
-        if np.any((factor > 0) & (sum(layers.values(), np.zeros(1)) == 0)):
-            raise InputError(f"{name} layer weights: all are zero; at least one must be positive")
-    as_arrays = {name: jax.tree.map(jnp.asarray, layers) for name, layers in (("content", content), ("style", style))}
-    return LossWeights(jnp.asarray(alpha), jnp.asarray(beta), as_arrays["content"], as_arrays["style"], jnp.asarray(tv))
-
-
-def _layer_weights(name: str, layers: Iterable[str] | Mapping[str, Any]) -> dict[str, np.ndarray]:
-    if not isinstance(layers, Mapping):
-        names = tuple(dict.fromkeys(layers))
-        layers = dict.fromkeys(names, 1.0 / max(1, len(names)))
-    if not layers:
-        return {}
-    weights = {layer: np.atleast_1d(np.asarray(layers[layer], np.float32)) for layer in check_layers(layers, name)}
-    for layer, values in weights.items():
-        check_weights(f"{name}, {layer}", values, all_zero=True)
-    return weights
-
-
 def check_terms(losses: Losses, lane: str) -> None:
     """Checks the terms of one's own at the start of a lane.
 
@@ -424,21 +224,3 @@ def check_terms(losses: Losses, lane: str) -> None:
     for name, value in losses.terms.items():
         if not np.isfinite(value):
             raise InputError(f"term {name!r}: is {value} at the start of {lane}; must be finite")
-
-
-def check_weights(name: str, values: np.ndarray, *, all_zero: bool = False) -> None:
-    """Checks weights of a loss.
-
-    Args:
-      name: what they are called; the message starts with it.
-      values: of any shape.
-      all_zero: whether all may be zero.
-
-    Raises:
-      InputError: a value is negative or not finite, or all are zero.
-    """
-    if not np.all(np.isfinite(values)) or np.any(values < 0):
-        wrong = values[~(np.isfinite(values) & (values >= 0))][0]
-        raise InputError(f"{name}: {wrong:g} is not allowed; must be a finite number, zero or more")
-    if not all_zero and not np.any(values > 0):
-        raise InputError(f"{name}: all are zero; at least one must be positive")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
-from nst_jax.loss.objective import STYLE_LAYERS
+from nst_jax.network.layers import STYLE_LAYERS
 from nst_jax.network.vgg import features
 
 Array = jax.Array

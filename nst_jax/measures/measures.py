@@ -13,8 +13,9 @@ import numpy as np
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
-from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, style_targets
+from nst_jax.loss.targets import style_targets
 from nst_jax.measures import structure
+from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
 from nst_jax.network.vgg import features
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.errors import InputError, argument
-from nst_jax.loss import conventions, objective
-from nst_jax.loss.objective import Losses, LossWeights, Objective, Targets, Term
+from nst_jax.loss import conventions, targets
+from nst_jax.loss.objective import Losses, Objective, Term, check_terms
+from nst_jax.loss.targets import Targets
+from nst_jax.loss.weighting import LossWeights
 from nst_jax.measures import measures
 from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.layers import LAYERS
@@ -182,7 +184,7 @@ class Problem:
         Raises:
           InputError: a term is not finite.
         """
-        objective.check_terms(losses, self.lanes[lane].name)
+        check_terms(losses, self.lanes[lane].name)
 
     def measure(self, lane: Lane, image: np.ndarray) -> Measures:
         """Measures a lane's picture by all of `style_layers`, whichever the lane has.
@@ -209,16 +211,14 @@ class Problem:
     def _content_target(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
             return {}
-        return objective.content_targets(self._params, picture[None], self.content_layers, **self._precise)
+        return targets.content_targets(self._params, picture[None], self.content_layers, **self._precise)
 
     def _style_target(self, paintings: np.ndarray | Sequence[np.ndarray]) -> dict[str, Array]:
         if not self.style_layers:
             return {}
         several = [paintings] if isinstance(paintings, np.ndarray) else list(paintings)
-        targets = [
-            objective.style_targets(self._params, one[None], self.style_layers, **self._precise) for one in several
-        ]
-        return objective.blend(targets, self.table.settings.style_blend or [1.0] * len(several))
+        each = [targets.style_targets(self._params, one[None], self.style_layers, **self._precise) for one in several]
+        return targets.blend(each, self.table.settings.style_blend or [1.0] * len(several))
 
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
         settings = self.table.settings

@@ -86,9 +86,12 @@ def stylize(
       >>> picture.status.message
       'its loss was still falling'
     """
+    if isinstance(optimizer, str):
+        optimizer, options = None, {**options, "optimizer": optimizer}
+    settings = given(options)[0] if settings is None else replace(settings, **options)
     make = planned(
         content, style, settings, start=start, terms=terms, optimizer=optimizer, params=params, memory=memory,
-        compile=compile, **options,
+        compile=compile,
     )  # fmt: skip
     return make(callback, every)
 
@@ -96,27 +99,23 @@ def stylize(
 def planned(
     content: Any,
     style: Any,
-    settings: Settings | None = None,
+    settings: Settings,
     *,
     start: Any = None,
     terms: Sequence[Term] = (),
-    optimizer: Optimizer | optax.GradientTransformation | str | None = None,
+    optimizer: Optimizer | optax.GradientTransformation | None = None,
     params: Any = None,
     memory: int | None = None,
     compile: Compile | None = None,
-    **options: Any,
 ) -> Callable[[Callable[[Step], bool | None] | None, int | None], Outcome]:
     """Does what `stylize` does before its first evaluation: whatever can be refused is refused here.
 
     Args:
-      content, style, settings, start, terms, optimizer, params, memory, compile, options: see `stylize`.
+      content, style, settings, start, terms, optimizer, params, memory, compile: see `stylize`.
 
     Returns:
       What makes the picture; it takes `stylize`'s `callback` and `every`.
     """
-    if isinstance(optimizer, str):
-        optimizer, options = None, {**options, "optimizer": optimizer}
-    settings = given(options)[0] if settings is None else replace(settings, **options)
     contents, styles = {"photo": picture(content, "content")}, {"painting": paintings_of(style)}
     check_blend(settings, styles["painting"])
     one = table(list(contents), list(styles), Axes(), settings)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from program import assert_refused, done, run
 
-from nst_jax import __version__
+from nst_jax import __version__, loss
 from nst_jax.loss import objective
 from nst_jax.measures import measures
 from nst_jax.optim.engine import Engine, Finished, Progress
@@ -109,8 +109,8 @@ def assert_parts_agree(found: dict, wanted: dict, relative: float = 1e-4) -> Non
     assert found["size"] == wanted["size"]
     for name in set(wanted) - {"style_layers", "size"}:
         assert found[name] == pytest.approx(wanted[name], rel=relative), name
-    for layer, loss in wanted["style_layers"].items():
-        assert found["style_layers"][layer] == pytest.approx(loss, rel=relative), layer
+    for layer, value in wanted["style_layers"].items():
+        assert found["style_layers"][layer] == pytest.approx(value, rel=relative), layer
 
 
 def test_evaluate_agrees_with_the_oracle_on_the_papers_settings(inputs, plain, params):
@@ -276,11 +276,11 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
     for divisor, evaluations in ((2, 4), (1, 6)):
         here = images.resize(photo, 96 // divisor, 128 // divisor)
         there = images.resize(painting, 96 // divisor, 80 // divisor)
-        targets = objective.Targets(
-            objective.content_targets(params, here[None], ("conv2_1",)),
-            objective.style_targets(params, there[None], layers),
+        targets = loss.Targets(
+            loss.content_targets(params, here[None], ("conv2_1",)),
+            loss.style_targets(params, there[None], layers),
         )
-        loss_weights = objective.loss_weights(  # equation 1 has a quarter of the positions at half the size
+        loss_weights = loss.loss_weights(  # equation 1 has a quarter of the positions at half the size
             1e-3 * divisor**2, 1.0, content_layers=("conv2_1",), style_layers=layers
         )
         if divisor == 1:

@@ -11,10 +11,11 @@ import pytest
 from program import done, run
 from small_sweep import lane, problem
 
+from nst_jax import loss
 from nst_jax.errors import InputError
-from nst_jax.loss import objective
 from nst_jax.loss.conventions import CONVENTIONS, PAPER, translated
-from nst_jax.loss.objective import Objective, Targets
+from nst_jax.loss.objective import Objective
+from nst_jax.loss.targets import Targets
 from nst_jax.network.layers import LAYERS, channels_of, positions_of
 from nst_jax.network.vgg import features
 from nst_jax.pictures import images
@@ -33,7 +34,7 @@ def weights_of(settings, height, width):
     """Those of a picture of this size, for one lane."""
     alpha, beta = settings.alpha_beta
     layers = {"content_layers": (settings.content_layer,), "style_layers": settings.layer_weights}
-    given = objective.loss_weights(alpha, beta, **layers, tv=settings.tv)
+    given = loss.loss_weights(alpha, beta, **layers, tv=settings.tv)
     return translated(given, settings.convention, height, width, settings.ratio_size)
 
 
@@ -116,7 +117,7 @@ def exact(params, pictures):
 @pytest.fixture(scope="module")
 def targets(params, pictures):
     content, style = (image[None] for image in pictures[1:])
-    return Targets(objective.content_targets(params, content), objective.style_targets(params, style))
+    return Targets(loss.content_targets(params, content), loss.style_targets(params, style))
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +167,7 @@ def test_a_layer_weight_for_every_layer():
 
 
 def test_the_paper_s_weights_are_not_touched():
-    loss_weights = objective.loss_weights(2.0, 3.0)
+    loss_weights = loss.loss_weights(2.0, 3.0)
     assert translated(loss_weights, PAPER, 100, 100) is loss_weights
 
 

@@ -7,15 +7,17 @@ import oracle
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.loss import losses, objective
-from nst_jax.loss.objective import CONTENT_LAYER, STYLE_LAYERS, Objective, Targets, loss_weights
+from nst_jax.loss.objective import Losses, Objective
+from nst_jax.loss.targets import Targets, content_targets, style_targets
+from nst_jax.loss.weighting import loss_weights
+from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
 
 
 @pytest.fixture(scope="module")
 def small(params, picture):
     """Targets at 32x48 of cheap layers, and images of three lanes."""
-    content = objective.content_targets(params, picture("photograph", 32, 48)[None], ("conv2_2",))
-    style = objective.style_targets(params, picture("painting", 40, 32)[None], ("conv1_1", "conv2_1"))
+    content = content_targets(params, picture("photograph", 32, 48)[None], ("conv2_2",))
+    style = style_targets(params, picture("painting", 40, 32)[None], ("conv1_1", "conv2_1"))
     images = np.random.default_rng(0).uniform(size=(3, 32, 48, 3)).astype(np.float32)
     return Targets(content, style), images
 
@@ -40,8 +42,8 @@ def test_every_part_agrees_with_numpy_float64(params, picture, style_size, pool)
     photograph, painting = picture("photograph", 64, 64), picture("painting", *style_size)
     image = np.clip(picture("photograph", 64, 64)[:, ::-1] + 0.1 * painting.mean(), 0, 1)
 
-    content = objective.content_targets(params, photograph[None], pool=pool)
-    style = objective.style_targets(params, painting[None], pool=pool)
+    content = content_targets(params, photograph[None], pool=pool)
+    style = style_targets(params, painting[None], pool=pool)
     weights_of = loss_weights(alpha, beta, style_layers=weights, tv=tv)
     found = Objective(params, Targets(content, style), weights_of, pool)(image[None])
 
@@ -55,23 +57,9 @@ def test_every_part_agrees_with_numpy_float64(params, picture, style_size, pool)
     style_loss = sum(weights[layer] * loss for layer, loss in style_layers.items())
     variation = oracle.total_variation(image)
     total = alpha * content_loss + beta * style_loss + tv * variation
-    expected = objective.Losses(
-        *(np.float64([x]) for x in (total, content_loss, style_loss)), {}, np.float64([variation]), {}
-    )
+    expected = Losses(*(np.float64([x]) for x in (total, content_loss, style_loss)), {}, np.float64([variation]), {})
     expected = expected._replace(style_layers={layer: np.float64([loss]) for layer, loss in style_layers.items()})
     assert_terms_close(found, expected, rtol=1e-4)
-
-
-def test_the_papers_weights_are_the_default():
-    found = loss_weights()
-    assert found.alpha / found.beta == np.float32(1e-3)
-    assert found.content_layers == {"conv4_2": 1}
-    assert found.style_layers == {f"conv{block}_1": np.float32(0.2) for block in range(1, 6)}
-    assert found.tv == 0
-
-
-def test_a_layer_named_twice_counts_once():
-    assert loss_weights(style_layers=["conv1_1", "conv1_1"]).style_layers == {"conv1_1": 1}
 
 
 def test_lanes_are_as_if_alone_and_share_targets(params, small):
@@ -89,7 +77,7 @@ def test_lanes_are_as_if_alone_and_share_targets(params, small):
 
 def test_targets_of_each_lane(params, small, picture):
     targets, images = small
-    other = objective.style_targets(params, picture("photograph", 32, 32)[None], ("conv1_1", "conv2_1"))
+    other = style_targets(params, picture("photograph", 32, 32)[None], ("conv1_1", "conv2_1"))
     stacked = jax.tree.map(lambda *parts: jnp.concatenate(parts), targets.style, other, targets.style)
     found = Objective(params, Targets(targets.content, stacked), small_weighting())(images)
     for style, lane in ((targets.style, 0), (other, 1), (targets.style, 2)):
@@ -140,107 +128,11 @@ def test_no_content_or_no_style(params, small):
     np.testing.assert_allclose(content.total, content.content / 2)
 
 
-def test_blend_differs_from_the_weighted_sum_of_losses_by_a_constant():
-    random = np.random.default_rng(0)
-    pictures = [{"conv1_1": jnp.asarray(random.normal(size=(1, 4, 4)), jnp.float32)} for _ in range(3)]
-    given = np.array([1.0, 2.0, 5.0])
-    shares = given / given.sum()
-    blended = objective.blend(pictures, given)["conv1_1"]
-    assert blended.dtype == np.float32
-    np.testing.assert_allclose(
-        blended, sum(v * np.asarray(p["conv1_1"]) for v, p in zip(shares, pictures, strict=True)), rtol=1e-5
-    )
-
-    def separate(gram):
-        each = [losses.style_layer_loss(gram, p["conv1_1"])[0] for p in pictures]
-        return jnp.dot(jnp.asarray(shares, jnp.float32), jnp.stack(each))
-
-    def together(gram):
-        return losses.style_layer_loss(gram, blended)[0]
-
-    grams = jnp.asarray(random.normal(size=(5, 4, 4)), jnp.float32)
-    constants = [separate(gram) - together(gram) for gram in grams]
-    np.testing.assert_allclose(constants, constants[0], atol=1e-5)
-    assert constants[0] > 0.01
-    for gram in grams:
-        np.testing.assert_allclose(jax.grad(separate)(gram), jax.grad(together)(gram), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("weights", "words"),
-    [
-        ([1.0], ["1 weights for 2"]),
-        ([0.0, 0.0], ["zero"]),
-        ([1.0, -1.0], ["-1"]),
-        ([1.0, np.nan], ["nan"]),
-        ([np.inf, 1.0], ["inf"]),
-    ],
-)
-def test_blend_refuses_in_one_line(weights, words):
-    grams = [{"conv1_1": jnp.ones((1, 2, 2))}] * 2
-    with pytest.raises(InputError) as caught:
-        objective.blend(grams, weights)
-    assert "\n" not in str(caught.value)
-    assert all(word in str(caught.value) for word in ["blend", *words]), caught.value
-
-
-WRONG = [(-1.0, "-1"), (np.inf, "inf"), (np.nan, "nan"), ([1.0, -2.0], "-2"), (-np.inf, "-inf")]
-
-
-@pytest.mark.parametrize(("value", "shown"), WRONG, ids=str)
-@pytest.mark.parametrize("argument", ["alpha", "beta", "tv"])
-def test_wrong_factors_are_refused_in_one_line(argument, value, shown):
-    with pytest.raises(InputError) as caught:
-        loss_weights(**{argument: value})
-    message = str(caught.value)
-    assert message.startswith(f"{argument}: {shown} ")
-    assert "finite number, zero or more" in message
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize(("value", "shown"), WRONG, ids=str)
-@pytest.mark.parametrize("kind", ["content", "style"])
-def test_wrong_layer_weights_are_refused_in_one_line(kind, value, shown):
-    with pytest.raises(InputError) as caught:
-        loss_weights(**{f"{kind}_layers": {"conv1_1": 1.0, "conv2_1": value}})
-    message = str(caught.value)
-    assert message.startswith(f"{kind} layer weights, conv2_1: {shown} ")
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"alpha": 0.0, "beta": 0.0}, ["alpha and beta", "zero"]),
-        ({"alpha": [1.0, 0.0], "beta": [0.0, 0.0]}, ["alpha and beta", "zero"]),
-        ({"style_layers": {"conv1_1": 0.0, "conv2_1": 0.0}}, ["style layer weights", "zero"]),
-        ({"style_layers": {"conv1_1": [0.0, 1.0], "conv2_1": [0.0, 1.0]}}, ["style layer weights", "zero"]),
-        ({"style_layers": []}, ["style layer weights"]),
-        ({"content_layers": {"conv1_1": 0.0}}, ["content layer weights", "zero"]),
-        ({"style_layers": ["conv1_1", "conv9_1"]}, ["style layer weights", "'conv9_1'", "conv5_4"]),
-        ({"content_layers": {"conv9_1": 1.0}}, ["content layer weights", "'conv9_1'", "conv5_4"]),
-        ({"alpha": [1.0, 2.0], "style_layers": {"conv1_1": [1.0, 2.0, 3.0]}}, ["lanes", "2 and 3"]),
-    ],
-    ids=str,
-)
-def test_weights_that_make_no_objective_are_refused_in_one_line(options, words):
-    with pytest.raises(InputError) as caught:
-        loss_weights(**options)
-    assert "\n" not in str(caught.value)
-    assert all(word in str(caught.value) for word in words), caught.value
-
-
-def test_zeros_that_leave_something_are_fine():
-    assert loss_weights(0.0, 1.0).alpha == 0
-    assert loss_weights(1.0, 0.0, style_layers={"conv1_1": 0.0}).beta == 0
-    assert loss_weights(0.0, 1.0, content_layers=[]).content_layers == {}
-
-
 def test_layers_of_targets_and_weights_must_agree(params, picture):
     """A layer with a weight and no target would be left out unnoticed."""
     image = picture("photograph", 32, 32)[None]
-    targets = objective.Targets(objective.content_targets(params, image), objective.style_targets(params, image))
-    goal = objective.Objective(params, targets, objective.loss_weights(style_layers=("conv1_1",)))
+    targets = Targets(content_targets(params, image), style_targets(params, image))
+    goal = Objective(params, targets, loss_weights(style_layers=("conv1_1",)))
     with pytest.raises(InputError, match=r"^style layers: .*conv5_1.*must agree$"):
         goal(image)
 
@@ -248,6 +140,6 @@ def test_layers_of_targets_and_weights_must_agree(params, picture):
 def test_content_target_of_another_size(params, picture):
     """It would broadcast unnoticed where one side has a single position."""
     photo, image = picture("photograph", 64, 32)[None], picture("photograph", 32, 32)[None]
-    targets = objective.Targets(objective.content_targets(params, photo), objective.style_targets(params, image))
+    targets = Targets(content_targets(params, photo), style_targets(params, image))
     with pytest.raises(InputError, match="content target of conv4_2"):
-        objective.Objective(params, targets, objective.loss_weights())(image)
+        Objective(params, targets, loss_weights())(image)

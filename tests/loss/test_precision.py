@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import pytest
 from jax.extend import core
 
-from nst_jax.loss import objective
-from nst_jax.loss.objective import Objective, Targets
+from nst_jax import loss
+from nst_jax.loss.objective import Objective
+from nst_jax.loss.targets import Targets
 from nst_jax.network import layers
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, advance, begin
 
@@ -44,10 +45,10 @@ IMAGES = shaped(1, SIZE, SIZE, 3)
 def goal(precision=None, strips=()):
     """Equation 7, of shapes alone; without a precision, as it is by default."""
     targets = Targets(
-        jax.eval_shape(objective.content_targets, NETWORK, IMAGES),
-        jax.eval_shape(objective.style_targets, NETWORK, IMAGES),
+        jax.eval_shape(loss.content_targets, NETWORK, IMAGES),
+        jax.eval_shape(loss.style_targets, NETWORK, IMAGES),
     )
-    loss_weights = jax.eval_shape(objective.loss_weights)
+    loss_weights = jax.eval_shape(loss.loss_weights)
     chosen = {} if precision is None else {"precision": precision}
     return Objective(NETWORK, targets, loss_weights, strips=strips, **chosen)
 
@@ -88,7 +89,7 @@ def test_what_is_chosen_is_asked_of_all_of_the_gradient(precision, name):
 
 @pytest.mark.parametrize(("precision", "name"), ASKED.items())
 def test_what_is_chosen_is_asked_of_the_targets(precision, name):
-    for function, products in ((objective.content_targets, 10), (objective.style_targets, 13 + 5)):
+    for function, products in ((loss.content_targets, 10), (loss.style_targets, 13 + 5)):
         assert asked(partial(function, precision=precision), NETWORK, IMAGES) == {name: products}
 
 

@@ -10,7 +10,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from nst_jax.loss import losses, objective, strips
-from nst_jax.loss.objective import Objective, Targets, loss_weights
+from nst_jax.loss.objective import Objective
+from nst_jax.loss.targets import Targets
+from nst_jax.loss.weighting import loss_weights
 from nst_jax.network.layers import CONVOLUTIONS, halvings
 from nst_jax.network.vgg import features, prepare
 from nst_jax.transfer.minimizing import minimize

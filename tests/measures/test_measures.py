@@ -8,9 +8,9 @@ import oracle
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.loss.objective import STYLE_LAYERS
 from nst_jax.measures import measures, structure
 from nst_jax.measures.measures import measure
+from nst_jax.network.layers import STYLE_LAYERS
 from nst_jax.pictures import images
 
 HEIGHT, WIDTH = 64, 80

@@ -10,6 +10,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as Spec
 
+from nst_jax import loss
 from nst_jax.loss import objective
 from nst_jax.network import conv
 from nst_jax.network.conv import conv3x3_relu
@@ -180,9 +181,9 @@ def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(mon
         return float(value), np.asarray(slope, np.float64)
 
     def total(images, params, photograph, painting, loss_weights):
-        content = objective.content_targets.__wrapped__(params, photograph)  # without their jit, whose cache
-        style = objective.style_targets.__wrapped__(params, painting)  # would not hear of the change above
-        terms = objective.Objective(params, objective.Targets(content, style), loss_weights)(images)
+        content = loss.content_targets.__wrapped__(params, photograph)  # without their jit, whose cache
+        style = loss.style_targets.__wrapped__(params, painting)  # would not hear of the change above
+        terms = objective.Objective(params, loss.Targets(content, style), loss_weights)(images)
         return jnp.sum(terms.total)
 
     found, plain = outcome(np.float32, False), outcome(np.float32, True)
@@ -197,4 +198,4 @@ def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(mon
     assert error < max(3 * plain_error, 2e-3)
 
 
-WEIGHTING = objective.loss_weights()
+WEIGHTING = loss.loss_weights()

@@ -8,9 +8,11 @@ import optax
 import pytest
 import scipy.optimize
 
+from nst_jax import loss
 from nst_jax.errors import InputError
-from nst_jax.loss import objective
-from nst_jax.loss.objective import Losses, Objective, Targets, Term, loss_weights
+from nst_jax.loss.objective import Losses, Objective, Term
+from nst_jax.loss.targets import Targets
+from nst_jax.loss.weighting import loss_weights
 from nst_jax.network import vgg
 from nst_jax.optim import compiler, loop
 from nst_jax.optim.compiler import Programs
@@ -35,8 +37,8 @@ def real(params, picture):
     """real(alpha, beta): equation 7 on shallow layers of the real network."""
     with jax.numpy_dtype_promotion("standard"):
         targets = Targets(
-            objective.content_targets(params, picture("photograph", HEIGHT, WIDTH)[None], ("conv2_2",)),
-            objective.style_targets(params, picture("painting", 40, 32)[None], ("conv1_1", "conv2_1")),
+            loss.content_targets(params, picture("photograph", HEIGHT, WIDTH)[None], ("conv2_2",)),
+            loss.style_targets(params, picture("painting", 40, 32)[None], ("conv1_1", "conv2_1")),
         )
     return lambda alpha, beta: Objective(params, targets, loss_weights(alpha, beta, **LAYERS))
 
@@ -286,7 +288,7 @@ def test_no_worse_than_scipy_after_200_evaluations_from_white_noise(params, pict
     """128 px, α/β = 1e-3, default optimizer; scipy with memory 20, its variables in the better of two units."""
     evaluations = 200
     content, style = picture("photograph", 85, 128), picture("painting", 100, 128)
-    targets = Targets(objective.content_targets(params, content[None]), objective.style_targets(params, style[None]))
+    targets = Targets(loss.content_targets(params, content[None]), loss.style_targets(params, style[None]))
     goal = Objective(vgg.prepare(params), targets, loss_weights([1e-3]))
     slope = jax.jit(
         lambda terms, image: jax.value_and_grad(lambda x: terms(x[None]).total[0])(image),

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from small_sweep import LANES, lane, problem
 
+from nst_jax import loss
 from nst_jax.errors import InputError
-from nst_jax.loss import objective
-from nst_jax.loss.objective import Objective, Targets
+from nst_jax.loss import targets
+from nst_jax.loss.objective import Objective
+from nst_jax.loss.targets import Targets
 from nst_jax.measures import measures
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
@@ -52,10 +54,10 @@ def test_each_lane_is_the_objective_of_its_own_pictures_and_layers(params, pictu
     alone = Objective(
         params,
         Targets(
-            objective.content_targets(params, photo[None], tuple(dict(own.content_layers))) if own.alpha else {},
-            objective.style_targets(params, painting[None], tuple(dict(own.style_layers))) if own.beta else {},
+            loss.content_targets(params, photo[None], tuple(dict(own.content_layers))) if own.alpha else {},
+            loss.style_targets(params, painting[None], tuple(dict(own.style_layers))) if own.beta else {},
         ),
-        objective.loss_weights(
+        loss.loss_weights(
             own.alpha, own.beta, content_layers=dict(own.content_layers), style_layers=dict(own.style_layers)
         ),
     )
@@ -101,13 +103,13 @@ def test_objectives_of_as_many_lanes_have_the_same_shapes(mixed):
 def test_targets_are_computed_once_for_each_picture(params, picture, monkeypatch):
     calls = Counter()
     for name in ("content_targets", "style_targets"):
-        original = getattr(objective, name)
+        original = getattr(targets, name)
 
         def counted(*args, name=name, original=original, **options):
             calls[name] += 1
             return original(*args, **options)
 
-        monkeypatch.setattr(objective, name, counted)
+        monkeypatch.setattr(targets, name, counted)
     found = problem(params, picture, MIXED * 5)
     found.objective(range(4))
     found.objective(range(3))

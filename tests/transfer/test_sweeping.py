@@ -6,7 +6,9 @@ import optax
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.loss.objective import Objective, Targets, Term, content_targets, loss_weights, style_targets
+from nst_jax.loss.objective import Objective, Term
+from nst_jax.loss.targets import Targets, content_targets, style_targets
+from nst_jax.loss.weighting import loss_weights
 from nst_jax.network.layers import channels_of
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.status import Status

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax.loss.objective import Objective, Targets, Term, content_targets, loss_weights, style_targets
+from nst_jax.loss.objective import Objective, Term
+from nst_jax.loss.targets import Targets, content_targets, style_targets
+from nst_jax.loss.weighting import loss_weights
 from nst_jax.optim import compiler
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.engine import Engine

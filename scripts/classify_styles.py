@@ -33,7 +33,7 @@ from nst_jax.measures.descriptors import channel_statistics
 from nst_jax.network.layers import STYLE_LAYERS
 from nst_jax.network.vgg import check_layers, features, prepare
 from nst_jax.pictures import images
-from nst_jax.transfer.settings import layers
+from nst_jax.transfer.fields import layers
 from nst_jax.weights import weights
 
 GRID = 8  # positions a side that activations are averaged to; conv5_1 has as many at 128 pixels

@@ -7,7 +7,8 @@ from nst_jax import __version__
 from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
 from nst_jax.network.layers import STYLE_LAYERS
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.settings import Axes, Settings, layers, numbers, size_in_bytes
+from nst_jax.transfer.fields import layers, numbers, size_in_bytes
+from nst_jax.transfer.settings import Axes, Settings
 
 
 def parser() -> argparse.ArgumentParser:

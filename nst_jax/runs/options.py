@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from nst_jax.errors import InputError, argument
-from nst_jax.transfer.settings import check, register, setting, size_in_bytes
+from nst_jax.transfer.fields import check, register, setting, size_in_bytes
 
 
 def share(text: str) -> tuple[int, int]:

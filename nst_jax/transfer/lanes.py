@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import LAYERS, ROWS
-from nst_jax.transfer.settings import Axes, Settings, layers, numbers
+from nst_jax.transfer.fields import layers, numbers
+from nst_jax.transfer.settings import Axes, Settings
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _PLAIN = {raised: plain for plain, raised in _SUPERSCRIPTS.items()}

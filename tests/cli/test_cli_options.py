@@ -8,7 +8,8 @@ import pytest
 from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
 from nst_jax.errors import InputError
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.settings import Axes, Settings, layers, numbers, setting, size_in_bytes
+from nst_jax.transfer.fields import layers, numbers, setting, size_in_bytes
+from nst_jax.transfer.settings import Axes, Settings
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import LAYERS
-from nst_jax.transfer.settings import Axes, Settings, layers, numbers
+from nst_jax.transfer.fields import numbers
+from nst_jax.transfer.settings import Axes, Settings
 from nst_jax.transfer.settings import given as settings_given
 
 RANGES = {item.name: item.metadata["range"] for item in fields(Settings) if item.metadata["range"]}
@@ -111,15 +112,6 @@ def test_style_layers_and_their_weights():
 @pytest.mark.parametrize("zeros", [(0.0,), (0.0, 0.0, 0.0, 0.0, 0.0)])
 def test_shares_that_are_all_zero(name, zeros):
     assert refusal(**{name: zeros}) == "all are zero; at least one must be positive"
-
-
-def test_lists_are_separated_by_commas():
-    assert layers(" conv1_1, pool5 ,") == ("conv1_1", "pool5")
-    assert layers("") == ()
-    assert numbers("0.2, 1e-3") == (0.2, 1e-3)
-    for wrong in ("", "1,,2", "1;2", "one"):
-        with pytest.raises(ValueError, match="could not convert"):
-            numbers(wrong)
 
 
 def test_settings_cannot_change_and_fit_into_json():

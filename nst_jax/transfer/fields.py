@@ -1,0 +1,119 @@
+"""What a setting is: its default, range and help, how it is read from text, and the check of its values."""
+
+import numbers as kinds
+import re
+from collections.abc import Callable
+from dataclasses import field, fields
+from typing import Any
+
+from nst_jax.errors import InputError, argument
+
+
+def layers(text: str) -> tuple[str, ...]:
+    """Reads "conv1_1,conv2_1" as layer names."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Reads "0.2,0.8" as numbers."""
+    return tuple(float(part) for part in text.split(","))
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Reads "0,1,2"."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def layer_sets(text: str) -> tuple[tuple[str, ...], ...]:
+    """Reads "conv1_1;conv1_1,conv2_1" as sets of layer names."""
+    return tuple(map(layers, text.split(";")))
+
+
+def number_sets(text: str) -> tuple[tuple[float, ...], ...]:
+    """Reads "1;0.5,0.5" as sets of numbers."""
+    return tuple(map(numbers, text.split(";")))
+
+
+def size_in_bytes(text: str) -> int:
+    """Reads "4GB" or "512MiB"."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?", text)
+    if not match:
+        raise InputError(f"{text!r} is not a size such as 4GB")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
+
+
+_ABSTRACT = {int: kinds.Integral, float: kinds.Real}
+_KINDS: dict[Any, tuple[type, str]] = {
+    float: (kinds.Real, "a number"),
+    int: (kinds.Integral, "a whole number"),
+    size_in_bytes: (kinds.Integral, "a whole number of bytes"),
+    bool: (bool, "True or False"),
+    str: (str, "text"),
+    layers: (str, "names of layers"),
+    layer_sets: (str, "sets of names of layers"),
+    numbers: (kinds.Real, "numbers"),
+    number_sets: (kinds.Real, "sets of numbers"),
+    whole_numbers: (kinds.Integral, "whole numbers"),
+}
+"""What reads a setting from text, and what its value is made of."""
+
+
+def register(parse: Callable[[str], Any], kind: type, name: str) -> None:
+    """Makes a reader of text known to `check`.
+
+    Args:
+      parse: the reader.
+      kind: what its values are made of.
+      name: what that is called.
+    """
+    _KINDS[parse] = (_ABSTRACT.get(kind, kind), name)
+
+
+def setting(
+    default: Any, group: str, parse: Callable[[str], Any], help: str, *, range=None, choices=None, metavar=None
+) -> Any:
+    """A dataclass field that says all there is to say about a setting.
+
+    Args:
+      default: its value unless one is given.
+      group: commands take whole groups of settings.
+      parse: reads it from a command line.
+      help: what it means, for people.
+      range: the least and the most that is allowed, of each number in it.
+      choices: the words that are allowed.
+      metavar: what stands for its value in `--help`.
+
+    Returns:
+      The field.
+    """
+    about = {"group": group, "parse": parse, "help": help, "range": range, "choices": choices, "metavar": metavar}
+    return field(default=default, metadata=about)
+
+
+def check(options: Any) -> None:
+    """Checks a dataclass of settings.
+
+    Args:
+      options: the dataclass, each of whose fields is a `setting`.
+
+    Raises:
+      InputError: a value that is not allowed, the first one.
+    """
+    for item in fields(options):
+        about, value = item.metadata, getattr(options, item.name)
+        kind, name = _KINDS[about["parse"]]
+        if isinstance(value, tuple) and about["parse"] in (float, int, str, bool, size_in_bytes):
+            raise InputError(f"{argument(item.name)}: {value} is not allowed; must be one value, {name}")
+        for part in () if value is None else _flat(value):
+            if not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool):
+                raise InputError(f"{argument(item.name)}: {part!r} is not allowed; must be {name}")
+            if about["choices"] and part not in about["choices"]:
+                known = ", ".join(about["choices"])
+                raise InputError(f"{argument(item.name)}: {part!r} is unknown; known are {known}")
+            if about["range"] and not (about["range"][0] <= part <= about["range"][1]):
+                least, most = about["range"]
+                raise InputError(f"{argument(item.name)}: {part} is not allowed; must be from {least} to {most}")
+
+
+def _flat(value: Any) -> tuple[Any, ...]:
+    return tuple(part for each in value for part in _flat(each)) if isinstance(value, tuple) else (value,)

@@ -2,11 +2,13 @@
 
 Pillow's readers of TIFF, GIF and animated PNG warn and heed a limit, both of which are set for all threads at once,
 and libtiff writes to standard error by itself. In the child, which is this file run as a program, nobody minds; and a
-crash of libtiff's ends the child alone. A start takes about 60 ms, so other pictures are read without one.
+crash of a C library, of AVIF's and HEIF's too, ends the child alone. A start takes about 60 ms, so other pictures are
+read without one.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +16,21 @@ from typing import IO
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-_BITS_TAG, _PHOTOMETRIC_TAG, _TILE_TAGS = 258, 262, (322, 323)  # of TIFF
-_BLOCKS = ("icc_profile", "exif", "xmp")  # what a picture's info keeps in bytes; Pillow turns TIFFs upright by itself
+_BLOCKS = ("icc_profile", "exif", "xmp")  # what a picture's info keeps in bytes
+_FEWER_BLOCKS = {"TIFF": _BLOCKS[:1], "AVIF": _BLOCKS[:2], "HEIF": _BLOCKS[:2]}  # XMP may tell of a turn that is done
+_PACKBITS, _JPEG, _INK_SET = 32773, (6, 7), 332  # of TIFF
+_UNKNOWN_LAYOUT = re.compile("unknown |Invalid value for samples|[0-9]+$")  # the last: of a compression
+_NATIVE = {  # libtiff gives numbers in the machine's byte order, which Pillow minds for 16 bits alone
+    **dict.fromkeys(("F;32F", "F;32BF"), "F;32NF"),
+    **dict.fromkeys(("I;32S", "I;32BS"), "I;32NS"),
+}
+
+
+class UnreadError(ValueError):
+    """A picture, good for all one knows, of a kind that is not read here; the message is for users."""
+
+
+_REFUSALS = {"unread": UnreadError, "too large": Image.DecompressionBombError, "damaged": ValueError}
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
@@ -23,17 +38,55 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         return Image.Exif()  # Pillow looks for a resolution there, and warns when the data is damaged
 
 
-READERS = {  # by the names of Pillow's formats; it opens no others, whatever a file's ending
+def _tiff(file: IO[bytes]) -> Image.Image:
+    if file.read(4) == b"MM\0+":  # which Pillow takes for an empty TIFF
+        raise _unread("64-bit places in big-endian order")
+    file.seek(0)
+    try:
+        return TiffImagePlugin.TiffImageFile(file)
+    except SyntaxError as error:
+        if not _UNKNOWN_LAYOUT.match(str(error)):
+            raise
+        raise _unread("this arrangement of bits, samples or colors") from None
+
+
+def _unread(what: str) -> UnreadError:
+    return UnreadError(f"a TIFF with {what} is not read here; save it with 8 bits a channel, or as PNG")
+
+
+def _avif(file: IO[bytes]) -> Image.Image:
+    from PIL import AvifImagePlugin  # noqa: PLC0415 (a large library that few pictures need)
+
+    if not AvifImagePlugin.SUPPORTED:
+        raise UnreadError("this build of Pillow has no AVIF")
+    return AvifImagePlugin.AvifImageFile(file)
+
+
+def _heif(file: IO[bytes]) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise UnreadError('HEIC pictures need the extra heif: pip install "nst_jax[heif]"') from None
+    return HeifImageFile(file)
+
+
+READERS: dict[str, Callable[[IO[bytes]], Image.Image]] = {  # by the names of Pillow's formats; no others are opened
     "JPEG": _Jpeg,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
+    "TIFF": _tiff,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
+    "AVIF": _avif,
+    "HEIF": _heif,
 }
+KINDS = ("TIFF", "GIF", "AVIF", "HEIF")
+"""Those that are always read apart."""
 
 
-def read(file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int, int]], None]) -> Image.Image:
+def read(
+    file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int, int]], None]
+) -> tuple[Image.Image, bool]:
     """Has a child process decode a picture.
 
     Args:
@@ -43,9 +96,11 @@ def read(file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int
       check: is called with width and height before the pixels are taken, and raises when they are too many.
 
     Returns:
-      The decoded picture as `plain` gives it, with what `decoding.decoded` needs in its `info`.
+      The decoded picture as `plain` gives it, with what `decoding.decoded` needs in its `info`; and whether the file
+      has several frames or pages.
 
     Raises:
+      UnreadError: the file is of a kind that is not read.
       ValueError: the file cannot be read.
       Image.DecompressionBombError: a part of the picture has far more than `max_pixels`.
     """
@@ -63,7 +118,7 @@ def read(file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int
     start = done.stdout.index(b"\n") + 1
     header = json.loads(done.stdout[:start])
     if "refusal" in header:
-        raise (Image.DecompressionBombError if header["too large"] else ValueError)(header["refusal"])
+        raise _REFUSALS[header["as"]](header["refusal"])
     check(header["size"])
     blocks = []
     for length in header["lengths"]:
@@ -71,7 +126,7 @@ def read(file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int
         start += length or 0
     picture = Image.frombytes(header["mode"], header["size"], blocks[0] or b"")
     picture.info = {**header["info"], **dict(zip(_BLOCKS, blocks[1:], strict=False))}
-    return picture
+    return picture, header["animated"]
 
 
 def plain(picture: Image.Image) -> Image.Image:
@@ -92,35 +147,70 @@ def _decode(file: IO[bytes], kind: str, max_pixels: int) -> tuple[dict, list[byt
     with READERS[kind](file) as picture:
         if picture.width * picture.height > max_pixels:
             return {"size": picture.size}, []
-        info: dict = {"animated": getattr(picture, "is_animated", False)}
+        info = {}
         if isinstance(picture, TiffImagePlugin.TiffImageFile):
-            width, height = (picture.tag_v2.get(tag, 1) for tag in _TILE_TAGS)
-            if width * height > max_pixels:
-                raise ValueError(f"tiles of {width}x{height} pixels; the limit is {max_pixels:,} pixels")
-            info["white_is_zero"] = picture.tag_v2.get(_PHOTOMETRIC_TAG) == 0
-            info["12 bits"] = picture.tag_v2.get(_BITS_TAG) == (12,)
+            info = _prepare_tiff(picture, max_pixels)
+        animated = getattr(picture, "is_animated", False)
         picture.load()
-        found = [picture.info.get(name, b"") for name in (_BLOCKS[:1] if kind == "TIFF" else _BLOCKS)]
+        found = [picture.info.get(name, b"") for name in _FEWER_BLOCKS.get(kind, _BLOCKS)]
         decoded = plain(picture)
         blocks = [decoded.tobytes(), *(block if isinstance(block, bytes) else None for block in found)]
         lengths = [None if block is None else len(block) for block in blocks]
-        return {"size": decoded.size, "mode": decoded.mode, "info": info, "lengths": lengths}, blocks
+        header = {"size": decoded.size, "mode": decoded.mode, "info": info, "animated": animated, "lengths": lengths}
+        return header, blocks
+
+
+def _prepare_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int) -> dict[str, bool]:
+    """Refuses what Pillow decodes wrong, by a comparison of all layouts with tifffile; returns what it leaves to us."""
+    tags, bits = picture.tag_v2, picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    width, height = (tags.get(tag, 1) for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+    if width * height > max_pixels:
+        raise ValueError(f"tiles of {width}x{height} pixels; the limit is {max_pixels:,} pixels")
+    compression = tags.get(TiffImagePlugin.COMPRESSION, 1)
+    if 2 in tags.get(TiffImagePlugin.SAMPLEFORMAT, ()) and max(bits) < 32:
+        raise _unread("signed samples")
+    if compression in _JPEG and max(bits) > 8:
+        raise _unread("JPEG of more than 8 bits")
+    if tags.get(TiffImagePlugin.PREDICTOR, 1) != 1 and compression == _PACKBITS:  # readers differ over it
+        raise _unread("a predictor and PackBits")
+    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2 and (
+        picture.mode in ("LA", "La", "PA", "LAB")
+        or (picture.mode == "RGBA" and TiffImagePlugin.EXTRASAMPLES not in tags)
+    ):
+        raise _unread(f"{picture.mode} in planes")
+    if tags.get(TiffImagePlugin.YCBCRSUBSAMPLING, (1, 1))[1] > 2 and compression not in _JPEG:
+        raise _unread("one color for four rows")
+    if tags.get(_INK_SET, 1) != 1:
+        raise _unread("inks other than CMYK")
+    if picture.mode in ("P", "PA") and 0 < max(tags[TiffImagePlugin.COLORMAP]) < 256:
+        raise _unread("a color table of 8 bits")
+    (tile,) = picture.tile
+    assert isinstance(tile.args, tuple)  # for type checkers
+    coding, *rest = tile.args
+    picture.tile = [tile._replace(args=(_NATIVE.get(coding, coding), *rest))]
+    return {"white_is_zero": tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0, "12 bits": 12 in bits}
+
+
+def reply(file: IO[bytes], kind: str, max_pixels: int) -> list[bytes]:
+    """What the child says: a line of JSON, which tells the sizes of the bytes that follow, or why there are none."""
+    blocks: list[bytes | None] = []
+    try:
+        header, blocks = _decode(file, kind, max_pixels)
+    except Exception as error:  # Pillow raises nearly every kind on a damaged file
+        refusal = next((name for name, known in _REFUSALS.items() if isinstance(error, known)), "damaged")
+        header = {"refusal": str(error) or type(error).__name__, "as": refusal}
+    return [json.dumps(header).encode() + b"\n", *(block or b"" for block in blocks)]
 
 
 def main(kind: str, max_pixels: str) -> None:
-    """The child: decodes standard input to standard output, a line of JSON and then bytes."""
+    """The child: decodes standard input to standard output."""
     # Some readers ask for memory before a picture's size can be seen from here; they heed this limit.
     Image.MAX_IMAGE_PIXELS = int(max_pixels)
-    try:
-        with open(os.dup(0), "rb") as file:  # under another number: Pillow takes descriptor 0 for none
-            file.seek(0)
-            header, blocks = _decode(file, kind, int(max_pixels))
-    except Exception as error:  # Pillow raises nearly every kind on a damaged file
-        too_large = isinstance(error, Image.DecompressionBombError)
-        header, blocks = {"refusal": str(error) or type(error).__name__, "too large": too_large}, []
-    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
-    for block in blocks:
-        sys.stdout.buffer.write(block or b"")
+    TiffImagePlugin.READ_LIBTIFF = True  # without compression, too: Pillow's own reader garbles 16 bits in planes
+    with open(os.dup(0), "rb") as file:  # under another number: Pillow takes descriptor 0 for none
+        file.seek(0)
+        for part in reply(file, kind, int(max_pixels)):
+            sys.stdout.buffer.write(part)
 
 
 if __name__ == "__main__":

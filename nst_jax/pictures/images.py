@@ -17,7 +17,7 @@ from nst_jax.pictures import files
 from nst_jax.pictures.constants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, WRITTEN_SIDE
 from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp")
 
 _WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _WRITE_OPTIONS = {
@@ -33,16 +33,21 @@ class PictureWarning(UserWarning):
 
 
 def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Reads a JPEG, PNG, WebP, TIFF, GIF or BMP file as `[height, width, 3] float32, 0..1, sRGB`.
+    """Reads a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP file, or HEIC with the extra `heif`.
 
-    The EXIF orientation is applied, an ICC profile is converted to sRGB (littleCMS, perceptual intent), transparency is
-    laid over white, and CMYK without a profile is converted by Pillow's plain formula. Grey of 16 bits keeps its
-    precision; **color of 16 bits is read as 8** (the upper byte, all that Pillow decodes), and conversion by a profile
-    works in 8 bits as well (16-bit grey: through a curve of 256 points). Float TIFFs must be grey within 0..1, and grey
-    in 32-bit integers is taken to hold 16-bit values.
+    The EXIF orientation is applied, transparency is laid over white, and CMYK without a profile is converted by
+    Pillow's plain formula. Colors become sRGB, whatever they are told to be: by an ICC profile (littleCMS, perceptual
+    intent); or, in float32, by a PNG's cICP (which comes before the profile), sRGB, gAMA and cHRM chunks, by the codes
+    of AVIF and HEIC, or by EXIF and TIFF tags, Adobe RGB among them. PQ and HLG, of HDR pictures, are not converted.
+    `nst_jax.pictures.color` has the formulae.
 
-    The process stays as it is, so any number of threads may read. TIFF files are decoded by a child process, which
-    takes about 60 ms more (see `nst_jax.pictures.apart`).
+    Grey of 16 bits keeps its precision; **color of 16 bits is read as 8** (the upper byte, all that Pillow decodes),
+    and conversion by a profile works in 8 bits as well (16-bit grey: through a curve of 256 points). Float TIFFs must
+    be grey within 0..1, and grey in 32-bit integers is taken to hold 16-bit values. Layouts of TIFF that Pillow would
+    garble are refused.
+
+    The process stays as it is, so any number of threads may read. TIFF, GIF, AVIF and HEIC files are decoded by a child
+    process, which takes about 60 ms more (see `nst_jax.pictures.apart`).
 
     Args:
       path: the file.
@@ -55,11 +60,11 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
 
     Raises:
       InputError: the file is missing, not a regular file, unreadable, empty, damaged, cut short, not a picture in one
-        of the six formats, too large, or has a side of less than 32 pixels after resizing.
+        of these formats, too large, or has a side of less than 32 pixels after resizing.
 
     Warns:
-      PictureWarning: only the first of several frames or pages is used; transparency was laid over white; a damaged ICC
-        profile or damaged EXIF data was ignored.
+      PictureWarning: only the first of several frames or pages is used; transparency was laid over white; colors were
+        not converted; a damaged ICC profile or other damaged data about colors or orientation was ignored.
 
     Example:
       >>> photo = nst.read_image("photo.jpg", size=96)
@@ -67,9 +72,9 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
       (dtype('float32'), 96)
     """
     notes: list[str] = []
-    with opened(path, max_pixels) as picture:
-        _check_size(path, picture.size, size, max_pixels)
-        image = decoded(path, picture, notes)
+    with opened(path, max_pixels) as found:
+        _check_size(path, found.picture.size, size, max_pixels)
+        image = decoded(path, found, notes)
         if size is not None:
             image = fit(image, size)
     for note in notes:
@@ -130,7 +135,7 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
       48
     """
     height, width = image.shape[:2]
-    width, height = _fitted((width, height), size)
+    width, height = fitted((width, height), size)
     return resize(image, height, width)
 
 
@@ -239,15 +244,15 @@ def read_settings(path: str | os.PathLike) -> dict[str, str]:
     Raises:
       InputError: the file cannot be read (see `read_image`).
     """
-    with opened(path, MAX_PIXELS) as picture:
-        if not isinstance(picture, PngImagePlugin.PngImageFile):
+    with opened(path, MAX_PIXELS) as found:
+        if not isinstance(found.picture, PngImagePlugin.PngImageFile):
             return {}
-        return {key: str(value) for key, value in picture.text.items()}
+        return {key: str(value) for key, value in found.picture.text.items()}
 
 
 def _check_size(path: str | os.PathLike, original: tuple[int, int], size: int | None, max_pixels: int) -> None:
     name = shown(path)
-    for (width, height), remark in ((original, ""), (_fitted(original, size), f" ({argument('size')} {size})")):
+    for (width, height), remark in ((original, ""), (fitted(original, size), f" ({argument('size')} {size})")):
         check_pixels(name, max_pixels, (width, height), remark)
         if max(width, height) > MAX_SIDE:
             raise InputError(f"{name}: {width}x{height}{remark} pixels; a side may have at most {MAX_SIDE:,}")
@@ -256,8 +261,16 @@ def _check_size(path: str | os.PathLike, original: tuple[int, int], size: int | 
         raise InputError(f"{name}: {width}x{height} pixels{resized}; each side must have at least {MIN_SIDE}")
 
 
-def _fitted(original: tuple[int, int], size: int | None) -> tuple[int, int]:
-    """The two sides scaled so that the longest is `size`, the other rounded half up, at least 1."""
+def fitted(original: tuple[int, int], size: int | None) -> tuple[int, int]:
+    """Scales two sides as `fit` does.
+
+    Args:
+      original: in pixels.
+      size: of the longest, in pixels; None leaves both as they are.
+
+    Returns:
+      The two, the other rounded half up, at least 1.
+    """
     if size is None:
         return original
     longest = max(original)

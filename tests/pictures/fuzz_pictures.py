@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from picture_files import BLACK_INK_ONLY, LINEAR_GREY, RED_AND_BLUE_SWAPPED, encoded, noise, smooth
+from picture_files import BLACK_INK_ONLY, LINEAR_GREY, RED_AND_BLUE_SWAPPED, chunk, encoded, noise, pillow_heif, smooth
 from PIL import Image, PngImagePlugin
 
 from nst_jax.errors import InputError
@@ -39,6 +39,9 @@ def seeds():
     frames = {"save_all": True, "append_images": [color.rotate(90), color.rotate(180)]}
     header = struct.pack("<IiiHHIIiiII", 40, 36, 34, 1, 8, 1, 0, 0, 0, 256, 0) + bytes(noise(1024))
     rle = (b"\x0a\x07\0\2\3\1\0\4\1\2\3\4\x10\5\0\0" * 34) + b"\0\1"
+    said = (chunk(b"cHRM", struct.pack(">8I", 31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)) +
+            chunk(b"gAMA", struct.pack(">I", 55_556)) + chunk(b"cICP", b"\x0c\x0d\0\1"))  # fmt: skip
+    start = encoded(color, "PNG")
     bmp = b"BM" + struct.pack("<IHHI", 54 + 1024 + len(rle), 0, 0, 54 + 1024) + header + rle
     return [
         encoded(color, "PNG", pnginfo=text, **meta), encoded(palette, "PNG", transparency=3), encoded(clear, "PNG"),
@@ -52,13 +55,17 @@ def seeds():
         encoded(grey.convert("1"), "TIFF", compression="group4"), encoded(color, "TIFF", big_tiff=True),
         encoded(color, "GIF", **frames), encoded(palette, "GIF", transparency=1), encoded(grey, "GIF", interlace=0),
         encoded(color, "BMP"), encoded(palette, "BMP"), encoded(clear, "BMP"), bmp,
+        start[:33] + said + start[33:],
+        encoded(color, "AVIF", **meta), encoded(clear, "AVIF"), encoded(color, "AVIF", **frames),
+        *([encoded(color, "HEIF", exif=meta["exif"]), encoded(clear, "HEIF")] if pillow_heif else []),
     ]  # fmt: skip
 
 
 def sizes_at(data):
     """Where a file keeps its width and height, as (offset, struct format of one side)."""
-    if data[:4] == b"\x89PNG":
-        return [(16, ">I"), (20, ">I")]
+    if data[:4] == b"\x89PNG" or data[4:8] == b"ftyp":
+        start = 16 if data[:4] == b"\x89PNG" else data.find(b"ispe") + 8
+        return [(start, ">I"), (start + 4, ">I")]
     if data[:2] == b"BM":
         return [(18, "<i"), (22, "<i")]
     if data[:3] == b"GIF":

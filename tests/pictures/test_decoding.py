@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from picture_files import (
+    APART,
     BLACK_INK_ONLY,
     DEFLATE,
     HEIGHT,
@@ -27,14 +28,25 @@ from picture_files import (
     chunk,
     encoded,
     noise,
+    of_mode,
+    pillow_heif,
     png,
     smooth,
     srgb_encoding,
 )  # fmt: skip
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from nst_jax.errors import InputError
 from nst_jax.pictures.images import PictureWarning, read_image
+
+needs_heif = pytest.mark.skipif(pillow_heif is None, reason="needs the extra heif")
+HEIF = pytest.param("HEIF", marks=needs_heif)
+EXACT = {  # as far as the format can be
+    "WEBP": {"lossless": True},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+    "HEIF": {"quality": 100, "chroma": 444},
+}
 
 # --- what is read ---
 
@@ -51,6 +63,8 @@ from nst_jax.pictures.images import PictureWarning, read_image
         ("WEBP", {"quality": 95}, 8),
         ("JPEG", {"quality": 95, "subsampling": 0}, 6),
         ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}, 6),
+        ("AVIF", EXACT["AVIF"], 3),
+        pytest.param("HEIF", EXACT["HEIF"], 3, marks=needs_heif),
     ],
 )
 def test_color_of_8_bits(file, kind, options, tolerance):
@@ -111,7 +125,7 @@ def test_color_of_16_bits_is_read_as_8(file):
 )
 def test_alpha_is_laid_over_white(file, kind, mode, options):
     pixels = noise(HEIGHT, WIDTH, len(mode))
-    path = file(encoded(Image.fromarray(pixels, mode), kind, **options))
+    path = file(encoded(of_mode(mode, pixels), kind, **options))
     with pytest.warns(PictureWarning, match="picture: transparent; laid over white"):
         image = read_image(path)
     alpha = pixels[..., -1:] / 255
@@ -119,12 +133,23 @@ def test_alpha_is_laid_over_white(file, kind, mode, options):
     np.testing.assert_allclose(image, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_premultiplied_alpha(file, mode):
+LAYOUT = (b"II", 1, (1,), 1, (8, 8), (1,))  # of premultiplied grey
+
+
+@pytest.mark.skipif(LAYOUT not in TiffImagePlugin.OPEN_INFO, reason="this Pillow refuses it")
+def test_premultiplied_grey(file):
+    check_premultiplied(file, "LA")
+
+
+def test_premultiplied_color(file):
+    check_premultiplied(file, "RGBA")
+
+
+def check_premultiplied(file, mode):
     alpha, value = 128, 60  # as stored: already multiplied
     pixels = np.full((HEIGHT, WIDTH, len(mode)), value, np.uint8)
     pixels[..., -1] = alpha
-    data = encoded(Image.fromarray(pixels, mode), "TIFF")
+    data = encoded(of_mode(mode, pixels), "TIFF")
     unassociated = struct.pack("<HHIHH", 338, 3, 1, 2, 0)  # the tag ExtraSamples
     assert data.count(unassociated) == 1
     path = file(data.replace(unassociated, struct.pack("<HHIHH", 338, 3, 1, 1, 0)))
@@ -187,6 +212,7 @@ def test_transparent_color_of_a_png(file, depth, color, row, key, expected):
         ("PNG", {}, "animated"),
         ("WEBP", {"lossless": True}, "animated"),
         ("TIFF", {}, "several pages"),
+        ("AVIF", {"quality": 100}, "animated"),
     ],
 )
 def test_only_the_first_frame_is_used(file, kind, options, remark):
@@ -194,7 +220,79 @@ def test_only_the_first_frame_is_used(file, kind, options, remark):
     path = file(encoded(first, kind, save_all=True, append_images=[second], **options))
     with pytest.warns(PictureWarning, match=remark):
         image = read_image(path)
-    np.testing.assert_allclose(image, 0.2, atol=1e-6)
+    np.testing.assert_allclose(image, 0.2, atol=STEP if kind == "AVIF" else 1e-6)
+
+
+@needs_heif
+def test_the_main_one_of_several_heic_pictures_is_used(file):
+    pictures = [Image.fromarray(np.full((HEIGHT, WIDTH, 3), value, np.uint8)) for value in (51, 204)]
+    container = pillow_heif.from_pillow(pictures[0])
+    container.add_from_pillow(pictures[1])
+    data = io.BytesIO()
+    container.save(data, quality=100, primary_index=1)
+    path = file(data.getvalue())
+    with pytest.warns(PictureWarning, match="several pictures; only the main one is used"):
+        image = read_image(path)
+    np.testing.assert_allclose(image, 0.8, atol=STEP)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", HEIF])
+def test_grey_and_alpha_of_avif_and_heic(file, kind):
+    grey = Image.fromarray(smooth()[..., 0])
+    options = {} if kind == "HEIF" else {"quality": 100}
+    image = read_image(file(encoded(grey, kind, **options)))
+    np.testing.assert_allclose(image, np.repeat(smooth()[..., :1] / 255, 3, -1), rtol=0, atol=6 * STEP)
+    pixels = np.full((HEIGHT, WIDTH, 4), [200, 100, 50, 128], np.uint8)
+    path = file(encoded(Image.fromarray(pixels), kind, **options))
+    with pytest.warns(PictureWarning, match="over white"):
+        image = read_image(path)
+    right = np.broadcast_to((pixels[..., :3] / 255 - 1) * 128 / 255 + 1, image.shape)
+    np.testing.assert_allclose(image, right, rtol=0, atol=4 * STEP)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", HEIF])
+def test_avif_and_heic_say_their_size_before_they_are_decoded(file, kind):
+    data = encoded(Image.fromarray(smooth(64, 128)), kind)
+    size = struct.pack(">II", 128, 64)
+    assert data.count(size) == 1
+    with pytest.raises(InputError, match="128x64 is 8,192 pixels; the limit is 8,191"):
+        read_image(file(data), max_pixels=8191)
+    with pytest.raises(InputError, match="12800x6400 is 81,920,000 pixels; the limit is 80,000,000"):
+        read_image(file(data.replace(size, struct.pack(">II", 12800, 6400))), max_pixels=80_000_000)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(file(data.replace(size, struct.pack(">II", 2**31, 2**31))))
+
+
+BEHIND = {
+    "zeros": bytes(5000),
+    "noise": bytes(noise(5000)),
+    "a JPEG": PLAIN["JPEG"],
+    "a PNG": PLAIN["PNG"],
+    "a TIFF": PLAIN["TIFF"],
+    "a GIF": PLAIN["GIF"],
+    "a film": struct.pack(">I", 20) + b"ftypmp42" + bytes(8) + struct.pack(">I", 5008) + b"mdat" + bytes(noise(5000)),
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_what_is_behind_the_end_changes_nothing(file, kind):
+    """Nor is there a note."""
+    whole = read_image(file(PLAIN[kind]))
+    for what, data in BEHIND.items():
+        np.testing.assert_array_equal(read_image(file(PLAIN[kind] + data)), whole, err_msg=what)
+
+
+def test_a_progressive_jpeg_with_much_behind_its_end(file):
+    """What looks like scans there was counted."""
+    image = read_image(file(PROGRESSIVE + b"\xff\xda" * 20_000_000))
+    np.testing.assert_array_equal(image, read_image(file(PROGRESSIVE)))
+
+
+def test_the_first_picture_of_an_mpo_is_read(file):
+    pictures = [Image.fromarray(smooth()), Image.fromarray(noise(HEIGHT, WIDTH, 3))]
+    data = encoded(pictures[0], "MPO", save_all=True, append_images=pictures[1:], quality=95, subsampling=0)
+    image = read_image(file(data))
+    np.testing.assert_allclose(image, smooth() / 255, rtol=0, atol=6 * STEP)
 
 
 # Where the stored picture's first row and first column are to be seen: the table of the EXIF standard.
@@ -211,7 +309,7 @@ ORIENTATIONS = {
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF", HEIF])
 def test_exif_orientation(file, kind, orientation):
     seen = smooth()
     rows, columns = ORIENTATIONS[orientation]
@@ -225,9 +323,22 @@ def test_exif_orientation(file, kind, orientation):
             stored[row, column] = seen[y, x]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}[kind]
-    image = read_image(file(encoded(Image.fromarray(stored), kind, exif=exif, **options)))
-    np.testing.assert_allclose(image, seen / 255, rtol=0, atol=(6 if kind == "JPEG" else 0.1) * STEP)
+    data = encoded(Image.fromarray(stored), kind, exif=exif.tobytes(), **EXACT.get(kind, {}))
+    image = read_image(file(data))
+    np.testing.assert_allclose(image, seen / 255, rtol=0, atol={"JPEG": 6, "AVIF": 3, "HEIF": 3}.get(kind, 0.1) * STEP)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG", "AVIF", HEIF])
+def test_orientation_in_xmp(file, kind):
+    """It counts, but for AVIF, where properties alone do; HEIC's writer here turns it into such a property."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+    options = dict(EXACT.get(kind, {}), xmp=xmp)
+    if kind == "PNG":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+    image = read_image(file(encoded(Image.fromarray(smooth()), kind, **options)))
+    right = smooth() if kind == "AVIF" else smooth()[::-1, ::-1]
+    np.testing.assert_allclose(image, right / 255, rtol=0, atol=6 * STEP)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -283,7 +394,7 @@ def test_grey_with_a_profile_of_color(file):
 @pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
 def test_cmyk_without_profile(file, kind):
     ink = np.array([[[30, 60, 120, 90]]], np.uint8)
-    picture = Image.fromarray(np.tile(ink, (HEIGHT, WIDTH, 1)), "CMYK")
+    picture = of_mode("CMYK", np.tile(ink, (HEIGHT, WIDTH, 1)))
     image = read_image(file(encoded(picture, kind)))
     expected = (1 - ink[..., :3] / 255) * (1 - ink[..., 3:] / 255)
     np.testing.assert_allclose(image, np.broadcast_to(expected, image.shape), rtol=0, atol=3 * STEP)
@@ -291,7 +402,7 @@ def test_cmyk_without_profile(file, kind):
 
 @pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
 def test_cmyk_with_profile(file, kind):
-    picture = Image.fromarray(np.tile(np.array([30, 60, 120, 128], np.uint8), (HEIGHT, WIDTH, 1)), "CMYK")
+    picture = of_mode("CMYK", np.tile(np.array([30, 60, 120, 128], np.uint8), (HEIGHT, WIDTH, 1)))
     image = read_image(file(encoded(picture, kind, icc_profile=BLACK_INK_ONLY)))
     luminance = ((100 * (1 - 128 / 255) + 16) / 116) ** 3  # CIE L* -> Y
     np.testing.assert_allclose(image, srgb_encoding(luminance), rtol=0, atol=3 * STEP)
@@ -299,7 +410,7 @@ def test_cmyk_with_profile(file, kind):
 
 def test_lab(file):
     pixels = np.tile(np.array([127, 0, 0], np.uint8), (HEIGHT, WIDTH, 1))  # L* 50, neutral
-    image = read_image(file(encoded(Image.fromarray(pixels, "LAB"), "TIFF")))
+    image = read_image(file(encoded(of_mode("LAB", pixels), "TIFF")))
     np.testing.assert_allclose(image, srgb_encoding(((100 * 127 / 255 + 16) / 116) ** 3), rtol=0, atol=3 * STEP)
 
 
@@ -401,8 +512,8 @@ def test_file_of_too_many_bytes(tmp_path):
 def test_a_file_cut_anywhere_is_refused_unless_its_pixels_are_whole(file, kind):
     data = PLAIN[kind]
     whole = read_image(file(data))
-    step = 487 if kind == "TIFF" else 97  # a TIFF takes a process
-    for length in [*range(0, len(data) - 40, step), *range(len(data) - 40, len(data))]:
+    step, last = (487, 8) if kind in APART else (97, 40)
+    for length in [*range(0, len(data) - 40, step), *range(len(data) - last, len(data))]:
         path = file(data[:length])
         try:
             image = read_image(path)
@@ -504,7 +615,7 @@ def test_reading_changes_nothing_of_the_process(tmp_path):
     before, seen, wrong, done = state(), [], [], threading.Event()
 
     def read(first):
-        for turn in range(12):
+        for turn in range(len(good)):
             kind = [*good][(first + turn) % len(good)]
             if not np.array_equal(read_image(good[kind]), right[kind]):
                 wrong.append(kind)

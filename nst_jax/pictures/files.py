@@ -1,16 +1,19 @@
 """Files that are there whole or not at all."""
 
+import errno
 import hashlib
 import os
 import re
 import secrets
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from nst_jax.errors import InputError, argument
 
+_NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # what volumes answer that have no such call
 _STEM = 20  # characters of a file's name that go into a temporary one's
 _LEFTOVER = re.compile(r"\.(.*)\.[a-z0-9_]{8}\.\w+")  # what `atomic` calls its temporary files
 
@@ -29,14 +32,47 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     temporary.open("xb").close()  # not by tempfile, which makes it private: a user expects what open() gives
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        with temporary.open("r+b") as file:  # Windows flushes no handle that cannot be written
+            _flush(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)
+        raise
+
+
+class Kept(NamedTuple):
+    """Where something was written."""
+
+    path: Path
+    trouble: str
+    """Why it is not where it belongs; "" when it is."""
+
+
+def kept(path: Path, write: Callable[[Path], None]) -> Kept:
+    """Writes what took long to make, so that it is not lost when `path` cannot be written at the end.
+
+    Args:
+      path: where it belongs.
+      write: writes it to the path that it is given, whole or not at all.
+
+    Returns:
+      Where it is: at `path`, under a new name beside it, or under that name in the system's temporary folder.
+
+    Raises:
+      OSError: it cannot be written to any of them; the error is that of `path`.
+    """
+    try:
+        write(path)
+        return Kept(path, "")
+    except OSError as error:
+        spare = f"{path.stem[:_STEM]}-{secrets.token_hex(4)}{path.suffix}"
+        for place in (path.with_name(spare), Path(tempfile.gettempdir(), spare)):
+            with suppress(OSError):
+                write(place)
+                return Kept(place, error.strerror or str(error))
         raise
 
 
@@ -61,16 +97,20 @@ def remove_leftovers(folder: Path, stems: Collection[str], unless: Collection[st
 
 def _sync_folder(folder: Path) -> None:
     """Makes a rename durable; file systems without directory handles are left to their own devices."""
-    try:
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _flush(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
 
 
 def check_writable(path: str | os.PathLike, name: str = argument("output")) -> None:

@@ -1,8 +1,11 @@
 """Files that are there whole or not at all."""
 
+import errno
 import hashlib
 import os
+import re
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -116,3 +119,87 @@ def test_sha256(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "hashed"
     path.write_bytes(content)
     assert files.sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+def refusing(*numbers: int):
+    """A function that the system refuses with each of these errors in turn, and then with the last for ever."""
+    left = list(numbers)
+
+    def refuse(*_: object, **__: object) -> None:
+        number = left.pop(0) if len(left) > 1 else left[0]
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def test_a_volume_without_permissions(tmp_path, monkeypatch):
+    """CIFS and FUSE may refuse to change modes and owners; a file has what they give."""
+    for name in ("chmod", "fchmod", "lchmod", "chown", "fchown", "lchown"):
+        monkeypatch.setattr(os, name, refusing(errno.EPERM), raising=False)
+    with files.atomic(tmp_path / "a.png") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "a.png").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP])
+def test_a_volume_that_flushes_nothing(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", refusing(number))
+    with files.atomic(tmp_path / "a.png") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "a.png").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_what_did_not_come_to_the_disk_is_no_file(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", refusing(number))
+    with pytest.raises(OSError, match=os.strerror(number)) as caught, files.atomic(tmp_path / "a.png") as temporary:
+        temporary.write_bytes(b"new")
+    assert caught.value.filename == str(tmp_path / "a.png")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flags are those of POSIX")
+def test_only_what_can_be_written_is_flushed(tmp_path, monkeypatch):
+    """Windows flushes no other handle."""
+    fcntl = pytest.importorskip("fcntl")
+    flags = []
+    monkeypatch.setattr(os, "fsync", lambda number: flags.append(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE))
+    with files.atomic(tmp_path / "a.png") as temporary:
+        temporary.write_bytes(b"new")
+    assert flags == [os.O_RDWR, os.O_RDONLY]  # the second is the folder, which Windows does not open at all
+
+
+class Volumes:
+    """Writes bytes where it may; the folders in `full` take nothing."""
+
+    def __init__(self, *full: Path) -> None:
+        self.full, self.tried = full, []
+
+    def __call__(self, path: Path) -> None:
+        self.tried.append(path)
+        if path.parent in self.full or path.name == "taken.png":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        path.write_bytes(b"picture")
+
+
+def test_what_took_long_is_not_lost(tmp_path, monkeypatch):
+    """It is where it belongs, else beside, else in the temporary folder."""
+    here, spare = tmp_path / "here", tmp_path / "spare"
+    here.mkdir()
+    spare.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    assert files.kept(here / "a.png", Volumes()) == (here / "a.png", "")
+    written, trouble = files.kept(here / "taken.png", Volumes())
+    assert written.parent == here
+    assert re.fullmatch(r"taken-[0-9a-f]{8}\.png", written.name)
+    assert written.read_bytes() == b"picture"
+    assert trouble == "No space left on device"
+    written, trouble = files.kept(here / "a.png", Volumes(here))
+    assert written.parent == spare
+    assert written.suffix == ".png"
+    assert written.read_bytes() == b"picture"
+    everywhere = Volumes(here, spare)
+    with pytest.raises(OSError, match="No space") as caught:
+        files.kept(here / "a.png", everywhere)
+    assert caught.value.filename == str(here / "a.png")
+    assert len(everywhere.tried) == 3

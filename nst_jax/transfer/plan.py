@@ -1,8 +1,6 @@
 """How many lanes to run at once, and in how many strips those that do not fit into memory whole."""
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +8,7 @@ import jax
 from nst_jax.errors import InputError, argument
 from nst_jax.loss import strips
 from nst_jax.optim.engine import Engine
+from nst_jax.transfer import machine
 
 Cuts = tuple[int, ...]
 """See `strips.statistics`."""
@@ -18,9 +17,6 @@ CPU_PIXELS = 4 * 128 * 128
 """Pixels a batch on CPU: larger ones were no faster for each lane (see docs/speed.md), and take more memory."""
 LARGE = 2**20
 """Pixels from which a picture is always cut on CPU: in strips it is no slower, and takes little more than half."""
-SHARE_OF_MEMORY = 0.8
-PROCESS_BYTES = 1_000_000_000
-"""What a process on CPU takes beside its program: Python, JAX, reading, compiling; 0.65 to 1.04 GB were measured."""
 
 _SEGMENTS_AND_ROWS = ((1, 64), (2, 64), (2, 32), (3, 64), (4, 64), (4, 32), (4, 16))  # the fastest first
 _REST = (1500, 900, 730, 450, 260)  # bytes a pixel outside of slabs, by how many segments are cut (measured)
@@ -42,7 +38,6 @@ def choose(
     make: Callable[[int, Cuts], Engine],
     lanes: int,
     *,
-    devices: int | None = None,
     batch: int | None = None,
     cuts: Cuts = (),
     memory: int | None = None,
@@ -52,7 +47,6 @@ def choose(
     Args:
       make: from a number of slots, and strips, to an engine that has not begun.
       lanes: how many there are in all.
-      devices: over how many the engine spreads its slots; by default all local ones.
       batch: the number of slots, when the user has chosen; rounded up to a multiple of the devices.
       cuts: strips, when the user has chosen; where not even one lane a device fits, it is cut into more.
       memory: bytes of one device for the program (default: most of what the device, or the machine, has free).
@@ -63,7 +57,7 @@ def choose(
     Raises:
       InputError: not even one lane a device fits, in the smallest strips.
     """
-    count = devices or len(jax.local_devices())
+    count = len(jax.local_devices())
     limit = _free(count) if memory is None else memory
     on_cpu = jax.local_devices()[0].platform == "cpu"
     height, width = make(count, cuts).problem.shape[:2]
@@ -169,25 +163,10 @@ def of_process(memory: int | None) -> int | None:
       Bytes for the program, or None.
     """
     on_cpu = jax.default_backend() == "cpu"
-    return memory if memory is None or not on_cpu else max(0, memory - PROCESS_BYTES)
+    return memory if memory is None or not on_cpu else max(0, memory - machine.PROCESS_BYTES)
 
 
 def _free(devices: int) -> int:
     """Bytes that a program may take on each of so many local devices."""
     device = jax.local_devices()[0]
-    return free_memory(device) // (devices if device.platform == "cpu" else 1)
-
-
-def free_memory(device: Any) -> int:
-    """Counts the bytes that a program may take on this device: SHARE_OF_MEMORY of what is free."""
-    statistics = device.memory_stats() if device.platform != "cpu" else None
-    if statistics and "bytes_limit" in statistics:
-        return int(SHARE_OF_MEMORY * (statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)))
-    try:
-        # Not SC_AVPHYS_PAGES, which leaves out what the system's cache of files would give back.
-        available = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
-    except OSError:
-        available = None
-    if not available:
-        return 4 * 2**30  # a system that does not tell: what any machine has
-    return int(SHARE_OF_MEMORY * 1024 * int(available[1]))
+    return machine.free_memory(device) // (devices if device.platform == "cpu" else 1)

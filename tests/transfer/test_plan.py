@@ -165,21 +165,6 @@ def test_what_fits_without_doubt_is_not_compiled(own, devices):
     assert sum(one.compilations for one in found) == 0
 
 
-def test_free_memory_is_that_of_a_machine():
-    free = plan.free_memory(jax.local_devices()[0])
-    assert 2**26 < free < 2**50
-
-
-def test_an_accelerator_s_own_statistics():
-    class Device:
-        platform = "gpu"
-
-        def memory_stats(self):
-            return {"bytes_limit": 1000, "bytes_in_use": 200}
-
-    assert plan.free_memory(Device()) == 640
-
-
 def test_lanes_of_a_plan_fill_its_slots(own):
     current = engine(with_lanes(own, [lane(n) for n in range(3)]), evaluations=1, slots=4)
     current.advance()

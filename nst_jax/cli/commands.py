@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from nst_jax import __version__
-from nst_jax.cli.progress import LanesReporter, StepReporter, interruptible, lost
-from nst_jax.errors import INTERRUPTED, InputError, argument
+from nst_jax.cli.interrupt import Interrupt
+from nst_jax.cli.output import check_taken
+from nst_jax.cli.progress import LanesReporter, StepReporter, lost
+from nst_jax.errors import FAILED, InputError, argument
 from nst_jax.loss.conventions import PAPER
 from nst_jax.loss.objective import Losses
 from nst_jax.measures import measures
@@ -22,9 +24,10 @@ from nst_jax.optim.status import Status
 from nst_jax.pictures import files, images
 from nst_jax.runs import inputs
 from nst_jax.transfer import figures, plan
+from nst_jax.transfer.arguments import check_blend
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import Step, evaluated, planned
-from nst_jax.transfer.transfer import Transfer, check_blend
+from nst_jax.transfer.transfer import Transfer
 from nst_jax.weights import weights
 
 
@@ -46,38 +49,39 @@ def stylize(
     start = inputs.read_start(settings, height, width)
     made_from = _provenance(content, style, settings)
 
-    def save(path: Path, image: np.ndarray, strips: Any) -> None:
+    def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
-        images.write_image(path, images.resize(image, height, width), {"nst_jax": text})
+        return _kept(path, images.resize(image, height, width), text)
 
     make = planned(photo, paintings, settings, start=start, memory=plan.of_process(memory), compile=compile)
     started = time.perf_counter()
-    with interruptible() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
+    with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
         def each(step: Step) -> bool:
             report(step)
             done = step.records[-1].evaluations
             if save_every and done % save_every == 0 and done < settings.evaluations:
                 save(_numbered(output, done, settings.evaluations), step.image, step.strips)
-            return interrupt.requested
+            return interrupt.number != 0
 
         outcome = make(each, save_every)
-    seconds = time.perf_counter() - started
-    save(output, outcome.image, outcome.strips)
+        seconds, stopped = time.perf_counter() - started, interrupt.number != 0
+        written = save(output, outcome.image, outcome.strips)
     rows, columns = outcome.image.shape[:2]
     if as_json:
-        summary = {"output": str(output), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
+        summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
         print(json.dumps(summary | _losses(outcome.losses, settings, (rows, columns))))
     elif not quiet:
         print(
-            f"{output}: {width}x{height}, loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, "
+            f"{written}: {width}x{height}, loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, "
             f"{seconds:.1f} s" + (" (converged)" if outcome.status == Status.CONVERGED else "")
         )
-    if interrupt.requested:
+    if stopped:
         where = "" if rows == height else f", at {columns}x{rows}"
-        print(f"nst-jax: interrupted{where}; {output} is the picture so far", file=sys.stderr)
-        return INTERRUPTED
-    return lost([str(output)] if outcome.status == Status.NOT_FINITE else [])
+        print(f"nst-jax: interrupted{where}; {written} is the picture so far", file=sys.stderr)
+        return interrupt.code
+    lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
+    return lost_it if written == output else FAILED
 
 
 def reconstruct(
@@ -96,32 +100,36 @@ def reconstruct(
     problem = work.problem(work.scales[0])
     engine = work.engine(problem, len(layers), ())
     title = f"{kind} of {name}"
-    with interruptible() as interrupt, LanesReporter(title, engine, quiet) as report:
+    places = []
+    with Interrupt() as interrupt:
         found: dict[int, np.ndarray] = {}
-        while not engine.finished and not interrupt.requested:
-            found |= {over.lane: over.image for over in engine.advance().finished}
-            report()
+        with LanesReporter(title, engine, quiet) as report:
+            while not engine.finished and not interrupt.number:
+                found |= {over.lane: over.image for over in engine.advance().finished}
+                report()
         found |= engine.images()
-    for number, lane in enumerate(table.lanes):
-        own = dict(lane.content_layers if kind == "content" else lane.style_layers)
-        about = made_from | {"reconstruct": kind, "layers": {layer: own.get(layer, 0.0) for layer in layers}}
-        text = json.dumps(about, ensure_ascii=False)
-        images.write_image(output / f"{lane.name}.png", found[number], {"nst_jax": text})
-        if not quiet:
-            print(output / f"{lane.name}.png")
-    if interrupt.requested:
-        return INTERRUPTED
-    return lost([lane.name for number, lane in enumerate(table.lanes) if engine.status[number] == Status.NOT_FINITE])
+        stopped = interrupt.number != 0
+        for number, lane in enumerate(table.lanes):
+            own = dict(lane.content_layers if kind == "content" else lane.style_layers)
+            about = made_from | {"reconstruct": kind, "layers": {layer: own.get(layer, 0.0) for layer in layers}}
+            path = output / f"{lane.name}.png"
+            places.append((path, _kept(path, found[number], json.dumps(about, ensure_ascii=False))))
+    if not quiet:
+        print(*(written for _, written in places), sep="\n")
+    if stopped:
+        return interrupt.code
+    names = [lane.name for number, lane in enumerate(table.lanes) if engine.status[number] == Status.NOT_FINITE]
+    return max(lost(names), *(FAILED for path, written in places if written != path), 0)
 
 
 def evaluate(
-    image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool, compile: Compile
+    image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool
 ) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]
     check_blend(settings, style)
-    photo = inputs.read_to_size(content, settings, height, width, "--content")
+    photo = inputs.read_to_size(content, settings, height, width, "content")
     beside = settings.style_size or max(height, width)
     paintings = [inputs.read_picture(path, settings, beside) for path in style]
     losses, problem = evaluated(picture, photo, paintings, settings)
@@ -133,6 +141,7 @@ def evaluate(
             name: _number(found.get(name, math.nan)) for name in measures.columns(settings.style_layers)
         }
     print(json.dumps(report))
+    check_taken()
     return 0
 
 
@@ -170,6 +179,14 @@ def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dic
         "weights_sha256": weights.sha256(settings.weights),
         "settings": vars(settings),
     }
+
+
+def _kept(path: Path, image: np.ndarray, text: str) -> Path:
+    """Writes a picture, and says so if it is not at `path`; returns where it is."""
+    written, trouble = files.kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}))
+    if trouble:
+        print(f"nst-jax: {path}: cannot be written ({trouble}); the picture is in {written}", file=sys.stderr)
+    return written
 
 
 def _numbered(output: Path, done: int, evaluations: int) -> Path:

@@ -1,10 +1,8 @@
 """Telling the user how far a run is: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -150,25 +148,3 @@ def _clock(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-class Interrupt:
-    """Whether Ctrl-C was pressed."""
-
-    requested = False
-
-
-@contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """The first Ctrl-C only sets `requested`, so that a run can end tidily; the second one interrupts at once."""
-    interrupt = Interrupt()
-
-    def note(_signal: int, _frame: object) -> None:
-        interrupt.requested = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)

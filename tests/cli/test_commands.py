@@ -3,9 +3,13 @@
 Most run on the network's first layers alone: that compiles in a fraction of the time and takes the same paths.
 """
 
+import errno
 import json
+import os
 import shutil
+import tempfile
 from contextlib import nullcontext
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -255,6 +259,52 @@ def test_save_every_writes_numbered_pictures(stylize, plain):
     sixth = output.with_name("out_06.png")
     np.testing.assert_array_equal(pixels(sixth), pixels(plain))  # saving changes nothing
     assert about(sixth) == about(output)
+
+
+@pytest.fixture
+def full(tmp_path, monkeypatch):
+    """A folder where a disk is full by the time a picture is to be written, and the temporary folder, which is not."""
+    folder, spare = tmp_path / "full", tmp_path / "spare"
+    folder.mkdir()
+    spare.mkdir()
+    written = files.atomic
+
+    def atomic(path):
+        if Path(path).parent == folder:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written(path)
+
+    monkeypatch.setattr(files, "atomic", atomic)
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    return folder, spare
+
+
+def test_a_picture_that_cannot_be_written_is_elsewhere(inputs, full, plain):
+    """Also those on the way; a failure to save one of them ended the run."""
+    folder, spare = full
+    pictures = inputs / "photo.png", inputs / "painting.png"
+    outcome = run("stylize", *pictures, "-o", folder / "out.png", *FEW, "--save-every", 4)
+    assert outcome.code == 1
+    assert list(folder.iterdir()) == []
+    numbered, last = sorted(spare.iterdir(), key=lambda path: path.stat().st_mtime)
+    told = f"nst-jax: {folder / 'out.png'}: cannot be written (No space left on device); the picture is in {last}\n"
+    assert told in outcome.err
+    assert f"{folder / 'out_4.png'}: cannot be written (No space left on device); the picture is in {numbered}" in (
+        outcome.err
+    )
+    assert outcome.out.startswith(f"{last}: 64x48, loss ")
+    np.testing.assert_array_equal(pixels(last), pixels(plain))
+    assert about(last) == about(plain)
+
+
+def test_reconstructions_that_cannot_be_written_are_elsewhere(inputs, full):
+    folder, spare = full
+    options = ("--layers", "conv1_1,conv2_1", *SIZE, "--evaluations", 2)
+    outcome = run("reconstruct", "content", inputs / "photo.png", "-o", folder, *options)
+    assert outcome.code == 1
+    assert sorted(path.name[:13] for path in spare.iterdir()) == ["content_conv1", "content_conv2"]
+    assert outcome.out.splitlines() == sorted(map(str, spare.iterdir()))
+    assert outcome.err.count("the picture is in") == 2
 
 
 def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tmp_path, params):

@@ -1,22 +1,14 @@
-"""What the user sees of a run, and Ctrl-C."""
+"""What the user sees of a run."""
 
 import io
-import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
-from program import PROGRAM
 
 from nst_jax.cli import progress
-from nst_jax.cli.progress import LanesReporter, PictureCounter, StepReporter, interruptible
-from nst_jax.pictures import images
+from nst_jax.cli.progress import LanesReporter, PictureCounter, StepReporter
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.stylizing import Step
 
@@ -153,78 +145,3 @@ def test_a_bar_on_a_terminal(clock, monkeypatch):
     shown = terminal.getvalue()
     for text in ("[bold]a.png", "4/10", "loss 0.25", "1.00 s/evaluation", "0:06 left"):
         assert text in shown, text
-
-
-@pytest.fixture
-def default_handler():
-    """Python's own, which processes that run tests side by side have not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
-def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(default_handler):
-    requested = []
-
-    def press_twice() -> None:
-        with interruptible() as interrupt:
-            for _ in range(2):
-                requested.append(interrupt.requested)
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        press_twice()
-    assert requested == [False, True]
-    assert signal.getsignal(signal.SIGINT) is default_handler
-    with interruptible() as interrupt:
-        pass
-    assert not interrupt.requested
-    assert signal.getsignal(signal.SIGINT) is default_handler
-
-
-@pytest.fixture(params=["one scale", "the coarser scale"])
-def started(request, tmp_path, picture):
-    """A program that stylizes for hours, after its first evaluation; ended at the latest when the test ends."""
-    images.write_image(tmp_path / "photo.png", picture("photograph", 48, 64))
-    images.write_image(tmp_path / "painting.png", picture("painting", 48, 64))
-    size = ["--size", "64"] if request.param == "one scale" else ["--size", "128", "--scales", "2"]
-    command = [*PROGRAM, "stylize", "photo.png", "painting.png", "-o", "out.png", *size]
-    command += [
-        "--evaluations",
-        "1000000",
-        "--content-layer",
-        "conv1_2",
-        "--style-layers",
-        "conv1_1",
-        "--optimizer",
-        "adam",
-    ]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr
-            for line in process.stderr:
-                if line.startswith("out.png: 1/1000000, "):
-                    break
-            yield process, (64, 48) if request.param == "one scale" else (128, 96)
-        finally:
-            process.kill()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
-def test_ctrl_c_saves_the_picture_so_far(started, tmp_path):
-    """At its own size, also where that has not been begun."""
-    program, (width, height) = started
-    time.sleep(0.5)
-    program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=120)
-    assert program.returncode == 130, err
-    where = "" if width == 64 else ", at 64x48"
-    assert err.splitlines()[-1] == f"nst-jax: interrupted{where}; out.png is the picture so far"
-    assert "Traceback" not in err
-    assert out.startswith(f"out.png: {width}x{height}, loss ")
-    with Image.open(tmp_path / "out.png") as saved:
-        assert saved.size == (width, height)
-        assert np.asarray(saved).std() > 0
-    settings = json.loads(images.read_settings(tmp_path / "out.png")["nst_jax"])["settings"]
-    assert settings["evaluations"] == 1_000_000
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "painting.png", "photo.png"]

@@ -5,6 +5,8 @@ import re
 from glob import escape
 from pathlib import Path
 
+from nst_jax.weights.cache import cache_directory
+
 _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(\w+)': (.*)", re.DOTALL)
 _told: set[str] = set()
 
@@ -21,11 +23,9 @@ def use(kept: bool) -> Path | None:
     if not kept:
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
         return None
-    from nst_jax.weights.weights import cache_directory  # noqa: PLC0415 (with h5py, which `--help` does not need)
-
-    try:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_directory() / "compiled"))
-    except RuntimeError:  # a user without a home
+    if folder := cache_directory():
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
+    elif "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         return None
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     return Path(os.environ["JAX_COMPILATION_CACHE_DIR"])

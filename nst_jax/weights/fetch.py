@@ -1,6 +1,7 @@
 """Downloading the full-precision original weights, in Keras' file, into the user's cache directory."""
 
 import hashlib
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
 from nst_jax.weights import convert, manifest, weights
+from nst_jax.weights.cache import NO_CACHE, cache_directory
 from nst_jax.weights.hdf5 import one_line
 
 KERAS_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -22,6 +24,7 @@ KERAS_BYTES = 80_134_624
 KERAS_MD5 = "253f8cb515780f3b799900260a226db6"
 
 _PIECE = 1 << 16
+_ATTEMPTS = 3  # at an address, as long as each brings the file further
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def fetch(
       addresses: where the file is, in the order in which they are tried.
       size: the file's, in bytes.
       md5: the file's, 32 hexadecimal digits.
-      timeout: seconds without a byte after which an address is given up.
+      timeout: seconds in which 64 kB have to come, or a connection is given up.
 
     Returns:
       The weights file in the cache directory.
@@ -57,7 +60,10 @@ def fetch(
       ConnectionError: no address gave the file; the line tells why, address by address.
       InputError: the cache directory cannot be written.
     """
-    path = weights.cache_directory() / f"{weights.FULL}.h5"
+    folder = cache_directory()
+    if folder is None:
+        raise InputError(f"cache directory: {NO_CACHE}")
+    path = folder / f"{weights.FULL}.h5"
     try:
         weights.verify(weights.FULL)
     except InputError:
@@ -92,7 +98,7 @@ def fetch_file(
 ) -> None:
     """Downloads a file from the first address that gives it with the right size and hash.
 
-    What has arrived is in `path` with `.part` added until then; another address, and another run, go on after it.
+    What has arrived is in `path` with `.part` added until then; another attempt, address or run goes on after it.
 
     Args:
       path: the file to write.
@@ -102,24 +108,24 @@ def fetch_file(
       ConnectionError: no address gave the file; the line tells why, address by address.
     """
     part = path.with_name(path.name + ".part")
-    failures = []
+    failures = {}
     for address in addresses:
-        try:
-            _check_address(address)
-            resumed = _length(part) > 0
-            _download(address, part, size, timeout, progress)
-            if resumed and _md5(part) != md5:  # the fault may be in the older bytes
-                part.unlink()
+        for _ in range(_ATTEMPTS):
+            before = _length(part)
+            try:
+                _check_address(address)
                 _download(address, part, size, timeout, progress)
-            if _md5(part) != md5:
+            except (OSError, EOFError, HTTPException, ValueError) as error:
+                failures[address] = f"{address}: {one_line(error)}"
+            else:
+                if _md5(part) == md5:
+                    part.replace(path)
+                    return
                 part.unlink()
-                raise ValueError(f"the file's md5 is not {md5}")
-        except (OSError, EOFError, HTTPException, ValueError) as error:
-            failures.append(f"{address}: {one_line(error)}")
-        else:
-            part.replace(path)
-            return
-    raise ConnectionError("weights fetch: no address gave the file: " + "; ".join(failures))
+                failures[address] = f"{address}: the file's md5 is not {md5}"
+            if _length(part) == before:
+                break  # it brought nothing; otherwise it may bring the rest, or the fault was in the older bytes
+    raise ConnectionError("weights fetch: no address gave the file: " + "; ".join(failures.values()))
 
 
 def _download(address: str, part: Path, size: int, timeout: float, progress: Callable[[Progress], None]) -> None:
@@ -139,10 +145,15 @@ def _download(address: str, part: Path, size: int, timeout: float, progress: Cal
         if declared not in (None, str(size - done)):
             raise ValueError(f"it offers {declared[:20]!r} bytes where {size - done} are left of {size}")
         with part.open("ab" if done else "wb") as file:
+            due, enough = time.monotonic() + timeout, done + _PIECE
             while done < size and (piece := reply.read1(min(_PIECE, size - done))):
                 file.write(piece)
                 done += len(piece)
                 progress(Progress(address, done, size))
+                if done >= enough:
+                    due, enough = time.monotonic() + timeout, done + _PIECE
+                elif done < size and time.monotonic() > due:  # a trickle never trips the socket's own timeout
+                    raise TimeoutError(f"it only trickles: {done - enough + _PIECE} bytes in {timeout:g} seconds")
     if done < size:
         raise EOFError(f"it ended after {done} of {size} bytes")
 

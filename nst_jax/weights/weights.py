@@ -8,7 +8,6 @@ A `SHA256SUMS` file beside either, as the program sha256sum writes it, is its ma
 """
 
 import os
-import sys
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from nst_jax.network.layers import CONVOLUTIONS
 from nst_jax.network.parameters import Params, check_parameters, raise_problems, shape_problems
 from nst_jax.pictures import files
 from nst_jax.weights import hdf5, manifest, normalize
+from nst_jax.weights.cache import NO_CACHE, cache_directory
 
 FORMAT = "nst_jax VGG-19 weights 1"
 OXFORD = {
@@ -59,7 +59,7 @@ class Named:
     """A weights file that `load` knows by name; `present` says whether it is there, `verify` whether it is sound."""
 
     name: str
-    path: Path
+    path: Path | None  # None: the user has no cache folder
     present: bool
     description: str
 
@@ -205,24 +205,8 @@ def available() -> list[Named]:
         (NORMALIZED, "the same, scaled so that each filter's mean activation is one, shipped"),
         (FULL, "original Oxford weights, float32, from `nst-jax weights fetch`"),
     )
-    return [Named(name, _path_of(name), _path_of(name).is_file(), description) for name, description in known]
-
-
-def cache_directory() -> Path:
-    """Finds the user's folder for fetched weights.
-
-    Returns:
-      NST_JAX_CACHE, or the folder of the platform's custom; it may not exist yet.
-    """
-    if chosen := os.environ.get("NST_JAX_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        parent = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        parent = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return parent / "nst_jax"
+    found = [(name, _path_of(name), description) for name, description in known]
+    return [Named(name, path, path is not None and path.is_file(), description) for name, path, description in found]
 
 
 def _read(file: h5py.File) -> Params:
@@ -291,8 +275,9 @@ def _data_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "weights"
 
 
-def _path_of(name: str) -> Path:
-    return (cache_directory() if name == FULL else _data_folder()) / f"{name}.h5"
+def _path_of(name: str) -> Path | None:
+    folder = cache_directory() if name == FULL else _data_folder()
+    return folder and folder / f"{name}.h5"
 
 
 def _is_name(name_or_path: str | os.PathLike) -> bool:
@@ -301,10 +286,10 @@ def _is_name(name_or_path: str | os.PathLike) -> bool:
 
 def _find(name_or_path: str | os.PathLike) -> Path:
     path = _path_of(str(name_or_path)) if _is_name(name_or_path) else Path(name_or_path)
-    if path.is_file():
+    if path and path.is_file():
         return path
     if name_or_path == FULL:
-        raise InputError(f"weights {FULL}: not fetched yet ({path}); run `nst-jax weights fetch`")
+        raise InputError(f"weights {FULL}: not fetched yet ({path or NO_CACHE}); run `nst-jax weights fetch`")
     if _is_name(name_or_path):
         raise InputError(
             f"weights {name_or_path}: {path} is not there; the installation is damaged, install nst_jax again"

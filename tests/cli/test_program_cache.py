@@ -10,7 +10,6 @@ from program import PROGRAM, separately
 
 from nst_jax.cli import program_cache
 from nst_jax.pictures import images
-from nst_jax.weights import weights
 
 SHALLOW = ["--content-layer", "conv1_1", "--style-layers", "conv1_1"]
 
@@ -87,16 +86,6 @@ def test_damaged_entries_are_replaced(losses, tmp_path, damage):
     mended = entries(tmp_path / "cache")
     assert mended.keys() == kept.keys()
     assert all(len(mended[path]) > 0.9 * len(whole) for path, whole in kept.items())
-
-
-def test_a_user_without_a_home_has_no_cache(monkeypatch):
-    def nowhere():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(weights, "cache_directory", nowhere)
-    monkeypatch.setattr(os, "environ", {})
-    program_cache.use(kept=True)
-    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
 def test_what_the_environment_says_stays(monkeypatch, tmp_path):

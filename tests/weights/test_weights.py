@@ -231,18 +231,6 @@ def test_full_weights_are_used_only_when_asked_for_by_name(shipped, cache):
     assert there == [("vgg19", True), ("vgg19-normalized", True), ("vgg19-full", True)]
 
 
-def test_cache_directory_follows_the_platform(monkeypatch, tmp_path):
-    monkeypatch.delenv("NST_JAX_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    monkeypatch.setattr(sys, "platform", "linux")
-    assert weights.cache_directory() == tmp_path / "nst_jax"
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert weights.cache_directory() == tmp_path / "local" / "nst_jax"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert weights.cache_directory().parts[-3:] == ("Library", "Caches", "nst_jax")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

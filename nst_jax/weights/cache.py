@@ -1,0 +1,29 @@
+"""The user's cache folder: fetched weights, compiled programs."""
+
+import os
+import sys
+from pathlib import Path
+
+NO_CACHE = "there is no home folder; NST_JAX_CACHE may name one"
+"""Why there is no cache folder."""
+
+
+def cache_directory() -> Path | None:
+    """Finds the user's cache folder.
+
+    Returns:
+      NST_JAX_CACHE, or the folder of the platform's custom; it may not exist yet. None for a user without a home, as in
+      containers that run under any number.
+    """
+    if chosen := os.environ.get("NST_JAX_CACHE"):
+        return Path(chosen)
+    try:
+        if sys.platform == "darwin":
+            parent = Path.home() / "Library" / "Caches"
+        elif sys.platform == "win32":
+            parent = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return parent / "nst_jax"

@@ -2,15 +2,17 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from itertools import count, groupby
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from nst_jax.errors import InputError
+from nst_jax.runs import fonts
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -71,10 +73,11 @@ def contact_sheet(
 ) -> np.ndarray:
     """Draws the pictures unscaled, each in the middle of its place, with headings that grow with the pictures.
 
-    Headings are wrapped, then set smaller, then cut short with an ellipsis; they never touch a picture. The bundled
-    font knows ASCII only: superscripts are drawn raised, Greek letters spelled out, other letters lose their accents.
-    A lane without a picture is a grey box with its state; a place without a lane stays blank. `corner` is the heading
-    over the row headings, e.g. "α/β".
+    Headings are wrapped, then set smaller, then cut short with an ellipsis; they never touch a picture. Superscripts
+    are drawn raised, α and β spelled out, and other letters in a font of the system's where the bundled one lacks them
+    (see `fonts`). Where none has them a letter loses its accents, or its part of the heading is a number (see
+    `legend`). A lane without a picture is a grey box with its state; a place without a lane stays blank. `corner` is
+    the heading over the row headings, e.g. "α/β".
 
     Returns:
         [sheet height, sheet width, 3] float32, 0..1, sRGB. Picture pixels are exactly those of the cells.
@@ -86,8 +89,9 @@ def contact_sheet(
     sizes = [cell.image.shape[:2] for cell in cells if cell.image is not None] or [(192, 192)]
     height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
     gap = max(3, min(height, width) // 24)
-    rows, columns = [_legible(text) for text in row_headings], [_legible(text) for text in column_headings]
-    corner = _legible(corner)
+    numbers = legend([*row_headings, *column_headings, corner])
+    rows, columns = ([_lettered(text, numbers) for text in headings] for headings in (row_headings, column_headings))
+    corner = _lettered(corner, numbers)
 
     size = max(_SMALLEST, round(min(height, width) / 9))
     while size > _SMALLEST and not _fits(rows, columns, size, height, width):
@@ -154,44 +158,65 @@ _SPELLED = {
 }
 
 
-def _legible(text: str) -> str:
-    """`text` in the characters of the bundled font (printable ASCII) and superscripts, on one line."""
+def legend(headings: Iterable[str]) -> dict[str, str]:
+    """The parts of headings that no font here can draw, which a sheet has numbers for.
 
-    def legible(character: str) -> str:
-        if (character.isascii() and character.isprintable()) or _RAISED.fullmatch(character):
-            return character
-        if character.isspace():
-            return " "
-        plain = "".join(
-            filter(str.isprintable, unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode())
-        )
-        return _SPELLED.get(character) or plain or ("" if unicodedata.combining(character) else "?")
+    Args:
+      headings: all of a sheet's. Their parts are what stands between commas.
 
-    return " ".join("".join(map(legible, text)).split())
+    Returns:
+      The numbers, "#1", "#2" and so on, by part. Numbers are also for what would look like another part, as letters
+      without their accents may.
+    """
+    parts = dict.fromkeys(part for heading in headings for part in heading.split(", "))
+    letters = {*unicodedata.normalize("NFC", " ".join(parts))}
+    fonts.look_for(c for c in letters if c not in _SPELLED and not _RAISED.fullmatch(c))
+    drawn = {part: _legible(part) for part in parts}
+    alike = Counter(drawn.values())
+    lost = [part for part, text in drawn.items() if text is None or (text != part and alike[text] > 1)]
+    return dict(zip(lost, (f"#{n}" for n in count(1) if f"#{n}" not in parts), strict=False))
 
 
-@lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size)
+def _lettered(heading: str, numbers: Mapping[str, str]) -> str:
+    return ", ".join(numbers.get(part) or _legible(part) or "" for part in heading.split(", "))
+
+
+def _legible(text: str) -> str | None:
+    """`text` in characters that fonts here have, and superscripts, on one line; None where they lack one."""
+    drawn = [_drawn(character) for character in unicodedata.normalize("NFC", text)]
+    return None if None in drawn else " ".join("".join(filter(None, drawn)).split())
+
+
+def _drawn(character: str) -> str | None:
+    if _RAISED.fullmatch(character):
+        return character
+    if character.isspace():
+        return " "
+    if character in _SPELLED or fonts.file_of(character) is not None:
+        return _SPELLED.get(character, character)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+    return plain if plain and plain.isascii() and plain.isprintable() else None
 
 
 def _line(size: int) -> int:
     return round(1.3 * size)
 
 
-def _runs(text: str, size: int) -> list[tuple[str, int, int]]:
-    """The parts of a line, each as (characters, font size, pixels above the baseline)."""
+def _runs(text: str, size: int) -> list[tuple[str, int, str, int]]:
+    """The parts of a line, each as (characters, font size, font file, pixels above the baseline)."""
     if size < 16:
         text = text.replace(" ", "  ")  # the bundled font's spaces all but vanish at small sizes
-    return [
-        (part.translate(_SUPERSCRIPTS), round(0.72 * size), round(0.36 * size)) if number % 2 else (part, size, 0)
-        for number, part in enumerate(_RAISED.split(text))
-        if part
-    ]
+    runs = []
+    for number, part in enumerate(_RAISED.split(text)):
+        if number % 2:
+            runs.append((part.translate(_SUPERSCRIPTS), round(0.72 * size), "", round(0.36 * size)))
+        else:
+            runs += [("".join(same), size, file, 0) for file, same in groupby(part, fonts.file_of)]
+    return runs
 
 
 def _width(text: str, size: int) -> int:
-    return sum(round(_font(part_size).getlength(part)) for part, part_size, _ in _runs(text, size))
+    return sum(round(fonts.font(part_size, file).getlength(part)) for part, part_size, file, _ in _runs(text, size))
 
 
 def _words(text: str) -> list[str]:
@@ -243,6 +268,7 @@ def _write(draw: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, size: in
     for number, text in enumerate(lines):
         left = x - _width(text, size) // 2 if centered else x
         baseline = y + number * _line(size) + size
-        for part, part_size, raised in _runs(text, size):
-            draw.text((left, baseline - raised), part, fill=_INK, font=_font(part_size), anchor="ls")
-            left += round(_font(part_size).getlength(part))
+        for part, part_size, file, raised in _runs(text, size):
+            font = fonts.font(part_size, file)
+            draw.text((left, baseline - raised), part, fill=_INK, font=font, anchor="ls")
+            left += round(font.getlength(part))

@@ -12,9 +12,10 @@ from nst_jax.optim.engine import Record
 from nst_jax.optim.status import NOT_FINITE
 from nst_jax.pictures import files, images
 from nst_jax.runs.checkpoint import Saved
-from nst_jax.runs.contact_sheet import Cell, State, contact_sheet
+from nst_jax.runs.contact_sheet import Cell, State, contact_sheet, legend
 from nst_jax.runs.page import page
-from nst_jax.transfer.lanes import Lane, Table, power
+from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.names import as_text, file_name, power
 
 REFRESH_SECONDS = 15
 _OVER = ("done", "failed")
@@ -46,7 +47,7 @@ def write(
             r = records[-1]
             told = ["" if math.isnan(value) else value for value in measures]
             measured.append([lane.name, lane.row, lane.column, r.evaluations, *_losses(r), *told])
-        path = folder / "lanes" / f"{lane.name}.png"
+        path = folder / "lanes" / file_name(lane.name)
         image = images.read_image(path) if records and path.is_file() else None
         about = describe_lane(lane) | described(measures, style_layers)
         cells.append(Cell(lane.name, lane.row, lane.column, image, about, _curves(records, style_layers), state))
@@ -60,9 +61,15 @@ def write(
     }
     images.write_image(folder / "grid.png", contact_sheet(cells, **headings))
     refresh = None if all(cell.state in _OVER for cell in cells) else REFRESH_SECONDS
-    html = page(folder.resolve().name, cells, **headings, refresh_seconds=refresh, notes=_notes(run))
+    notes = _notes(run) | {f"{number} in grid.png": part for part, number in numbered(table).items()}
+    html = page(as_text(folder.resolve().name), cells, **headings, refresh_seconds=refresh, notes=notes)
     with files.atomic(folder / "index.html") as temporary:
         temporary.write_text(html, "utf-8")
+
+
+def numbered(table: Table) -> dict[str, str]:
+    """The parts of headings that grid.png has numbers for; see `contact_sheet.legend`."""
+    return legend([*table.row_headings, *table.column_headings, table.corner])
 
 
 def _state(saved: Saved | None, lane: int) -> State:
@@ -74,8 +81,8 @@ def _state(saved: Saved | None, lane: int) -> State:
 def describe_lane(lane: Lane) -> dict[str, str]:
     """A lane's settings, to be read by people."""
     return {
-        "content": os.path.basename(lane.content),
-        "style": os.path.basename(lane.style) or "none",
+        "content": as_text(os.path.basename(lane.content)),
+        "style": as_text(os.path.basename(lane.style)) or "none",
         "α/β": power(lane.alpha / lane.beta) if lane.beta else "content only",
         "α": f"{lane.alpha:g}",
         "β": f"{lane.beta:g}",

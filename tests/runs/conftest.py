@@ -8,6 +8,7 @@ from run_folders import SHORT, cached_programs
 
 from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
+from nst_jax.runs import fonts
 from nst_jax.transfer.problem import Problem
 
 
@@ -43,6 +44,20 @@ def finished(tmp_path_factory, inputs):
 def own(finished, tmp_path):
     """A copy of it, to do with as one likes."""
     return shutil.copytree(finished, tmp_path / "own")
+
+
+@pytest.fixture
+def system_fonts(tmp_path, monkeypatch):
+    """The folder of the system's fonts, which holds none yet; what is looked for is looked for in there alone."""
+    folder = tmp_path / "fonts" / "truetype"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(fonts, "_folders", lambda: [folder.parent, tmp_path / "none"])
+    monkeypatch.setattr(fonts, "_known", {})
+    for cached in (fonts._files, fonts.font):
+        cached.cache_clear()
+    yield folder
+    for cached in (fonts._files, fonts.font):
+        cached.cache_clear()
 
 
 @pytest.fixture

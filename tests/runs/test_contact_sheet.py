@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_fonts import font_of
 
 from nst_jax.errors import InputError
-from nst_jax.runs.contact_sheet import Cell, contact_sheet, placed
+from nst_jax.runs.contact_sheet import Cell, _lettered, contact_sheet, legend, placed
 
 ROWS = ["A conv1_1", "B conv2_1", "C conv3_1"]
 COLUMNS = ["α/β = 10⁻⁵", "α/β = 10⁻⁴"]
@@ -90,6 +91,56 @@ def test_superscripts_are_raised():
     rows, columns = np.nonzero(sheet[:top, left:].min(axis=2) < 0.5)
     last_digit = columns > columns.max() - 6
     assert rows[last_digit].max() < rows.max() - 3  # the 5's foot over the baseline of "10"
+
+
+def heading(text: str) -> np.ndarray:
+    """A column's heading, as it is drawn."""
+    cell = Cell("a", "A", text, noise(0, 192, 192))
+    sheet = contact_sheet([cell], row_headings=["A"], column_headings=[text])
+    top, left = where(sheet, cell.image)
+    return sheet[:top, left:]
+
+
+def test_letters_of_other_scripts_are_drawn_in_a_font_that_has_them(system_fonts):
+    (system_fonts / "a.ttf").write_bytes(font_of("梵高"))
+    assert legend(["梵高, 10⁻⁵", "A 梵"]) == {}
+    one, other, both = heading("梵 A"), heading("高 A"), heading("梵高 A")
+    assert len({ink(one), ink(other), ink(both)}) == 3
+    assert ink(both) > ink(one) > ink(heading("A")) > 20
+    assert text_height(both, len(both), 0) < 25
+
+
+def test_parts_of_headings_that_no_font_has_are_numbers(system_fonts):
+    """One number for one text, wherever it stands; never one that a heading has for a name."""
+    (system_fonts / "a.ttf").write_bytes(font_of("梵高"))
+    rows = ["北斎, A conv1_1", "梵高, A conv1_1", "北斎, B conv2_1"]
+    columns = ["#2", "שלום", "x\u0304", "10⁻⁵"]
+    assert legend([*rows, *columns]) == {"北斎": "#1", "שלום": "#3", "x\u0304": "#4"}
+    for text in ("北斎", "שלום", "x\u0304", "caf\udce9", "a\u202eb", "কি"):
+        np.testing.assert_array_equal(heading(text), heading("#1"))
+    np.testing.assert_array_equal(heading("北斎, A, 斎, 10⁻⁵"), heading("#1, A, #2, 10⁻⁵"))
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [("Dürer", "Durer"), ("Du\u0308rer", "Durer"), ("ａｂ", "ab"), ("α/β", "alpha/beta"), ("㎏", "kg"),
+     ("a\u00a0 b", "a b"), ("½", "#1"), ("Größe", "#1"), ("ø", "#1")],
+)  # fmt: skip
+def test_headings_without_any_font_for_them(system_fonts, text, drawn):
+    np.testing.assert_array_equal(heading(text), heading(drawn))
+
+
+def test_headings_that_would_look_alike_without_their_accents(system_fonts):
+    assert legend(["peche", "pêche", "péché", "thé", "α", "alpha"]) == {"pêche": "#1", "péché": "#2", "α": "#3"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=1, max_size=6, unique=True))
+def test_no_two_headings_look_alike(headings):
+    """Whatever fonts there are: those that no font tells apart have different numbers."""
+    numbers = legend(headings)
+    assert len({_lettered(text, numbers) for text in headings}) == len(headings)
+    assert not set(numbers.values()) & {part for text in headings for part in text.split(", ")}
 
 
 @settings(max_examples=40, deadline=None)

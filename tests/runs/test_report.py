@@ -1,10 +1,16 @@
 """What a run folder has for people and for other programs: losses, measures, the page's state and notes."""
 
+import json
 import math
+import os
+import shutil
+import sys
 
 import numpy as np
-from program import done
-from run_folders import NAMES, assert_whole, measured, rows
+import pytest
+from made_fonts import font_of
+from program import done, separately
+from run_folders import NAMES, assert_whole, measured, pictures, rows
 
 from nst_jax.measures import measures
 from nst_jax.pictures import images
@@ -64,3 +70,64 @@ def test_measures_of_lanes_without_style_or_content(tmp_path, inputs):
     html = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert html.count('["structural similarity"') == html.count('["conv5_1 from style, over noise"') == 1
     assert "nan" not in html.split('id="data"')[1].lower().split("</script>")[0]
+
+
+SMALL = ("--size", "48", "--evaluations", "2", "--history", "2", "--content-layer", "conv1_2", "--batch", "3")
+SCRIPTS = (
+    "Name;Ratio;Style Layers;Style\r\n梵高;0,001;conv1_1;北斎.png\r\nХокусай;0,01;conv1_1;\r\nفان جوخ;1E-1;conv1_1;\r\n"
+)
+
+
+@pytest.fixture
+def in_scripts(tmp_path, inputs):
+    """A table beside one of its pictures, as a spreadsheet writes it, with lanes named in three scripts."""
+    folder = tmp_path / "表"
+    folder.mkdir()
+    shutil.copy(inputs[1], folder / "北斎.png")
+    (folder / "lanes.txt").write_bytes(SCRIPTS.encode("utf-16"))
+    return folder / "lanes.txt"
+
+
+def test_lanes_in_other_scripts(tmp_path, inputs, in_scripts, system_fonts):
+    """Files, tables, pictures' texts and the page have their names; the sheet has numbers, which the page explains."""
+    (system_fonts / "cyrillic.ttf").write_bytes(font_of("Хокусай"))
+    names = ["梵高", "Хокусай", "فان-جوخ"]
+    folder = tmp_path / "out"
+    told = done("sweep", *inputs, "-o", folder, "--table", in_scripts, *SMALL)
+    assert told.err.count("grid.png") == 1
+    assert_whole(folder)
+    assert {path.name for path in (folder / "lanes").iterdir()} == {f"{name}.png" for name in names}
+    assert [row["lane"] for row in rows(folder)][::2] == names
+    assert [row["lane"] for row in measured(folder)] == names
+    assert [lane["name"] for lane in json.loads((folder / "run.json").read_text("utf-8"))["table"]["lanes"]] == names
+    text = images.read_settings(folder / "lanes" / "梵高.png")["nst_jax"]
+    assert json.loads(text)["lane"]["style"] == "北斎.png"
+    html = (folder / "index.html").read_text("utf-8")
+    assert '<th scope="col">梵高</th>' in html
+    assert "<dt>#1 in grid.png</dt><dd>梵高</dd><dt>#2 in grid.png</dt><dd>فان-جوخ</dd></dl>" in html
+    assert done("resume", folder, "--quiet").err == ""
+    onward = ["--init", folder, "-o", tmp_path / "onward", "--table", in_scripts, *SMALL, "--evaluations", "5"]
+    done("sweep", *inputs, *onward)
+    assert pictures(tmp_path / "onward")["lanes/梵高.png"] != pictures(folder)["lanes/梵高.png"]
+
+
+def test_lanes_whose_names_every_sheet_has_need_no_numbers(finished):
+    assert "grid.png" not in (finished / "index.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are UTF-8 whatever the locale")
+def test_lanes_in_other_scripts_where_the_locale_has_no_letters(tmp_path, inputs, in_scripts):
+    """The same files, named in UTF-8, as a process with another locale makes, which goes on with them."""
+    plain = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    folder = tmp_path / "plain"
+    assert separately("sweep", *inputs, "-o", folder, "--table", in_scripts, *SMALL, env=plain).returncode == 0
+    made = pictures(folder)
+    assert {f"lanes/{name}.png" for name in ("梵高", "Хокусай", "فان-جوخ")} < {*made}
+    assert json.loads(images.read_settings(folder / "lanes" / "梵高.png")["nst_jax"])["lane"]["style"] == "北斎.png"
+    (folder / "lanes" / "梵高.png").unlink()
+    assert separately("resume", folder, env=plain).returncode == 0
+    assert pictures(folder) == made
+    (folder / "lanes" / "Хокусай.png").unlink()
+    assert separately("resume", folder).returncode == 0
+    assert pictures(folder) == made

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_jax.cli.output import check_taken
 from nst_jax.errors import InputError, argument
 from nst_jax.measures import compare
 from nst_jax.optim.compiler import Compile
@@ -51,6 +52,7 @@ def run(
             psnr = pictures.psnr if math.isfinite(pictures.psnr) else None  # JSON has no other word for it
             report["pictures"] = {"psnr": psnr, "mean_absolute": pictures.mean_absolute, "evaluations": evaluations}
         print(json.dumps(report))
+        check_taken()
         return 0
     print(f"{'activations':28} relative difference")
     for layer, relative in activations.items():
@@ -61,6 +63,7 @@ def run(
     if pictures:
         heading = f"pictures, {evaluations} evaluations"
         print(f"{heading:28} PSNR {pictures.psnr:.1f} dB, mean absolute {pictures.mean_absolute:.2f} of 255")
+    check_taken()
     return 0
 
 

@@ -2,14 +2,13 @@
 
 import importlib
 import inspect
-import io
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_jax.cli import program_cache
+from nst_jax.cli import jax_settings, output, program_cache
+from nst_jax.cli.interrupt import ending
 from nst_jax.cli.parser import parser
 from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError, option
 from nst_jax.runs.options import RunOptions
@@ -17,36 +16,63 @@ from nst_jax.transfer.settings import Axes, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Returns 0 when done, 1 when the run failed, 2 for wrong input, 130 after Ctrl-C."""
-    warnings.showwarning = _show_warning
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a Greek letter, or a file name, that it cannot show ends no program
-            stream.reconfigure(errors="backslashreplace")
+    """Runs a command; from Python too, in any thread.
+
+    Args:
+      arguments: the command's; None for those of the process, which is then taken to be the command's own.
+
+    Returns:
+      0 when done, 1 when the run failed, 2 for wrong input, 130 after Ctrl-C.
+    """
+    with output.unfailing(program=arguments is None):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
-        chosen = vars(parser().parse_args(arguments))
+        chosen = _parsed(arguments)
         module, function = chosen.pop("run").split(".")
         kinds = {"settings": Settings, "axes": Axes, "options": RunOptions}
         for name, kind in kinds.items():
             fields = {key: chosen.pop(key) for key in list(chosen) if key.startswith(f"{kind.__name__}.")}
             if fields:
                 chosen[name] = kind(**{key.partition(".")[2]: value for key, value in fields.items()})
-        kept = "no_cache" in chosen and program_cache.use(not chosen.pop("no_cache"))
+        kept = None
+        if "no_cache" in chosen:  # what computes
+            kept = program_cache.use(not chosen.pop("no_cache"))
+            jax_settings.check_values()
         command = getattr(importlib.import_module(f"nst_jax.cli.{module}"), function)
         if "compile" in inspect.signature(command).parameters:
-            chosen["compile"] = _compiler(kept or None)
-        return command(**chosen)
+            chosen["compile"] = _compiler(kept)
+        with ending():
+            return command(**chosen)
     except InputError as error:
         code, message = WRONG_INPUT, error.message(option)
     except KeyboardInterrupt:
         code, message = INTERRUPTED, "interrupted"
     except (OSError, MemoryError) as error:
         code, message = FAILED, f"{error}" or type(error).__name__
-    except RuntimeError as error:
-        if type(error).__name__ != "JaxRuntimeError":  # XLA's, mostly for want of memory; JAX may not be imported here
+    except FloatingPointError as error:
+        code, message = FAILED, f"JAX_DEBUG_NANS or JAX_DEBUG_INFS is set, and JAX found such a value: {error}"
+    except Exception as error:
+        if type(error).__name__ == "JaxRuntimeError":  # XLA's; JAX may not be imported here
+            hint = " (a smaller --size takes less memory)" if "RESOURCE_EXHAUSTED" in str(error) else ""
+            code, message = FAILED, f"{error}{hint}"
+        elif refusal := jax_settings.refusal():
+            code, message = WRONG_INPUT, refusal
+        else:
             raise
-        code, message = FAILED, f"{error} (a smaller --size takes less memory)"
     print("nst-jax: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
+    try:
+        return vars(parser().parse_args(arguments))
+    except SystemExit as ended:
+        if not ended.code:  # help, or the version
+            output.check_taken()
+        raise
 
 
 def _compiler(folder: Path | None) -> Any:
@@ -55,8 +81,3 @@ def _compiler(folder: Path | None) -> Any:
     from nst_jax.transfer.traced import TracedPrograms  # noqa: PLC0415
 
     return TracedPrograms(folder, after=allocator.keep_freed_memory)
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    if told := program_cache.heal(str(message)):
-        print(f"nst-jax: note: {' '.join(told.split())}", file=sys.stderr)

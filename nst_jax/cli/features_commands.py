@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 
 from nst_jax.cli.progress import PictureCounter
+from nst_jax.cli.skipping import readable, skipped
 from nst_jax.errors import InputError
 from nst_jax.measures.descriptors import style_descriptors
 from nst_jax.network.vgg import prepare
@@ -25,16 +25,17 @@ from nst_jax.weights import weights
 SHAPES = 32  # of pictures, whose compiled programs are kept at once: each takes about 12 MB
 
 
-def features(sources: Sequence[Path], output: Path, kind: str, settings: Settings, *, quiet: bool) -> int:
-    """Writes the style representation of pictures, and of those in folders, as one .npz."""
+def features(
+    sources: Sequence[Path], output: Path, kind: str, settings: Settings, *, skip_bad: bool, quiet: bool
+) -> int:
+    """Writes the style representation of pictures, and of those in folders, as one .npz; returns the exit code."""
     if output.suffix != ".npz":
         raise InputError(f"--output {output}: unknown ending; must be .npz")
     files.check_writable(output)
     lists = [images.pictures_in(source, "PICTURE|FOLDER") if source.is_dir() else [source] for source in sources]
-    paths = [path for found in lists for path in found]
+    paths, refusals = readable([path for found in lists for path in found], settings, skip_bad=skip_bad, quiet=quiet)
     one_folder = len(sources) == 1 and sources[0].is_dir()
     names = [(path.relative_to(sources[0]) if one_folder else path).as_posix() for path in paths]
-    _check_pictures(paths, settings, quiet)
     params = jax.device_put(prepare(weights.load(settings.weights), settings.style_layers))
     options = {"pool": settings.pool, "precision": settings.precision}
     with PictureCounter(output.name, len(paths), quiet) as report:
@@ -51,22 +52,7 @@ def features(sources: Sequence[Path], output: Path, kind: str, settings: Setting
                 report(path.name)
 
         save(output, names, rows())
-    return 0
-
-
-def _check_pictures(paths: Sequence[Path], settings: Settings, quiet: bool) -> None:
-    """Refuses bad ones before any computing; together the good ones may be too large to keep."""
-    refusals: list[InputError] = []
-    with PictureCounter("reading", len(paths), quiet or not sys.stderr.isatty()) as report:
-        for path in paths:
-            try:
-                read_picture(path, settings, settings.size)
-            except InputError as error:
-                refusals.append(error)
-            report(path.name)
-    if refusals:
-        more = f" ({len(refusals)} of {len(paths)} pictures are refused)" if len(refusals) > 1 else ""
-        raise InputError(f"{refusals[0].args[0]}{more}") from refusals[0]
+    return skipped(refusals)
 
 
 def save(path: str | os.PathLike, names: Sequence[str], rows: Iterable[Mapping[str, np.ndarray]]) -> None:

@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
         commands, "features", "features_commands.features", "the style representation of pictures, for other uses",
         "nst-jax features painting.jpg -o painting.npz",
         "nst-jax features folder -o paintings.npz --kind compact --size 256",
+        "nst-jax features folder -o paintings.npz --skip-bad",
         """python -c "import numpy; file = numpy.load('paintings.npz'); print(file['names'], file['conv5_1'])\"""",
     )  # fmt: skip
     command.add_argument(
@@ -106,12 +107,21 @@ def parser() -> argparse.ArgumentParser:
         help="Gram matrices per position, [pictures, N, N], or each filter's mean and then its standard deviation over "
         "positions, [pictures, 2N] (default: gram)",
     )  # fmt: skip
+    _skip_bad(command)
     command.add_argument("--quiet", action="store_true", help="no progress")
     add_settings(command, Settings, "style", "size", "input", "weights", "network")
 
     _sweeps(commands)
     _weights(commands)
     return top
+
+
+def _skip_bad(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--skip-bad", action="store_true",
+        help="leave out pictures that cannot be read, name them at the end and exit with 1 (default: refuse them all, "
+        "before anything is computed)",
+    )  # fmt: skip
 
 
 def _sweeps(commands: argparse._SubParsersAction) -> None:
@@ -121,6 +131,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --seed 0,1,2 --size 256 --dry-run",
         'nst-jax sweep photo.jpg painting.jpg -o folder --style-layers "conv1_1;conv1_1,conv2_1"',
         "nst-jax sweep --from folder/run.json -o again",
+        "nst-jax sweep --from folder/run.json -o again --find-in /mnt/pictures",
     )  # fmt: skip
     command.add_argument("content", type=Path, nargs="?", metavar="CONTENT", help="the photograph")
     command.add_argument("style", type=Path, nargs="*", metavar="STYLE", help="the painting, or several to sweep over")
@@ -128,6 +139,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
                          help="more photographs of the same size to sweep over")  # fmt: skip
     command.add_argument("--table", type=Path, metavar="FILE", help="lanes from a CSV or JSON file, one a line")
     command.add_argument("--from", type=Path, dest="source", metavar="RUN", help="run a run.json again")
+    _find_in(command, "with --from: ")
     axes = command.add_argument_group("what to sweep over (lists separated by commas, sets by semicolons)")
     add_settings(axes, Axes, "axes")
     _run_options(command)
@@ -166,9 +178,20 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command = add_command(
         commands, "resume", "sweep_commands.resume", "go on with a sweep or figure that was interrupted",
         "nst-jax resume folder",
+        "nst-jax resume folder --find-in /mnt/pictures --find-in ~/weights",
     )  # fmt: skip
     command.add_argument("folder", type=Path, metavar="DIR")
+    _find_in(command, "")
     add_settings(command, RunOptions, "work")
+
+
+def _find_in(command: argparse.ArgumentParser, when: str) -> None:
+    command.add_argument(
+        "--find-in", type=Path, action="append", default=[], metavar="FOLDER",
+        help=f"{when}look below this folder for inputs that were moved or changed: pictures, a weights file, the "
+        "run folder that lanes start from. They are known by their sha256, whatever they are called; where they were "
+        "found is kept in moved.json, for the next time. May be given several times",
+    )  # fmt: skip
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
@@ -198,6 +221,7 @@ def _weights(commands: argparse._SubParsersAction) -> None:
         group, "normalize", "weights_commands.normalize", "make mean activations over pictures one",
         "nst-jax weights normalize photographs -o normalized.h5",
         "nst-jax weights normalize photographs -o means.h5 --means-only",
+        "nst-jax weights normalize photographs -o normalized.h5 --skip-bad",
     )  # fmt: skip
     command.add_argument("folder", type=Path, metavar="FOLDER")
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write: .h5")
@@ -205,6 +229,7 @@ def _weights(commands: argparse._SubParsersAction) -> None:
         "--means-only", action="store_true",
         help="write the mean activations alone (47 kB), which load as the normalized network of their weights",
     )  # fmt: skip
+    _skip_bad(command)
     command.add_argument("--quiet", action="store_true", help="no progress")
     add_settings(command, Settings, "size", "input", "weights")
     command = add_command(

@@ -5,22 +5,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nst_jax.cli.progress import LanesReporter, interruptible, lost
-from nst_jax.errors import INTERRUPTED, InputError, argument
+from nst_jax.cli.interrupt import Interrupt
+from nst_jax.cli.output import check_taken
+from nst_jax.cli.progress import LanesReporter, lost
+from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.runs import stages
+from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.stages import Ended, Watch
-from nst_jax.transfer import figures, lanes
+from nst_jax.runs.stages import NEW, Ended, Kept, Watch
+from nst_jax.transfer import figures, lanes, table_file
 from nst_jax.transfer.lanes import Table
-from nst_jax.transfer.plan import Cuts
 from nst_jax.transfer.settings import Axes, Settings
 
 
 def sweep(
     content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *, axes: Axes,
-    more_content: Sequence[Path], table: Path | None, source: Path | None, options: RunOptions, compile: Compile,
+    more_content: Sequence[Path], table: Path | None, source: Path | None, find_in: Sequence[Path],
+    options: RunOptions, compile: Compile,
 ) -> int:  # fmt: skip
     """Runs a table of lanes into a run folder, or only tells of it (`--dry-run`)."""
     if source:
@@ -29,12 +32,17 @@ def sweep(
             raise InputError(
                 "--from: takes pictures, lanes and settings from the run; not allowed together with others"
             )
-        made, options, strips = stages.again(source, options)
-        return _run(made, output, options, compile, strips)
+        made, options, kept, places = stages.again(source, options, find_in)
+        return _run(made, output, options, compile, kept, places)
+    if find_in:
+        raise InputError(f"{argument('find_in')}: only with --from, whose run.json says what to look for")
     if content is None or not style:
         raise InputError("CONTENT and STYLE: both are needed, unless --from names a run.json")
     if table:
-        made = lanes.read_table(table, content, style[0], settings)
+        if len(style) > 1 or more_content or axes != Axes():
+            ways = "the axes of a sweep, further paintings or further photographs"
+            raise InputError(f"{argument('table')}: has the lanes itself; not allowed together with {ways}")
+        made = table_file.read_table(table, content, style[0], settings)
     else:
         made = lanes.table([content, *more_content], style, axes, settings)
     return _run(made, output, options, compile)
@@ -59,29 +67,36 @@ def figure(
     return _run(made, output, options, compile)
 
 
-def resume(folder: Path, options: RunOptions, compile: Compile) -> int:
+def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: Compile) -> int:
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
-    return _followed(stages.resume(folder, options, _watch(options), compile), folder, options)
+    interrupt = Interrupt()
+    run = stages.resume(folder, options, _watch(options, interrupt), compile, find_in)
+    return _followed(run, folder, options, interrupt)
 
 
-def _run(table: Table, output: Path | None, options: RunOptions, compile: Compile, strips: Cuts = ()) -> int:
+def _run(
+    table: Table, output: Path | None, options: RunOptions, compile: Compile, kept: Kept = NEW,
+    places: Places = AS_NAMED,
+) -> int:  # fmt: skip
     if options.dry_run:
-        return _tell(table, options, compile, strips)
+        return _tell(table, options, compile, kept, places)
     if output is None:
         raise InputError(f"{argument('output')}: needed, unless {argument('dry_run')} is given")
-    return _followed(stages.begin(table, output, options, _watch(options), compile, strips), output, options)
+    interrupt = Interrupt()
+    run = stages.begin(table, output, options, _watch(options, interrupt), compile, kept, places)
+    return _followed(run, output, options, interrupt)
 
 
-def _watch(options: RunOptions) -> Watch:
-    """Shows how far each stage is, and stops it when Ctrl-C was pressed."""
+def _watch(options: RunOptions, interrupt: Interrupt) -> Watch:
+    """Shows how far each stage is, and stops it when a signal came."""
 
     @contextmanager
     def following(title: str, engine: Engine) -> Iterator:
-        with interruptible() as interrupt, LanesReporter(title, engine, options.quiet) as report:
+        with interrupt, LanesReporter(title, engine, options.quiet) as report:
 
             def followed() -> bool:
                 report()
-                return interrupt.requested
+                return interrupt.number != 0
 
             yield followed
 
@@ -92,25 +107,25 @@ def _watch(options: RunOptions) -> Watch:
     return Watch(following, note)
 
 
-def _followed(run: Iterable[Ended], folder: Path, options: RunOptions) -> int:
+def _followed(run: Iterable[Ended], folder: Path, options: RunOptions, interrupt: Interrupt) -> int:
     """Tells how each stage ended; the exit code of the last."""
     code = 0
     for ended in run:
         if ended.interrupted:
             print(f"nst-jax: interrupted; go on with `nst-jax resume {folder}`", file=sys.stderr)
-            return INTERRUPTED
+            return interrupt.code
         if not options.quiet:
             print(f"{ended.folder / 'index.html'}: {ended.lanes} lanes, {ended.seconds:.0f} s")
         code = lost(ended.lost)
     return code
 
 
-def _tell(table: Table, options: RunOptions, compile: Compile, strips: Cuts) -> int:
+def _tell(table: Table, options: RunOptions, compile: Compile, kept: Kept, places: Places) -> int:
     """Prints the lanes, the batches, and what one batch needs."""
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
-    found = stages.forecast(table, options, compile, strips)
+    found = stages.forecast(table, options, compile, kept, places)
     plan, seconds = found.plan, found.pace * found.rounds * found.evaluations
     cut = f", in {'+'.join(map(str, plan.strips))} strips" if plan.strips else ""
     print(
@@ -118,4 +133,5 @@ def _tell(table: Table, options: RunOptions, compile: Compile, strips: Cuts) -> 
         f"{plan.bytes / 1e9:.2f} GB for a batch on each{cut}; about {seconds:.0f} s "
         f"({found.evaluations} evaluations of {found.pace:.2f} s a batch)"
     )
+    check_taken()
     return 0

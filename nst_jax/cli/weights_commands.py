@@ -7,10 +7,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from nst_jax.cli.output import check_taken
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
+from nst_jax.weights.cache import NO_CACHE
 
 _KEPT = ("origin", "licence", "source", "source_sha256")  # attributes that stay true when weights are changed
 
@@ -18,7 +20,9 @@ _KEPT = ("origin", "licence", "source", "source_sha256")  # attributes that stay
 def show_all() -> int:
     """`weights list`."""
     for named in weights.available():
-        print(f"{named.name:16} {'there ' if named.present else 'absent'} {named.description} ({named.path})")
+        there = "there " if named.present else "absent"
+        print(f"{named.name:16} {there} {named.description} ({named.path or NO_CACHE})")
+    check_taken()
     return 0
 
 
@@ -31,6 +35,7 @@ def verify(names: list[str]) -> int:
             f"{name}: sound; {sound.layers} layers, {sound.storage}, {sound.bytes:,} bytes; "
             f"sha256 {sound.sha256} ({manifest}); origin: {sound.attributes.get('origin', 'unknown')}"
         )
+    check_taken()
     return 0
 
 
@@ -58,32 +63,32 @@ def fetch(quiet: bool) -> int:
     return 0
 
 
-def normalize(folder: Path, output: Path, means_only: bool, settings: Settings, quiet: bool) -> int:
-    """`weights normalize`."""
+def normalize(folder: Path, output: Path, means_only: bool, settings: Settings, *, skip_bad: bool, quiet: bool) -> int:
+    """`weights normalize`; returns the exit code."""
+    from nst_jax.cli.skipping import readable, skipped  # noqa: PLC0415
     from nst_jax.pictures import images  # noqa: PLC0415
     from nst_jax.weights import mean_activations  # noqa: PLC0415
     from nst_jax.weights import normalize as normalizer  # noqa: PLC0415
 
     if not folder.is_dir():
         raise InputError(f"FOLDER {folder}: is not a folder; name one with pictures in it")
-    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in images.ENDINGS)
-    if not paths:
+    found = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in images.ENDINGS)
+    if not found:
         raise InputError(f"FOLDER {folder}: no pictures in it ({' '.join(images.ENDINGS)})")
     _check_output(output)
     if means_only and settings.weights not in (weights.SHIPPED, weights.FULL):
         named = f"must be {weights.SHIPPED} or {weights.FULL}"
         raise InputError(f"--weights {settings.weights}: with --means-only {named}, which can be found again by name")
+    paths, refusals = readable(found, settings, skip_bad=skip_bad, quiet=quiet)
     params = weights.load(settings.weights)
 
-    def pictures(progress: bool) -> Iterator:
+    def pictures() -> Iterator:
         for number, path in enumerate(paths, 1):
-            if progress:
+            if not quiet:
                 print(f"{number}/{len(paths)} {path.name}", file=sys.stderr)
             yield images.read_image(path, size=settings.size, max_pixels=settings.max_pixels)
 
-    for _ in pictures(progress=False):
-        pass  # a bad one is refused before any computing; together they may be too large to keep
-    means = mean_activations.mean_activations(params, pictures(progress=not quiet))
+    means = mean_activations.mean_activations(params, pictures())
     sound = weights.verify(settings.weights)
     kept = {name: sound.attributes[name] for name in _KEPT if name in sound.attributes}
     made = f"each filter's mean activation over {len(paths)} pictures of {settings.size} px, average pooling, is one"
@@ -93,7 +98,7 @@ def normalize(folder: Path, output: Path, means_only: bool, settings: Settings, 
         normalizer.save_means(output, means, attributes=attributes | of)
     else:
         weights.save(output, normalizer.normalized(params, means), attributes=attributes)
-    return 0
+    return skipped(refusals)
 
 
 def quantize(source: str, output: Path, bits: int) -> int:

@@ -12,6 +12,7 @@ import jax
 from nst_jax import __version__
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
+from nst_jax.runs.moved import AS_NAMED, Places, placed
 from nst_jax.transfer import lanes
 from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.settings import Settings
@@ -20,12 +21,15 @@ from nst_jax.weights import weights
 FORMAT = "nst_jax run 1"
 
 
-def absolute(table: Table) -> Table:
-    """The table with files named by absolute paths, so that they can be found from any folder."""
+def absolute(table: Table, places: Places = AS_NAMED) -> Table:
+    """The table with files named by absolute paths, so that they can be found from any folder.
+
+    Those that are elsewhere (`places`) keep the names that they are known by.
+    """
     settings = table.settings
 
     def resolved(path: str) -> str:
-        return str(Path(path).resolve()) if path else ""
+        return str(Path(path).resolve()) if path and path not in places else path
 
     moved = tuple(replace(lane, content=resolved(lane.content), style=resolved(lane.style)) for lane in table.lanes)
     named = {named.name for named in weights.available()}
@@ -36,15 +40,21 @@ def absolute(table: Table) -> Table:
     return table._replace(lanes=moved, settings=settings)
 
 
-def describe(table: Table, tolerance: float) -> dict[str, Any]:
-    """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine."""
-    settings = table.settings
-    paths = {path for lane in table.lanes for path in (lane.content, lane.style) if path}
+def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[str, Any]:
+    """What run.json holds, but for the plan: nothing that differs between two runs of one command on one machine.
+
+    Files have the names of the table, wherever they are (`places`).
+    """
+    settings, here = table.settings, placed(table.settings, places)
+    paths = {path: places.get(path, path) for lane in table.lanes for path in (lane.content, lane.style) if path}
     if settings.init not in ("noise", "content"):
-        paths.add(str(Path(settings.init, "run.json")) if Path(settings.init).is_dir() else settings.init)
-    for path in paths:
+        inside = "run.json" if Path(here.init).is_dir() else ""
+        paths[str(Path(settings.init, inside))] = str(Path(here.init, inside))
+    for path in paths.values():
         if not Path(path).is_file():
             raise InputError(f"{path}: no such file")
+    verified = weights.verify(here.weights)
+    sizes = {name: Path(path).stat().st_size for name, path in sorted(paths.items())}
     described = {
         "format": FORMAT,
         "version": __version__,
@@ -53,8 +63,9 @@ def describe(table: Table, tolerance: float) -> dict[str, Any]:
         "device": jax.local_devices()[0].device_kind,
         "settings": vars(settings),
         "tolerance": tolerance,
-        "weights": {"name": settings.weights, "sha256": weights.verify(settings.weights).sha256},
-        "inputs": {path: files.sha256(path) for path in sorted(paths)},
+        "weights": {"name": settings.weights, "sha256": verified.sha256},
+        "inputs": {name: files.sha256(path) for name, path in sorted(paths.items())},
+        "sizes": sizes | {settings.weights: verified.bytes},  # by which those that were moved are looked for
         "table": lanes.as_json(table),
     }
     return json.loads(json.dumps(described))  # tuples become lists, as they do in the file
@@ -65,6 +76,8 @@ def settings_of(run: dict[str, Any], source: Path) -> Settings:
     try:
         given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in run["settings"].items()}
         return Settings(**given)
+    except InputError as error:
+        raise InputError(f"{source}: damaged ({error})") from None
     except (TypeError, AttributeError) as error:
         raise InputError(f"{source}: run.json has settings of another version ({error})") from None
 

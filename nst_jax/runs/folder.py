@@ -4,9 +4,12 @@ Several processes may share a folder, each with its own share of the lanes, lock
 and the page are made from what all shares have saved, by whoever saved last.
 """
 
+import errno
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,12 @@ from nst_jax.runs import checkpoint, report
 from nst_jax.runs.description import FORMAT, differences, settings_of
 from nst_jax.runs.report import describe_lane
 from nst_jax.transfer.lanes import Lane, Table, from_json
+from nst_jax.transfer.names import file_name
+from nst_jax.transfer.settings import Batching
 
-_MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "run.json")  # the last goes last: a run till then
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as Lustre and NFS may answer
+_MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "moved.json", "run.json")
+"""The last goes last: a run till then."""
 
 
 class RunFolder:
@@ -109,7 +116,7 @@ class RunFolder:
         with _lock(self._checkpoint / "lock-report", wait=True):
             files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
         files.remove_leftovers(self._checkpoint, {f"state-{self.share}"})
-        names = [lane.name for lane in table.lanes]
+        names = [Path(file_name(lane.name)).stem for lane in table.lanes]
         others = [name for number, name in enumerate(names) if number % shares != self.share]
         files.remove_leftovers(self._lanes, names[self.share :: shares], unless=others)
 
@@ -117,7 +124,7 @@ class RunFolder:
         """What run.json holds; raises InputError when it is missing or damaged."""
         path = self.path / "run.json"
         try:
-            data = json.loads(path.read_text("utf-8"))
+            data = json.loads(path.read_bytes())
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is unknown")
             from_json(data["table"], settings_of(data, path))
@@ -125,8 +132,11 @@ class RunFolder:
             counts += data["plan"]["strips"]
             if not all(isinstance(n, int) and n > 0 for n in counts) or not 0 <= data["tolerance"] <= 1:
                 raise ValueError("plan or tolerance is not a number that is allowed")
+            Batching(**data["plan"].get("asked", {}))
         except FileNotFoundError:
             raise InputError(f"{self.path}: not a run folder; it has no run.json") from None
+        except InputError as error:
+            raise InputError(str(error) if str(path) in str(error) else f"{path}: damaged ({error})") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: damaged ({' '.join(str(error).split())})") from None
         return data
@@ -160,7 +170,7 @@ class RunFolder:
         checkpoint.restore(path, engine)
         self.measures = saved.measures
         problem: Any = engine.problem
-        for number in [n for n in engine.status if not (self._lanes / f"{problem.lanes[n].name}.png").is_file()]:
+        for number in [n for n in engine.status if not (self._lanes / file_name(problem.lanes[n].name)).is_file()]:
             self.measures.pop(number, None)
             engine.forget(number)
 
@@ -173,8 +183,8 @@ class RunFolder:
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
-        about = {"lane": describe_lane(lane), "run": "see run.json"}
-        images.write_image(self._lanes / f"{lane.name}.png", image, {"nst_jax": json.dumps(about, ensure_ascii=False)})
+        about = json.dumps({"lane": describe_lane(lane), "run": "see run.json"}, ensure_ascii=False)
+        images.write_image(self._lanes / file_name(lane.name), image, {"nst_jax": about})
 
     def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
         """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""
@@ -200,4 +210,16 @@ def _lock(path: Path, *, wait: bool) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise InputError(f"{path.parent.parent}: another process is working on it") from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                error.filename = str(path)
+                raise
+            _tell_of_no_locks(path.parent.parent, error.strerror)
         yield
+
+
+@cache
+def _tell_of_no_locks(folder: Path, reason: str) -> None:
+    """Once for each folder; warnings by themselves may come again."""
+    told = f"{folder}: its file system has no locks ({reason}); see that no other process works on it"
+    warnings.warn(told, stacklevel=2)

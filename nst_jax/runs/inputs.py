@@ -8,10 +8,12 @@ import numpy as np
 
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import images
+from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.transfer import scales
+from nst_jax.transfer.arguments import brought_to
 from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.names import file_name
 from nst_jax.transfer.settings import Settings
-from nst_jax.transfer.transfer import brought_to
 
 
 def read_picture(path: Path, settings: Settings, size: int | None) -> np.ndarray:
@@ -31,20 +33,24 @@ def read_start(settings: Settings, height: int, width: int) -> np.ndarray | None
     if not path.exists():
         none = "no such file; must be noise, content or a picture file"
         raise InputError(f"{argument('init')} {settings.init}: {none}")
-    return read_to_size(path, settings, height, width, argument("init"))
+    return read_to_size(path, settings, height, width, "init")
 
 
 def read_to_size(path: Path, settings: Settings, height: int, width: int, name: str) -> np.ndarray:
     """A picture brought to a size of its own aspect; raises InputError, naming it, rather than distort one."""
-    return brought_to(read_picture(path, settings, None), height, width, f"{name} {path}")
+    return brought_to(read_picture(path, settings, None), height, width, name, path)
 
 
-def read_pictures(table: Table) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The content and the style pictures of a table's lanes, by their files' names, at the settings' sizes."""
+def read_pictures(table: Table, places: Places = AS_NAMED) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The content and the style pictures of a table's lanes, by its names for them, at the settings' sizes."""
     settings = table.settings
     beside = settings.style_size or settings.size
-    contents = {lane.content: read_picture(Path(lane.content), settings, settings.size) for lane in table.lanes}
-    styles = {lane.style: read_picture(Path(lane.style), settings, beside) for lane in table.lanes if lane.style}
+
+    def read(name: str, size: int) -> np.ndarray:
+        return read_picture(Path(places.get(name, name)), settings, size)
+
+    contents = {lane.content: read(lane.content, settings.size) for lane in table.lanes}
+    styles = {lane.style: read(lane.style, beside) for lane in table.lanes if lane.style}
     return contents, styles
 
 
@@ -56,7 +62,7 @@ def starts_of(table: Table, own: Sequence[Lane], contents: Mapping[str, np.ndarr
         return read_start(settings, height, width)
     starts = {}
     for lane in own:
-        path = Path(settings.init, "lanes", f"{lane.name}.png")
+        path = Path(settings.init, "lanes", file_name(lane.name))
         if not path.is_file():
             none = f"is no run folder with a picture of lane {lane.name}"
             raise InputError(f"{argument('init')} {settings.init}: {none}")

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from numbers import Integral
 
 from nst_jax.errors import InputError, argument
-from nst_jax.transfer.fields import check, register, setting, size_in_bytes
+from nst_jax.transfer.fields import setting
+from nst_jax.transfer.settings import Batching
 
 
 def share(text: str) -> tuple[int, int]:
@@ -16,7 +18,7 @@ def share(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Batching):
     """The options of a run. Raises InputError, naming the option, for values that are not allowed.
 
     Attributes:
@@ -25,32 +27,19 @@ class RunOptions:
 
     dry_run: bool = setting(False, "begin", bool, "tell the lanes, batches, memory and time, and stop")
     force: bool = setting(False, "begin", bool, "overwrite a run that is in the folder")
-    batch: int | None = setting(
-        None, "begin", int, "lanes at once (default: what fits and is fast)", range=(1, 100_000), metavar="LANES"
-    )
-    memory: int | None = setting(
-        None, "begin", size_in_bytes, "memory to use on a device, e.g. 4GB (default: most of what is free)",
-        range=(1, 10**18), metavar="SIZE",
-    )  # fmt: skip
-    tolerance: float = setting(
-        0.0, "begin", float, "end a lane whose loss fell by less than this part in 20 evaluations; 0 is never",
-        range=(0, 1),
-    )  # fmt: skip
     checkpoint_every: float = setting(
         60.0, "work", float, "how often what resume needs is written", range=(0, 1e6), metavar="SECONDS"
     )
     share: tuple[int, int] = setting(
-        (0, 1), "work", share, "do share K (from 0) of N, of a folder that several processes fill", metavar="K/N"
-    )
+        (0, 1), "work", share, "do share K (from 0) of N, of a folder that several processes fill",
+        metavar="K/N", kind=(Integral, "K/N"),
+    )  # fmt: skip
     distributed: bool = setting(
         False, "work", bool, "take the share from jax.distributed: TPU pod, Slurm, or JAX_COORDINATOR_ADDRESS"
     )
     quiet: bool = setting(False, "work", bool, "no progress, no summary")
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.force and (self.distributed or self.share[1] > 1):
             raise InputError(f"{argument('force')}: not allowed with several shares; remove the folder first")
-
-
-register(share, int, "K/N")

@@ -5,7 +5,7 @@ what a user asked for stands in the folder, and is refused if it cannot be, befo
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import cache
@@ -18,8 +18,9 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
-from nst_jax.runs import description, inputs
+from nst_jax.runs import description, inputs, moved, report
 from nst_jax.runs.folder import RunFolder
+from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import own_lanes, share_of
 from nst_jax.transfer import lanes, plan, scales
@@ -32,14 +33,25 @@ SECONDS_TO_MEASURE = 2.0  # for a forecast
 _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
 
 
+class Kept(NamedTuple):
+    """The plan of a run that is run again."""
+
+    batch: int | None = None
+    strips: plan.Cuts = ()
+
+
+NEW = Kept()
+"""That of a run which is to be planned."""
+
+
 class Stage(NamedTuple):
     """A run at one scale."""
 
     folder: Path
     table: Table
     """With the settings of this scale; a finer one starts from the folder of the one before."""
-    strips: plan.Cuts = ()
-    """Those of a run that is run again."""
+    kept: Kept = NEW
+    places: Places = AS_NAMED
 
 
 class Watch(NamedTuple):
@@ -76,70 +88,95 @@ class Forecast(NamedTuple):
     """Of each batch, at all scales, in evaluations of the finest."""
 
 
-def stages_of(folder: Path, table: Table, strips: plan.Cuts = ()) -> list[Stage]:
+def stages_of(folder: Path, table: Table, kept: Kept = NEW, places: Places = AS_NAMED) -> list[Stage]:
     """The stages of a run, in the order in which they go on. Raises InputError as `scales.pyramid` does."""
-    sizes = _scales(table)
+    sizes = _scales(table, places)
     found, settings = [], table.settings
     for scale in sizes[:-1]:
         coarse = scales.settings_at(scale, sizes[-1], settings)
-        found.append(Stage(folder / "scales" / scale.name, table._replace(settings=coarse)))
+        found.append(Stage(folder / "scales" / scale.name, table._replace(settings=coarse), NEW, places))
         settings = replace(settings, init=str(found[-1].folder))
     finest = replace(settings, evaluations=sizes[-1].evaluations) if found else settings
-    return [*found, Stage(folder, table._replace(settings=finest), strips)]
+    return [*found, Stage(folder, table._replace(settings=finest), kept, places)]
 
 
 def begin(
-    table: Table, folder: Path, options: RunOptions, watch: Watch, compile: Compile, strips: plan.Cuts = ()
-) -> Iterator[Ended]:
+    table: Table, folder: Path, options: RunOptions, watch: Watch, compile: Compile, kept: Kept = NEW,
+    places: Places = AS_NAMED,
+) -> Iterator[Ended]:  # fmt: skip
     """Runs a table in a new folder, or joins other processes that fill it; tells of each stage as it ends.
+
+    Args:
+      kept: of the finest scale.
+      places: where its inputs are, of those that the table names otherwise.
 
     Raises:
       InputError: the folder holds something else, an input file is missing, or a lane does not fit into memory.
     """
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
-    table = description.absolute(table)  # a run may be resumed from another folder
-    stages = stages_of(folder, table, strips)
+    table = description.absolute(table, places)  # a run may be resumed from another folder
+    stages = stages_of(folder, table, kept, places)
     with ExitStack() as stack:
         run, make = _begun(stages[-1], table, options, compile, stack)
+        _remember(folder, places, watch)
         last = (run, make if len(stages) == 1 else None)
         yield from _gone_through(stages, last, options, watch, compile)
 
 
-def resume(folder: Path, options: RunOptions, watch: Watch, compile: Compile) -> Iterator[Ended]:
+def resume(
+    folder: Path, options: RunOptions, watch: Watch, compile: Compile, find_in: Sequence[Path] = ()
+) -> Iterator[Ended]:
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted.
 
+    Inputs that were moved are looked for below the folders `find_in`, see `moved.find`. run.json stays as it is; where
+    they were found is kept beside it, so that the next time needs no search.
+
     Raises:
-      InputError: it is no run folder, another process works on it, or its inputs have changed.
+      InputError: it is no run folder, another process works on it, or its inputs have changed or are not found.
     """
     share, shares = share_of(options)
     run, before = RunFolder(folder, share), RunFolder(folder, share).run()
     options = replace(options, share=(share, shares), distributed=False, tolerance=before["tolerance"])
+    options = replace(options, **before["plan"].get("asked", {}))
     table = lanes.from_json(before["table"], description.settings_of(before, folder))
+    places = moved.find(before, table, folder, find_in)
     with ExitStack() as stack:
-        _resumed(run, table, options, watch, stack)
-        yield from _gone_through(stages_of(folder, table), (run, None), options, watch, compile)
+        _resumed(run, table, places, options, watch, stack)
+        _remember(folder, places, watch)
+        yield from _gone_through(stages_of(folder, table, NEW, places), (run, None), options, watch, compile)
 
 
-def again(source: Path, options: RunOptions) -> tuple[Table, RunOptions, plan.Cuts]:
-    """What `begin` takes to run a run.json once more. Raises InputError when it is none, or its inputs have changed."""
-    before = RunFolder(source.parent if source.name == "run.json" else source).run()
+def again(
+    source: Path, options: RunOptions, find_in: Sequence[Path] = ()
+) -> tuple[Table, RunOptions, Kept, Places]:
+    """What `begin` takes to run a run.json once more, with the names that inputs have there, wherever they are now.
+
+    Raises:
+      InputError: it is no run.json, or its inputs have changed or are not found (see `moved.find`).
+    """
+    folder = source.parent if source.name == "run.json" else source
+    before = RunFolder(folder).run()
     table = lanes.from_json(before["table"], description.settings_of(before, source))
-    now = description.describe(table, before["tolerance"])
+    places = moved.find(before, table, folder, find_in)
+    now = description.describe(table, before["tolerance"], places)
     changed = description.differences(before, now)
     if changed := [change for change in changed if change.startswith(("inputs", "weights"))]:
         raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
-    options = replace(options, tolerance=before["tolerance"], batch=before["plan"]["batch"])
-    return table, options, tuple(before["plan"]["strips"])
+    planned = before["plan"]
+    options = replace(options, tolerance=before["tolerance"], **planned.get("asked", {}))
+    return table, options, Kept(planned["batch"], tuple(planned["strips"])), places
 
 
-def forecast(table: Table, options: RunOptions, compile: Compile, strips: plan.Cuts = ()) -> Forecast:
+def forecast(
+    table: Table, options: RunOptions, compile: Compile, kept: Kept = NEW, places: Places = AS_NAMED
+) -> Forecast:
     """What a run would take, which is measured on its first steps; nothing is written."""
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
-    *coarser, finest = _scales(table)
+    *coarser, finest = _scales(table, places)
     at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
-    stage, options = Stage(Path(), at_finest, strips), replace(options, tolerance=0.0)
+    stage, options = Stage(Path(), at_finest, kept, places), replace(options, tolerance=0.0)
     chosen, engine = _planned(stage, options, _maker(stage, options, compile))
     own = len(engine.problem)
     while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:
@@ -150,9 +187,9 @@ def forecast(table: Table, options: RunOptions, compile: Compile, strips: plan.C
     return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
 
 
-def _scales(table: Table) -> tuple[scales.Scale, ...]:
-    settings = table.settings
-    height, width = inputs.read_picture(Path(table.lanes[0].content), settings, settings.size).shape[:2]
+def _scales(table: Table, places: Places) -> tuple[scales.Scale, ...]:
+    settings, first = table.settings, table.lanes[0].content
+    height, width = inputs.read_picture(Path(places.get(first, first)), settings, settings.size).shape[:2]
     return scales.pyramid(height, width, settings.evaluations, settings.scales or 1)
 
 
@@ -160,11 +197,18 @@ def _gone_through(
     stages: list[Stage], last: tuple[RunFolder, "_Maker | None"], options: RunOptions, watch: Watch, compile: Compile
 ) -> Iterator[Ended]:
     """Goes on with each stage; the last one has been begun."""
+    if report.numbered(stages[-1].table):
+        watch.note("grid.png: no font here draws some of the headings; it numbers them, and index.html has them all")
     for stage in stages[:-1]:
         with ExitStack() as stack:
             run = RunFolder(stage.folder, options.share[0])
             if run.begun and not options.force:
-                _resumed(run, stage.table, options, watch, stack)
+                named, places = stage.table, stage.places
+                if stage is not stages[0]:  # the coarser one that it starts from moves with it
+                    before = run.run()["settings"]["init"]
+                    places = {**places, before: named.settings.init}
+                    named = named._replace(settings=replace(named.settings, init=before))
+                _resumed(run, named, places, options, watch, stack)
                 ended = _gone_on(stage, (run, None), options, watch, compile)
             else:
                 begun = _begun(stage, stage.table, options, compile, stack)
@@ -185,7 +229,7 @@ def _begun(
     """
     share, shares = options.share
     own_lanes(table, share, shares)
-    described = description.describe(table, options.tolerance)
+    described = description.describe(table, options.tolerance, stage.places)
     run = RunFolder(stage.folder, share)
     run.check(force=options.force, joining=shares > 1)  # before anything is computed
     # Pictures are read before the folder is made: what cannot be read leaves none.
@@ -194,7 +238,8 @@ def _begun(
     if not run.begun:
         chosen, _ = _planned(stage, options, maker)
         planned = {"batch": chosen.batch, "strips": list(chosen.strips), "devices": chosen.devices, "shares": shares}
-        run.create(described | {"plan": planned})
+        asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
+        run.create(described | {"plan": planned | {"asked": asked}})
     here = run.run()  # of this process or, in a folder with several shares, of a faster one
     ours = described | {"plan": here["plan"] | {"devices": len(jax.local_devices()), "shares": shares}}
     if differing := description.differences(here, ours):
@@ -203,14 +248,14 @@ def _begun(
     return run, maker
 
 
-def _resumed(run: RunFolder, table: Table, options: RunOptions, watch: Watch, stack: ExitStack) -> None:
+def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, watch: Watch, stack: ExitStack) -> None:
     """Holds a folder that was begun; raises InputError when what it was made from has changed."""
     before, shares = run.run(), options.share[1]
     if shares != before["plan"]["shares"]:
         begun = f"{run.path} was begun with {before['plan']['shares']} shares"
         raise InputError(f"{argument('share')}: {begun}, not {shares}")
-    now = description.describe(table, before["tolerance"])
-    now |= {"plan": before["plan"] | {"devices": len(jax.local_devices())}}
+    now = description.describe(table, before["tolerance"], places)
+    now |= {"plan": before["plan"] | {"devices": len(jax.local_devices())}, "sizes": before.get("sizes")}
     changed = description.differences(before, now)
     if refused := [change for change in changed if not change.startswith(_ELSEWHERE)]:
         raise InputError(f"{run.path}: cannot be resumed, changed since: {', '.join(refused)}")
@@ -247,13 +292,23 @@ def _gone_on(
     return Ended(run.path, len(problem), engine.seconds, stop and not engine.finished, lost)
 
 
+def _remember(folder: Path, places: Places, watch: Watch) -> None:
+    """Keeps where inputs were found, and says so."""
+    moved.remember(folder, places)
+    if places:
+        name, place = next(iter(places.items()))
+        others = f", and {len(places) - 1} more inputs elsewhere" if len(places) > 1 else ""
+        watch.note(f"{name}: found in {place}{others}")
+
+
 _Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
 
 
 def _planned(stage: Stage, options: RunOptions, make: _Maker) -> tuple[plan.Plan, Engine]:
     """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
     return plan.choose(
-        make, -(-len(stage.table.lanes) // options.share[1]), batch=options.batch, cuts=stage.strips,
+        make, -(-len(stage.table.lanes) // options.share[1]), batch=stage.kept.batch or options.batch,
+        cuts=stage.kept.strips,
         memory=plan.of_process(options.memory),
     )  # fmt: skip
 
@@ -268,10 +323,11 @@ def _maker(stage: Stage, options: RunOptions, compile: Compile, *, planning: boo
     """
     table, settings = stage.table, stage.table.settings
     own = own_lanes(table, *options.share)
-    contents, styles = inputs.read_pictures(table)
+    here = moved.placed(settings, stage.places)
+    contents, styles = inputs.read_pictures(table, stage.places)
     waits = planning and stage.folder / "scales" in Path(settings.init).parents
-    start = next(iter(contents.values())) if waits else inputs.starts_of(table, own, contents)
-    problem = Problem(weights.load(settings.weights), contents, styles, table, own=own, start=start)
+    start = next(iter(contents.values())) if waits else inputs.starts_of(table._replace(settings=here), own, contents)
+    problem = Problem(weights.load(here.weights), contents, styles, table, own=own, start=start)
     optimizer = optimizer_of(settings)
 
     @cache

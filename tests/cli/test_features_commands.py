@@ -58,7 +58,7 @@ def skipped(*arguments):
 @pytest.mark.parametrize("kind", descriptors.KINDS)
 def test_a_folder(folder, tmp_path, params, kind):
     output = tmp_path / "features.npz"
-    (line,) = skipped(folder, "-o", output, *OPTIONS, "--kind", kind)
+    *_, line = skipped(folder, "-o", output, *OPTIONS, "--kind", kind)
     assert line.startswith("features.npz: 4/4, a.png")
     found = arrays(output)
     assert list(found) == ["names", *sorted(LAYERS)]
@@ -133,12 +133,45 @@ def test_bad_pictures_of_a_folder_are_refused(folder, tmp_path):
     for name, content in {"1.png": whole, "2.png": whole[:999], "3.png": whole}.items():
         (inside / name).write_bytes(content)
     outcome = run("features", inside, "-o", tmp_path / "out.npz", *OPTIONS)
-    assert_refused(outcome, "2.png", "cut short")
+    assert_refused(outcome, "2.png", "cut short", "; --skip-bad leaves out what is bad")
     assert "refused" not in outcome.err
     (inside / "4.jpg").write_text("no picture")
     assert_refused(
         run("features", inside, "-o", tmp_path / "out.npz", *OPTIONS), "2.png", "2 of 4 pictures are refused"
     )
+    assert os.listdir(tmp_path) == ["inside"]
+
+
+def test_bad_pictures_are_skipped_when_asked(folder, tmp_path):
+    """And named at the end; what is written is what it would be without them."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    whole = (folder / "a.png").read_bytes()
+    (inside / "good.png").write_bytes(whole)
+    done("features", inside, "-o", tmp_path / "good.npz", *OPTIONS, "--skip-bad", "--quiet")
+    for name, content in {"a.png": whole[:999], "z.jpg": b"no picture"}.items():
+        (inside / name).write_bytes(content)
+    outcome = run("features", inside, "-o", tmp_path / "out.npz", *OPTIONS, "--skip-bad")
+    assert (outcome.code, outcome.out) == (1, "")
+    progress, *lines = outcome.err.splitlines()
+    assert progress.startswith("out.npz: 1/1, good.png")
+    assert [line.split(":")[:3] for line in lines] == [
+        ["nst-jax", " skipped", f" {inside / name}"] for name in ("a.png", "z.jpg")
+    ]
+    assert (tmp_path / "out.npz").read_bytes() == (tmp_path / "good.npz").read_bytes()
+    named = run("features", *sorted(inside.iterdir()), "none.png", "-o", tmp_path / "named.npz", *OPTIONS, "--skip-bad")
+    assert (named.code, named.err.count("nst-jax: skipped: ")) == (1, 3)
+    assert arrays(tmp_path / "named.npz")["names"].tolist() == [f"{inside}/good.png"]
+
+
+@pytest.mark.usefixtures("nothing_computed")
+def test_bad_pictures_alone_are_refused(tmp_path):
+    (tmp_path / "inside").mkdir()
+    for name in ("1.png", "2.jpg"):
+        (tmp_path / "inside" / name).write_text("no picture")
+    outcome = run("features", tmp_path / "inside", "-o", tmp_path / "out.npz", *OPTIONS, "--skip-bad")
+    assert_refused(outcome, "1.png", "2 of 2 pictures are refused")
+    assert "--skip-bad" not in outcome.err
     assert os.listdir(tmp_path) == ["inside"]
 
 

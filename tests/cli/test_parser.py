@@ -89,6 +89,11 @@ def test_what_is_typed_is_what_is_chosen():
     assert options["more_content"] == [Path("c"), Path("d")]
     assert (options["RunOptions.share"], options["Axes.seed"]) == ((1, 2), (3, 4))
     assert chosen("sweep --from run.json -o out")["source"] == Path("run.json")
+    for command in ("resume a", "sweep --from run.json"):
+        assert chosen(command)["find_in"] == []
+        assert chosen(f"{command} --find-in b --find-in c/d")["find_in"] == [Path("b"), Path("c/d")]
+    for command in ("features a -o b", "weights normalize a -o b"):
+        assert (chosen(command)["skip_bad"], chosen(f"{command} --skip-bad")["skip_bad"]) == (False, True)
 
 
 def test_evaluations_are_no_steps(capsys):

@@ -133,16 +133,17 @@ def wait_again(process: subprocess.Popen) -> int:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_tidily(tmp_path, inputs, environment, whole):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_tidily(tmp_path, inputs, environment, whole, number):
     folder = tmp_path / "run"
     process = begin("sweep", *inputs, "-o", folder, *SWEEP, "--evaluations", "2000", env=environment)
     while not (folder / "index.html").exists():
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     code, err = wait(process)
-    assert code == 130
+    assert code == 128 + number
     assert err.endswith(f"nst-jax: interrupted; go on with `nst-jax resume {folder}`\n")
     assert_whole(folder)
     assert (folder / "checkpoint" / "state-0.npz").exists()
@@ -394,6 +395,7 @@ def test_figures(tmp_path, number, lanes):
         (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--memory", "1MB"], ["memory"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--scales", "2"], ["--scales: 2", "at most 1"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--init", "."], ["run.json: no such file"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--find-in", "."], ["--find-in: only with --from"]),
     ],
 )
 def test_what_is_refused(tmp_path, monkeypatch, inputs, arguments, words):

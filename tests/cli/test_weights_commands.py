@@ -74,6 +74,26 @@ def test_normalize(tmp_path, picture):
     assert attributes["licence"] == weights.verify().attributes["licence"]
 
 
+def test_normalize_skips_bad_pictures_when_asked(tmp_path, picture):
+    """They are named at the end, and the file is as without them; without being asked, they are refused."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    images.write_image(folder / "b.png", picture("photograph", 48, 64))
+    command = ["weights", "normalize", folder, "--size", 64, "--quiet", "--means-only"]
+    done(*command, "-o", tmp_path / "good.h5", "--skip-bad")
+    for name in ("a.png", "c.png"):
+        (folder / name).write_bytes((folder / "b.png").read_bytes()[:999])
+    refused = run(*command, "-o", tmp_path / "out.h5")
+    assert_refused(refused, "a.png", "2 of 3 pictures are refused", "--skip-bad")
+    outcome = run(*command, "-o", tmp_path / "out.h5", "--skip-bad")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert [line.split(":")[2] for line in outcome.err.splitlines()] == [f" {folder / n}" for n in ("a.png", "c.png")]
+    assert (tmp_path / "out.h5").read_bytes() == (tmp_path / "good.h5").read_bytes()
+    (folder / "b.png").unlink()
+    assert_refused(run(*command, "-o", tmp_path / "none.h5", "--skip-bad"), "a.png", "2 of 2 pictures are refused")
+    assert not (tmp_path / "none.h5").exists()
+
+
 def test_mean_activations_alone_load_as_the_same_network(tmp_path, picture):
     """The file that ships was made so."""
     folder = tmp_path / "pictures"

@@ -19,10 +19,14 @@ from nst_jax.weights import weights
 def test_run_json_as_documented(finished, inputs):
     data = json.loads((finished / "run.json").read_text("utf-8"))
     assert set(data) == {
-        "format", "version", "jax", "python", "device", "settings", "tolerance", "weights", "inputs", "table", "plan",
+        "format", "version", "jax", "python", "device", "settings", "tolerance", "weights", "inputs", "sizes", "table",
+        "plan",
     }  # fmt: skip
     assert data["weights"]["sha256"] == weights.verify("vgg19").sha256
     assert sorted(data["inputs"]) == sorted(map(str, inputs))
+    assert data["sizes"] == {str(path): path.stat().st_size for path in inputs} | {
+        "vgg19": weights.verify("vgg19").bytes
+    }
     assert [lane["name"] for lane in data["table"]["lanes"]] == NAMES
     assert data["settings"]["evaluations"] == 3
     assert data["plan"]["batch"] >= 1
@@ -42,6 +46,17 @@ def test_files_are_found_from_any_folder(tmp_path, monkeypatch):
     assert (made.lanes[0].content, made.lanes[0].style) == (f"{tmp_path}/photo.png", f"{tmp_path}/a/painting.png")
     assert (made.settings.init, made.settings.weights) == (f"{tmp_path}/start.png", f"{tmp_path}/own.h5")
     assert absolute(made) == made
+
+
+def test_files_that_are_elsewhere_keep_their_names(tmp_path, monkeypatch):
+    """Even where the folders that they were in have become links since."""
+    monkeypatch.chdir(tmp_path)
+    Path("gone").symlink_to(tmp_path / "new", target_is_directory=True)
+    photo, painting, start = (str(tmp_path / "gone" / name) for name in ("photo.png", "painting.png", "start.png"))
+    made = table([photo], [painting], Axes(), Settings(init=start))
+    places = {photo: "/x/1.png", start: "/x/2.png"}
+    expected = replace(made.lanes[0], style=f"{tmp_path}/new/painting.png")
+    assert absolute(made, places) == made._replace(lanes=(expected,))
 
 
 def test_what_is_no_file_keeps_its_name():
@@ -64,6 +79,23 @@ def test_all_that_a_run_is_made_from(inputs, tmp_path):
     (tmp_path / "run.json").write_text("{}")
     of_run = describe(made._replace(settings=Settings(init=str(tmp_path))), 0.5)
     assert str(tmp_path / "run.json") in of_run["inputs"]
+
+
+def test_files_are_described_by_their_names_wherever_they_are(inputs, tmp_path):
+    """As if none had been moved; of a run folder to start from the run.json is that of the folder where it is now."""
+    photo, painting = map(str, inputs)
+    (tmp_path / "run.json").write_text("{}")
+    names = {"/gone/photo.png": photo, "/gone/painting.png": painting, "/gone/first": str(tmp_path)}
+    made = table(["/gone/photo.png"], ["/gone/painting.png"], Axes(), Settings(init="/gone/first"))
+    described = describe(made, 0.5, names)
+    hashed = {"/gone/photo.png": photo, "/gone/painting.png": painting, "/gone/first/run.json": tmp_path / "run.json"}
+    assert described["inputs"] == {name: files.sha256(path) for name, path in hashed.items()}
+    assert described["sizes"] == {name: Path(path).stat().st_size for name, path in hashed.items()} | {
+        "vgg19": weights.verify().bytes
+    }
+    assert described["settings"]["init"] == "/gone/first"
+    with pytest.raises(InputError, match=r"^/gone/photo.png: no such file$"):
+        describe(made, 0.5)
 
 
 def test_a_missing_input_is_named(inputs, tmp_path):

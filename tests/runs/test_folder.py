@@ -1,8 +1,10 @@
 """The run folder: what is in it, that it is never half of two runs, and what is damaged."""
 
+import errno
 import json
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -46,6 +48,14 @@ def test_file_names_that_are_no_unicode(tmp_path, inputs, finished):
     data = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
     assert {lane["content"] for lane in data["table"]["lanes"]} == {str(content)}
     done("resume", tmp_path / "out")
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_run_json_as_editors_save_it(own, encoding):
+    path = own / "run.json"
+    path.write_text(path.read_text("utf-8"), encoding)
+    done("resume", own)
 
 
 # -- never half of two runs
@@ -134,6 +144,39 @@ def test_a_second_process_is_refused(own, inputs):
     with RunFolder(own, share=1).locked():
         assert_refused(run("sweep", *inputs, "-o", own, *SHORT, "--force"), "another process is working on it")
     assert assert_whole(own) == 10
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(tmp_path, inputs, finished, monkeypatch, number):
+    """As Lustre and NFS may be: the run goes on, and says so once."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    folder = tmp_path / "run"
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        outcome = done("sweep", *inputs, "-o", folder, *SHORT)
+    told = f"{folder}: its file system has no locks ({os.strerror(number)}); see that no other process works on it"
+    assert outcome.err.count("no locks") == 1
+    assert f"nst-jax: note: {told}\n" in outcome.err
+    assert_same(folder, finished)
+
+
+@pytest.mark.usefixtures("still")
+def test_a_lock_that_fails_otherwise(own, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    outcome = run("resume", own)
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert f"{os.strerror(errno.EIO)}: {str(own / 'checkpoint' / 'lock-0')!r}" in outcome.err
 
 
 # -- damaged

@@ -42,6 +42,16 @@ def test_pictures_have_the_sizes_that_are_asked_for(folder):
     assert inputs.read_pictures(table(without, size=48))[1] == {}
 
 
+def test_pictures_that_are_elsewhere_have_the_table_s_names(folder):
+    named = tuple(replace(lane, content="/gone/a.png", style="/gone/b.png") for lane in lanes(folder))
+    places = {"/gone/a.png": str(folder / "photo.png"), "/gone/b.png": str(folder / "painting.png")}
+    contents, styles = inputs.read_pictures(table(named, size=48), places)
+    there = inputs.read_pictures(table(lanes(folder), size=48))
+    for found, expected, name in zip((contents, styles), there, places, strict=True):
+        assert [*found] == [name]
+        np.testing.assert_array_equal(found[name], next(iter(expected.values())))
+
+
 def test_too_many_pixels_are_refused(folder):
     with pytest.raises(InputError, match="max_pixels"):
         inputs.read_pictures(table(lanes(folder), size=48, max_pixels=2000))

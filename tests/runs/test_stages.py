@@ -1,5 +1,6 @@
 """Runs from their beginning to their end: the stages, resuming, running again; what both refuse."""
 
+import json
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,10 +11,12 @@ from program import assert_refused, done, run
 from run_folders import NAMES, SHORT, assert_same, assert_whole, edit, measured, pictures, rows
 
 from nst_jax.errors import InputError
+from nst_jax.optim import engine
 from nst_jax.optim.compiler import remembered
+from nst_jax.pictures import images
 from nst_jax.runs import description, stages
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.stages import Ended, Watch
+from nst_jax.runs.stages import Ended, Kept, Watch
 from nst_jax.transfer.lanes import Table, table
 from nst_jax.transfer.settings import Axes, Settings
 from nst_jax.weights import weights
@@ -40,16 +43,16 @@ def watch(stop_after: int = 1000, notes: list[str] | None = None) -> Watch:
 
 def test_a_run_at_one_scale_is_one_stage_as_it_was_asked_for(tmp_path, inputs):
     made = of_two(inputs)
-    (only,) = stages.stages_of(tmp_path, made, (2, 1))
-    assert only == (tmp_path, made, (2, 1))
+    (only,) = stages.stages_of(tmp_path, made, Kept(None, (2, 1)))
+    assert only == (tmp_path, made, (None, (2, 1)), {})
 
 
 def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
     made = of_two(inputs, size=192, evaluations=10, scales=3, style_size=160)
-    coarse, middle, fine = stages.stages_of(tmp_path, made, (2, 1))
+    coarse, middle, fine = stages.stages_of(tmp_path, made, Kept(None, (2, 1)))
     places = ["scales/48x40", "scales/96x80", ""]
     assert [str(stage.folder) for stage in (coarse, middle, fine)] == [str(tmp_path / place) for place in places]
-    assert [stage.strips for stage in (coarse, middle, fine)] == [(), (), (2, 1)]
+    assert [stage.kept.strips for stage in (coarse, middle, fine)] == [(), (), (2, 1)]
     assert all(stage.table.lanes == made.lanes for stage in (coarse, middle, fine))
     settings = [stage.table.settings for stage in (coarse, middle, fine)]
     assert [own.init for own in settings] == ["noise", str(coarse.folder), str(middle.folder)]
@@ -167,7 +170,7 @@ def test_changed_inputs_and_weights_are_refused(tmp_path, inputs, command, monke
     shutil.rmtree(tmp_path / "new", ignore_errors=True)
     with Path("own.h5").open("ab") as file:
         file.write(b"x")
-    assert_refused(run(*again), "weights.sha256")
+    assert_refused(run(*again), "own.h5: changed since")
 
 
 @pytest.mark.usefixtures("still")
@@ -189,11 +192,11 @@ def test_a_run_can_be_run_again(finished, tmp_path):
 
 def test_what_a_run_json_is_run_again_with(finished):
     """Its table, tolerance, batch and strips, whether it or its folder is named; how to run it is for the options."""
-    made, options, strips = stages.again(finished, RunOptions(quiet=True, share=(0, 2)))
-    assert stages.again(finished / "run.json", RunOptions(quiet=True, share=(0, 2))) == (made, options, strips)
+    made, options, *others = stages.again(finished, RunOptions(quiet=True, share=(0, 2)))
+    assert stages.again(finished / "run.json", RunOptions(quiet=True, share=(0, 2))) == (made, options, *others)
     assert [lane.name for lane in made.lanes] == NAMES
     assert made.settings.evaluations == 3
-    assert (options, strips) == (RunOptions(quiet=True, share=(0, 2), batch=4), ())
+    assert (options, others) == (RunOptions(quiet=True, share=(0, 2), batch=2), [(4, ()), {}])  # of four devices
 
 
 def test_running_again_is_told_of_before(finished, tmp_path, monkeypatch):
@@ -213,6 +216,143 @@ def test_running_again_is_told_of_before(finished, tmp_path, monkeypatch):
 def test_a_run_is_not_run_again_otherwise(finished, tmp_path, more):
     assert_refused(run("sweep", "--from", finished, "-o", tmp_path / "again", *more), "--from")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_run_of_an_earlier_version_goes_on(own, finished):
+    """Its run.json tells no sizes."""
+    data = json.loads((own / "run.json").read_text("utf-8"))
+    del data["sizes"]
+    (own / "run.json").write_text(json.dumps(data), "utf-8")
+    (own / "checkpoint" / "state-0.npz").unlink()
+    assert done("resume", own, "--quiet").err == ""
+    assert_same(own, finished)
+
+
+# -- inputs that were moved
+
+
+QUICK = {"optimizer": "adam", "content_layer": "conv1_1"}  # to compile
+
+
+def copied(tmp_path, inputs) -> tuple[Path, Path]:
+    """The pictures in a folder of their own."""
+    (tmp_path / "before").mkdir()
+    photo, painting = (Path(shutil.copy(path, tmp_path / "before")) for path in inputs)
+    return photo, painting
+
+
+def moved_away(tmp_path) -> Path:
+    """All files of that folder, by other names at other depths."""
+    for number, path in enumerate(sorted((tmp_path / "before").iterdir())):
+        there = tmp_path / "there" / "deep" / str(number)
+        there.mkdir(parents=True)
+        shutil.move(path, there / f"{number}{path.suffix.upper()}")
+    return tmp_path / "there"
+
+
+def with_work_left(folder: Path, table: Table) -> None:
+    """As when nothing was interrupted but a picture was lost, at each scale."""
+    for path in folder.rglob(f"{table.lanes[0].name}.png"):
+        path.unlink()
+
+
+@pytest.mark.usefixtures("optax_mixes_dtypes")
+def test_inputs_that_were_moved_are_found(tmp_path, inputs, monkeypatch):
+    """The photograph, the painting, the weights and the start; the second time without being told where to look."""
+    monkeypatch.setattr(engine, "SECONDS_PER_CHUNK", 0.0)
+    photo, painting = copied(tmp_path, inputs)
+    own = shutil.copy(weights.verify("vgg19").path, photo.with_name("own.h5"))
+    start = Path(shutil.copy(photo, photo.with_name("start.png")))
+    with start.open("ab") as file:
+        file.write(b"unlike the photograph")
+    made, options = of_two((photo, painting), weights=str(own), init=str(start), **QUICK), RunOptions(batch=1)
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    list(stages.begin(made, whole, options, watch(), remembered))
+    (stopped,) = stages.begin(made, folder, options, watch(1), remembered)
+    assert stopped.interrupted
+    there = moved_away(tmp_path)
+    assert_refused(run("resume", folder), "photo.png: no such file (4 inputs are missing", "name a folder", "--find-in")
+    assert_refused(run("resume", folder, "--find-in", whole), "photo.png: no such file", f"below --find-in {whole}")
+    notes: list[str] = []
+    (again,) = stages.resume(folder, options, watch(1, notes), remembered, [there])
+    assert again.interrupted
+    assert notes == [f"{photo}: found in {there / 'deep' / '2' / '2.PNG'}, and 3 more inputs elsewhere"]
+    done("resume", folder, "--quiet")
+    assert_same(folder, whole)
+    assert (folder / "run.json").read_bytes() == (whole / "run.json").read_bytes()
+    done("resume", folder, "--quiet", "--find-in", there)
+
+
+@pytest.mark.usefixtures("optax_mixes_dtypes")
+def test_a_run_is_run_again_with_inputs_that_were_moved(tmp_path, inputs, monkeypatch):
+    """To the same bytes, run.json among them, from another run's folder too; and what comes of it can be resumed."""
+    monkeypatch.chdir(tmp_path)
+    photo, painting = copied(tmp_path, inputs)
+    made, whole = of_two((photo, painting), **QUICK), tmp_path / "whole"
+    list(stages.begin(made, tmp_path / "before" / "first", RunOptions(), watch(), remembered))
+    made = made._replace(settings=replace(made.settings, init=str(tmp_path / "before" / "first"), evaluations=2))
+    list(stages.begin(made, whole, RunOptions(), watch(), remembered))
+    moved_away(tmp_path)
+    assert_refused(run("sweep", "--from", whole, "-o", "again"), "photo.png: no such file", "--find-in")
+    assert_refused(run("sweep", "--from", whole, "-o", "again", "--find-in", "whole"), "none with its sha256 below")
+    assert not Path("again").exists()
+    assert "2 lanes in " in done("sweep", "--from", whole, "--dry-run", "--find-in", "there").out
+    done("sweep", "--from", whole / "run.json", "-o", "again", "--quiet", "--find-in", "there")
+    assert_same(Path("again"), whole)
+    assert Path("again", "run.json").read_bytes() == (whole / "run.json").read_bytes()
+    with_work_left(Path("again"), made)
+    done("resume", "again", "--quiet")
+    assert_same(Path("again"), whole)
+    assert not (whole / "moved.json").exists()  # what is run again is not written to
+
+
+@pytest.mark.usefixtures("optax_mixes_dtypes")
+def test_each_share_finds_what_was_moved(tmp_path, inputs):
+    """The second is told by the first."""
+    made, folder = of_two(copied(tmp_path, inputs), **QUICK), tmp_path / "run"
+    for share in (0, 1):
+        list(stages.begin(made, folder, RunOptions(share=(share, 2)), watch(), remembered))
+    whole = shutil.copytree(folder, tmp_path / "whole")
+    for lane in made.lanes:
+        (folder / "lanes" / f"{lane.name}.png").unlink()
+    there = moved_away(tmp_path)
+    assert_refused(run("resume", folder, "--share", "0/2"), "photo.png: no such file", "--find-in")
+    done("resume", folder, "--share", "1/2", "--quiet", "--find-in", there)
+    done("resume", folder, "--share", "0/2", "--quiet")
+    assert_same(folder, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_mixes_dtypes")
+def test_scales_that_are_yet_to_begin_are_planned_as_asked(tmp_path, inputs):
+    """A resumed run forgot the batch and the memory that were asked for."""
+    made, folder = of_two(inputs, size=192, evaluations=10, scales=3, **QUICK), tmp_path / "run"
+    (stopped,) = stages.begin(made, folder, RunOptions(batch=1), watch(1), remembered)
+    assert stopped.interrupted
+    done("resume", folder, "--quiet")
+    plans = [json.loads(path.read_text("utf-8"))["plan"] for path in folder.rglob("run.json")]
+    assert [(own["batch"], own["asked"]) for own in plans] == [(4, {"batch": 1, "memory": None})] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_mixes_dtypes")
+def test_all_scales_find_what_was_moved(tmp_path, picture):
+    """The coarser runs, which a finer one starts from, when the folder was moved; and all find the inputs."""
+    for name in ("photograph", "painting"):
+        images.write_image(tmp_path / f"{name}.png", picture(name, 64, 64))
+    pictures = copied(tmp_path, (tmp_path / "photograph.png", tmp_path / "painting.png"))
+    made, whole = of_two(pictures, size=128, evaluations=5, scales=3, **QUICK), tmp_path / "whole"
+    list(stages.begin(made, whole, RunOptions(batch=2), watch(), remembered))
+    folder = shutil.copytree(whole, tmp_path / "copy")
+    shutil.move(whole / "scales", tmp_path / "scales")  # so that those are not to be found where they were
+    with_work_left(folder, made)
+    done("resume", folder, "--quiet")
+    shutil.move(tmp_path / "scales", whole)
+    assert_same(folder, whole)
+    with_work_left(folder, made)
+    there = moved_away(tmp_path)
+    done("resume", folder, "--quiet", "--find-in", there)
+    assert_same(folder, whole)
 
 
 # -- lanes of all kinds

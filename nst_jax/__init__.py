@@ -47,10 +47,13 @@ def lazily(package: str, file: str):
     names = {public: (module, own) for _, module, _, own, _, public in words}
 
     def get(name: str) -> object:
-        if name not in names:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 (importing this package is to import nothing else)
+        from importlib.util import find_spec  # noqa: PLC0415
 
+        if name not in names:
+            if not name.startswith("_") and find_spec(f"{package}.{name}"):  # a room or a module, such as `nst.loss`
+                return import_module(f"{package}.{name}")
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, own = names[name]
         found = getattr(import_module(module), own)
         vars(import_module(package))[name] = found

@@ -90,6 +90,14 @@ def test_public_names_are_there_and_known_to_type_checkers(package):
         _ = module.nothing
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_load_by_their_name(room):
+    """In a process where nothing else has imported them."""
+    script = f"import nst_jax; print(nst_jax.{room}.__name__, *(hasattr(p, 'nil') for p in (nst_jax, nst_jax.{room})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"nst_jax.{room} False False\n"
+
+
 def test_every_module_has_its_test():
     """`tests/ROOM/test_MODULE.py`; the command line's modules that share a name with another's have `test_cli_...`."""
     tests = Path(__file__).parent

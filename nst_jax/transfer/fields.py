@@ -42,7 +42,8 @@ def size_in_bytes(text: str) -> int:
     return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))
 
 
-_ABSTRACT = {int: kinds.Integral, float: kinds.Real}
+_ONE = (float, int, size_in_bytes, bool, str)
+"""What reads one value; the others read tuples."""
 _KINDS: dict[Any, tuple[type, str]] = {
     float: (kinds.Real, "a number"),
     int: (kinds.Integral, "a whole number"),
@@ -58,20 +59,10 @@ _KINDS: dict[Any, tuple[type, str]] = {
 """What reads a setting from text, and what its value is made of."""
 
 
-def register(parse: Callable[[str], Any], kind: type, name: str) -> None:
-    """Makes a reader of text known to `check`.
-
-    Args:
-      parse: the reader.
-      kind: what its values are made of.
-      name: what that is called.
-    """
-    _KINDS[parse] = (_ABSTRACT.get(kind, kind), name)
-
-
 def setting(
-    default: Any, group: str, parse: Callable[[str], Any], help: str, *, range=None, choices=None, metavar=None
-) -> Any:
+    default: Any, group: str, parse: Callable[[str], Any], help: str, *, kind=None, range=None, choices=None,
+    metavar=None,
+) -> Any:  # fmt: skip
     """A dataclass field that says all there is to say about a setting.
 
     Args:
@@ -79,6 +70,7 @@ def setting(
       group: commands take whole groups of settings.
       parse: reads it from a command line.
       help: what it means, for people.
+      kind: what its value is made of, a type and its name for people, where that does not follow from `parse`.
       range: the least and the most that is allowed, of each number in it.
       choices: the words that are allowed.
       metavar: what stands for its value in `--help`.
@@ -86,7 +78,8 @@ def setting(
     Returns:
       The field.
     """
-    about = {"group": group, "parse": parse, "help": help, "range": range, "choices": choices, "metavar": metavar}
+    about = {"group": group, "parse": parse, "help": help, "kind": kind or _KINDS[parse]}
+    about |= {"range": range, "choices": choices, "metavar": metavar}
     return field(default=default, metadata=about)
 
 
@@ -101,10 +94,13 @@ def check(options: Any) -> None:
     """
     for item in fields(options):
         about, value = item.metadata, getattr(options, item.name)
-        kind, name = _KINDS[about["parse"]]
-        if isinstance(value, tuple) and about["parse"] in (float, int, str, bool, size_in_bytes):
-            raise InputError(f"{argument(item.name)}: {value} is not allowed; must be one value, {name}")
-        for part in () if value is None else _flat(value):
+        kind, name = about["kind"]
+        if value is None and item.default is None:
+            continue
+        if isinstance(value, tuple) == (about["parse"] in _ONE) or value is None:
+            one = f"one value, {name}" if about["parse"] in _ONE else f"several, a tuple of {name}"
+            raise InputError(f"{argument(item.name)}: {value!r} is not allowed; must be {one}")
+        for part in _flat(value):
             if not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool):
                 raise InputError(f"{argument(item.name)}: {part!r} is not allowed; must be {name}")
             if about["choices"] and part not in about["choices"]:

@@ -8,7 +8,16 @@ from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import CONVENTIONS, PAPER
 from nst_jax.network.layers import CONTENT_LAYER, LAYERS, POOLS, PRECISIONS, ROWS, STYLE_LAYERS, channels_of
 from nst_jax.pictures.constants import MAX_PIXELS, MIN_SIDE, WRITTEN_SIDE
-from nst_jax.transfer.fields import check, layer_sets, layers, number_sets, numbers, setting, whole_numbers
+from nst_jax.transfer.fields import (
+    check,
+    layer_sets,
+    layers,
+    number_sets,
+    numbers,
+    setting,
+    size_in_bytes,
+    whole_numbers,
+)
 
 _LEAST = 1.2e-38  # what a float32 can tell from zero
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
@@ -198,12 +207,35 @@ class Axes:
             raise InputError(f"{_RATIO}: not allowed together with {_ALPHA} or {_BETA}; give one or the other")
 
 
-def given(options: Mapping[str, Any], *, axes: bool = False) -> tuple[Settings, Axes]:
+@dataclass(frozen=True)
+class Batching:
+    """How the lanes of a sweep are run. Raises InputError, naming the option, for values that are not allowed."""
+
+    batch: int | None = setting(
+        None, "begin", int, "lanes at once (default: what fits and is fast)", range=(1, 100_000), metavar="LANES"
+    )
+    memory: int | None = setting(
+        None, "begin", size_in_bytes, "memory to use on a device, e.g. 4GB (default: most of what is free)",
+        range=(1, 10**18), metavar="SIZE",
+    )  # fmt: skip
+    tolerance: float = setting(
+        0.0, "begin", float, "end a lane whose loss fell by less than this part in 20 evaluations; 0 is never",
+        range=(0, 1),
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def given(
+    options: Mapping[str, Any], *, axes: bool = False, settings: Settings | None = None
+) -> tuple[Settings, Axes]:
     """Reads settings as Python functions take them, by name: each a value or, where there is such an axis, several.
 
     Args:
       options: by name.
       axes: whether several values are allowed.
+      settings: what is not among the options is as it is here.
 
     Returns:
       The settings, and the axes of what has several values.
@@ -212,20 +244,20 @@ def given(options: Mapping[str, Any], *, axes: bool = False) -> tuple[Settings, 
       InputError: an unknown name, several values of what takes one, or a value that is not allowed.
     """
     own, along = ({item.name for item in fields(kind)} for kind in (Settings, Axes))
-    settings, varied = {}, {}
+    chosen, varied = {} if settings is None else dict(vars(settings)), {}
     for name, value in options.items():
         if name not in own and not (axes and name in along):
-            known = ", ".join(item.name for item in (*fields(Settings), *(fields(Axes)[3:4] if axes else ())))
+            known = ", ".join(dict.fromkeys(item.name for item in (*fields(Settings), *(fields(Axes) if axes else ()))))
             raise InputError(f"{argument(name)}: unknown; known are {known}")
         value = _as_tuples(value)  # noqa: PLW2901
         several = isinstance(value, tuple) and (name not in _TUPLES or (value and isinstance(value[0], tuple)))
         if axes and name == "rows":
-            varied[name] = tuple(value)  # "ACE" as well
+            varied[name] = tuple(value) if isinstance(value, str) else value  # "ACE" as well
         elif axes and name in along and several:
             varied[name] = value
         else:
-            settings[name] = value
-    return Settings(**settings), Axes(**varied)
+            chosen[name] = value
+    return Settings(**chosen), Axes(**varied)
 
 
 _TUPLES = {item.name for item in fields(Settings) if item.metadata["parse"] in (layers, numbers)}

@@ -1,14 +1,12 @@
 """One picture: a sweep of one lane, through all of its scales."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
 
-from nst_jax.errors import argument
 from nst_jax.loss.objective import Losses, Objective, Term
 from nst_jax.loss.strips import for_values
 from nst_jax.optim.compiler import Compile
@@ -17,12 +15,13 @@ from nst_jax.optim.loop import Optimizer
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
 from nst_jax.transfer import plan
+from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of, picture
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Axes, Settings, given
-from nst_jax.transfer.transfer import Transfer, brought_to, check_blend, paintings_of, picture
+from nst_jax.transfer.transfer import Transfer
 from nst_jax.weights import weights
 
 
@@ -60,7 +59,7 @@ def stylize(
     Args:
       content: the photograph, [height, width, 3] float RGB, 0..1; brought to `size`.
       style: the painting, of any size, or several to blend.
-      settings: all at once, instead of by name.
+      settings: all at once; those given by name come before them.
       start: a picture to start from, instead of what `init` says.
       terms: of one's own, added to the loss.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
@@ -88,7 +87,7 @@ def stylize(
     """
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}
-    settings = given(options)[0] if settings is None else replace(settings, **options)
+    settings = given(options, settings=settings)[0]
     make = planned(
         content, style, settings, start=start, terms=terms, optimizer=optimizer, params=params, memory=memory,
         compile=compile,
@@ -119,11 +118,10 @@ def planned(
     contents, styles = {"photo": picture(content, "content")}, {"painting": paintings_of(style)}
     check_blend(settings, styles["painting"])
     one = table(list(contents), list(styles), Axes(), settings)
-    begin = None if start is None else picture(start, "start")
     # Other starts gain nothing from coarser scales (docs/speed.md).
-    count = settings.scales or (None if settings.init == "noise" and begin is None else 1)
+    count = settings.scales or (None if settings.init == "noise" and start is None else 1)
     work = Transfer(
-        params, contents, styles, one, count=count, start=begin, optimizer=optimizer, terms=terms, compile=compile,
+        params, contents, styles, one, count=count, start=start, optimizer=optimizer, terms=terms, compile=compile,
         complete=True,
     )  # fmt: skip
     problems = [work.problem(scale) for scale in work.scales]
@@ -139,13 +137,13 @@ def planned(
         problem = problems[0]
         for scale, cuts, at_scale in zip(work.scales, strips, problems, strict=True):
             problem = at_scale if image is None else at_scale.after({one.lanes[0].name: image})
-            engine = work.engine(problem, 1, cuts, every=every, earlier=len(history))
+            engine = work.engine(problem, 1, cuts, every=every, earlier={0: len(history)})
             while not engine.finished and not stopped:
                 progress = engine.advance()
                 history += progress.records[0]
                 image = progress.finished[0].image if progress.finished else progress.images()[0]
                 stopped = bool(callback and callback(Step(progress.records[0], image, scale, work.scales, strips)))
-            status = engine.status.get(0, status)
+            status = engine.status.get(0, Status.RUNNING)
             if stopped or status == Status.NOT_FINITE:
                 break
         assert image is not None
@@ -178,16 +176,17 @@ def evaluate(
       >>> round(losses.content, 1), list(losses.style_layers)
       (0.0, ['conv1_1', 'conv2_1'])
     """
-    settings = given(options)[0] if settings is None else replace(settings, **options)
+    settings = given(options, settings=settings)[0]
     return evaluated(image, content, style, settings, params)[0]
 
 
+@jax.transfer_guard("allow")
 def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: Any = None) -> tuple[Losses, Problem]:
     """Does what `evaluate` does; also returns the problem, which measures pictures."""
     made, paintings = picture(image, "image"), paintings_of(style)
     check_blend(settings, paintings)
     height, width = made.shape[:2]
-    photo = brought_to(picture(content, "content"), height, width, argument("content"))
+    photo = brought_to(picture(content, "content"), height, width, "content")
     beside = settings.style_size or max(height, width)
     params = weights.load(settings.weights) if params is None else params
     one = table(["photo"], ["painting"], Axes(), settings)

@@ -12,11 +12,12 @@ from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine, Progress
 from nst_jax.optim.loop import Optimizer
 from nst_jax.transfer import plan
-from nst_jax.transfer.lanes import Table, table
+from nst_jax.transfer.arguments import check_blend, picture
+from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
-from nst_jax.transfer.settings import given
-from nst_jax.transfer.transfer import Transfer, picture
+from nst_jax.transfer.settings import Batching, given
+from nst_jax.transfer.transfer import Transfer
 
 
 def sweep(
@@ -65,8 +66,8 @@ def sweep(
       0_1e-4 (43, 64, 3)
       1_1e-2 (43, 64, 3)
     """
-    lanes, work = _transfer(content, style, options, params, start, optimizer, terms, compile)
-    return _outcomes(work, lanes, batch, memory, tolerance, callback)
+    batching = Batching(batch, memory, tolerance)
+    return _outcomes(_transfer(content, style, options, params, start, optimizer, terms, compile), batching, callback)
 
 
 def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[Term] = (), **options: Any) -> Objective:
@@ -95,26 +96,25 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
       (2, 43, 64, 3)
     """
     largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
-    lanes, work = _transfer(content, style, {"size": largest, **options}, params, None, None, terms, None)
-    return jax.device_put(work.problem(work.scales[-1]).objective(range(len(lanes.lanes))))
+    work = _transfer(content, style, {"size": largest, **options}, params, None, None, terms, None)
+    return jax.device_put(work.problem(work.scales[-1]).objective(range(len(work.table.lanes))))
 
 
 def _transfer(
     content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, optimizer: Any,
     terms: Sequence[Term], compile: Compile | None,
-) -> tuple[Table, Transfer]:  # fmt: skip
+) -> Transfer:  # fmt: skip
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}
     settings, axes = given(options, axes=True)
     contents, styles = _named(content, "photo", "content"), _named(style, "painting", "style")
+    check_blend(settings, [style])
     lanes = table(list(contents), list(styles), axes, settings)
-    begin = None if start is None else picture(start, "start")
     several = {name: [painting] for name, painting in styles.items()}
-    work = Transfer(
-        params, contents, several, lanes, count=settings.scales or 1, start=begin, optimizer=optimizer, terms=terms,
+    return Transfer(
+        params, contents, several, lanes, count=settings.scales or 1, start=start, optimizer=optimizer, terms=terms,
         compile=compile,
     )  # fmt: skip
-    return lanes, work
 
 
 def _named(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
@@ -127,24 +127,24 @@ def _named(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
 
 
 def _outcomes(
-    work: Transfer, lanes: Table, batch: int | None, memory: int | None, tolerance: float,
-    callback: Callable[[Progress], bool | None] | None,
-) -> Iterator[Outcome]:  # fmt: skip
+    work: Transfer, batching: Batching, callback: Callable[[Progress], bool | None] | None
+) -> Iterator[Outcome]:
     problems = [work.problem(scale) for scale in work.scales]
-    count = len(lanes.lanes)
+    count = len(work.table.lanes)
 
-    def make(problem: Problem, slots: int, cuts: plan.Cuts, earlier: int) -> Engine:
-        return work.engine(problem, slots, cuts, tolerance=tolerance, earlier=earlier, devices=jax.local_devices())
+    def make(problem: Problem, slots: int, cuts: plan.Cuts, earlier: Mapping[int, int]) -> Engine:
+        devices = jax.local_devices()
+        return work.engine(problem, slots, cuts, tolerance=batching.tolerance, earlier=earlier, devices=devices)
 
     made: dict[str, np.ndarray] = {}
     history = {lane: [] for lane in range(count)}
     strips: list[plan.Cuts] = []
     for scale, at_scale in zip(work.scales, problems, strict=True):
         problem = at_scale.after(made) if made else at_scale
-        earlier = max(map(len, history.values()))
+        earlier = {lane: len(records) for lane, records in history.items()}
         chosen, engine = plan.choose(
             lambda slots, cuts, problem=problem, earlier=earlier: make(problem, slots, cuts, earlier),
-            count, batch=batch, memory=memory,
+            count, batch=batching.batch, memory=batching.memory,
         )  # fmt: skip
         strips.append(chosen.strips)
         while not engine.finished:

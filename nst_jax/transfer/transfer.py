@@ -17,6 +17,7 @@ from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.pictures import images
 from nst_jax.transfer import scales
+from nst_jax.transfer.arguments import brought_to, picture
 from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.problem import Problem, shape_of
 from nst_jax.transfer.scales import Scale
@@ -67,24 +68,27 @@ class Transfer:
           styles: likewise, each one or several to blend; brought to the settings' `style_size` or else `size`.
           table: the lanes, and the settings that all share.
           count: how many scales; None for what `scales.pyramid` says.
-          start: a picture to start from, [height, width, 3]; by default what the settings say.
+          start: a picture to start from, [height, width, 3], of the content pictures' aspect; by default what the
+            settings say.
           optimizer: instead of the settings'.
           terms: of one's own, added to each lane's loss.
           compile: what compiles the loop.
           complete: see `Problem`.
 
         Raises:
-          InputError: a start that is not there, content pictures of different sizes, or scales that do not fit.
+          InputError: a start that is not there or has another aspect, content pictures of different sizes, or scales
+            that do not fit.
         """
         settings = table.settings
         if settings.init not in ("noise", "content") and start is None:
             raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
-        self.table, self._terms, self._start = table, tuple(terms), start
+        self.table, self._terms = table, tuple(terms)
         self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
         beside = settings.style_size or settings.size
         self._styles = {name: [images.fit(one, beside) for one in several] for name, several in styles.items()}
         height, width = shape_of(self._contents)[:2]
+        self._start = None if start is None else brought_to(picture(start, "start"), height, width, "start")
         self.scales = scales.pyramid(height, width, settings.evaluations, count)
         # What is of one's own has no key that another process could know it by.
         own = bool(self._terms) or optimizer is not None
@@ -135,82 +139,3 @@ class Transfer:
             problem.cut(strips), self._optimizer, evaluations=evaluations, slots=slots, compile=self._compile,
             key=self._key, **options,
         )  # fmt: skip
-
-
-def paintings_of(style: Any, name: str = "style") -> list[np.ndarray]:
-    """Lists one painting, or several to blend.
-
-    Args:
-      style: an array, or a list of arrays.
-      name: of the argument that holds it; messages start with it.
-
-    Returns:
-      [height, width, 3] float32 each.
-
-    Raises:
-      InputError: as `picture`.
-    """
-    several = list(style) if isinstance(style, list | tuple) else [style]
-    return [picture(one, name) for one in several]
-
-
-def picture(image: Any, name: str) -> np.ndarray:
-    """Checks a picture.
-
-    Args:
-      image: float [height, width, 3] RGB, 0..1, each side at least 32.
-      name: of the argument that holds it; messages start with it.
-
-    Returns:
-      It, as a float32 NumPy array.
-
-    Raises:
-      InputError: it has another shape or dtype, is too small, or holds values that are not finite.
-    """
-    found = np.asarray(image)
-    if found.ndim != 3 or found.shape[2] != 3 or found.dtype.kind != "f":
-        about = f"{found.dtype} {found.shape}"
-        raise InputError(f"{argument(name)}: {about} is no picture; must be float [height, width, 3], 0..1")
-    if not np.isfinite(found).all():
-        raise InputError(f"{argument(name)}: holds values that are not finite")
-    if min(found.shape[:2]) < images.MIN_SIDE:
-        size = f"{found.shape[1]}x{found.shape[0]}"
-        raise InputError(f"{argument(name)}: {size}; each side must have at least {images.MIN_SIDE}")
-    return np.asarray(found, np.float32)
-
-
-def brought_to(image: np.ndarray, height: int, width: int, name: str) -> np.ndarray:
-    """Brings a picture to a size of its own aspect, to the pixel.
-
-    Args:
-      image: [h, w, 3] float32, 0..1.
-      height: in pixels.
-      width: in pixels.
-      name: of the argument that holds it; messages start with it.
-
-    Returns:
-      [height, width, 3] float32, 0..1.
-
-    Raises:
-      InputError: it has another aspect, and would be distorted.
-    """
-    expected = images.fit(image, max(height, width)).shape[:2]
-    if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
-        own = f"{image.shape[1]}x{image.shape[0]}"
-        raise InputError(f"{name}: {own} cannot be brought to {width}x{height}, which has another aspect")
-    return images.resize(image, height, width)
-
-
-def check_blend(settings: Settings, paintings: Sequence[Any]) -> None:
-    """Checks the shares of style pictures.
-
-    Args:
-      settings: whose `style_blend` they are.
-      paintings: the style pictures.
-
-    Raises:
-      InputError: there are shares, and not as many as pictures.
-    """
-    if settings.style_blend and len(settings.style_blend) != len(paintings):
-        shares = f"{len(settings.style_blend)} given for {len(paintings)} style pictures"
-        raise InputError(f"{argument('style_blend')}: {shares}; give one for each")

@@ -155,6 +155,19 @@ def test_names_that_are_not_known_are_answered_with_the_known_ones():
         settings_given({"rows": "A"})
     with pytest.raises(InputError, match=r"^ratio: \(1.0, 2.0\) is not allowed; must be one value"):
         settings_given({"ratio": [1.0, 2.0]})
+    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, .* learning_rate, rows$"):
+        settings_given({"sise": 3}, axes=True)
+    with pytest.raises(InputError, match=r"^rows: 3 is not allowed; must be several"):
+        settings_given({"rows": 3}, axes=True)
+
+
+def test_settings_by_name_replace_those_that_are_given_at_once():
+    before = Settings(size=64, style_layers=("conv1_1",))
+    assert settings_given({"style_layers": ["conv2_1"]}, settings=before) == (
+        Settings(size=64, style_layers=("conv2_1",)), Axes(),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"^sise: unknown"):
+        settings_given({"sise": 3}, settings=before)
 
 
 def test_every_setting_says_what_it_is():

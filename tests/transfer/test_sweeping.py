@@ -10,6 +10,7 @@ from nst_jax.loss.objective import Objective, Term
 from nst_jax.loss.targets import Targets, content_targets, style_targets
 from nst_jax.loss.weighting import loss_weights
 from nst_jax.network.layers import channels_of
+from nst_jax.optim import schedule
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
@@ -100,6 +101,18 @@ def test_terms_with_a_weight_for_each_lane(params, pair):
     np.testing.assert_allclose(goal(jnp.stack([plain.image, pulled.image])).total[1], pulled.losses.total, rtol=1e-4)
 
 
+def test_each_lane_counts_its_own_evaluations_of_coarser_scales(params, picture, monkeypatch):
+    """Trap: those of the lane that had most."""
+    monkeypatch.setattr(schedule, "TOLERANCE_WINDOW", 3)
+    photo, painting = picture("photograph", 64, 96), picture("painting", 64, 96)
+    options = {**SMALL, "size": 96, "evaluations": 40, "params": params, "tolerance": 0.3, "scales": 2}
+    found = list(sweep(photo, painting, ratio=[1e-3, 1], init="content", **options))
+    assert len({len(outcome.history) for outcome in found}) == 2
+    for outcome in found:
+        assert [record.evaluations for record in outcome.history] == list(range(1, 1 + len(outcome.history)))
+        assert outcome.evaluations == len(outcome.history)
+
+
 def test_starts_of_one_s_own_and_scales(params, picture):
     photo, painting = picture("photograph", 64, 96), picture("painting", 64, 96)
     small = {**SMALL, "size": 96, "evaluations": 8, "params": params}
@@ -149,7 +162,7 @@ def test_nothing_of_optimizers_is_kept_for_ever(params, pair):
     ({"sise": 64}, "sise: unknown; known are ratio, alpha"),
     ({"size": [64, 128]}, "size: (64, 128) is not allowed; must be one value, a whole number"),
     ({"ratio": [1e-3, "x"]}, "ratio: 'x' is not allowed; must be numbers"),
-    ({"ratio": [1e-3, 1e-3]}, "α/β: the same value (or file name) is given twice"),
+    ({"ratio": [1e-3, 1e-3]}, "ratio: '10⁻³' is given twice; lanes need names of their own"),
     ({"rows": "AX"}, "rows: 'X' is unknown; known are A, B, C, D, E"),
     ({"rows": "A", "style_layers": [("conv1_1",)]}, "rows: not allowed together with style_layers"),
     ({"ratio": [1.0], "alpha": [1.0, 2.0]}, "ratio: not allowed together with alpha or beta"),

@@ -9,7 +9,7 @@ from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.settings import Axes, Settings
-from nst_jax.transfer.transfer import Transfer, brought_to, check_blend, optimizer_key, optimizer_of, paintings_of
+from nst_jax.transfer.transfer import Transfer, optimizer_key, optimizer_of
 
 SMALL = {"content_layer": "conv2_1", "style_layers": ("conv1_1",)}
 
@@ -51,24 +51,10 @@ def test_a_start_that_is_a_file_s_name_is_refused(params, picture):
         Transfer(params, {"photo": picture("photograph", 32, 48)}, {"painting": [picture("painting", 32, 48)]}, one)
 
 
-def test_one_painting_or_several():
-    painting = np.zeros((32, 48, 3))
-    assert [one.dtype for one in paintings_of(painting)] == [np.float32]
-    assert len(paintings_of([painting, painting])) == 2
-    with pytest.raises(InputError, match=r"^style: float64 \(48, 3\) is no picture"):
-        paintings_of([painting[0]])
-
-
-def test_aspects_are_kept(picture):
-    photo = picture("photograph", 64, 96)
-    assert brought_to(photo, 32, 48, "content").shape == (32, 48, 3)
-    assert brought_to(photo, 33, 48, "content").shape == (33, 48, 3)  # to the pixel
-    with pytest.raises(InputError, match=r"^content: 96x64 cannot be brought to 48x40, which has another aspect$"):
-        brought_to(photo, 40, 48, "content")
-
-
-def test_as_many_shares_as_paintings():
-    check_blend(Settings(), [1, 2])
-    check_blend(Settings(style_blend=(1.0, 2.0)), [1, 2])
-    with pytest.raises(InputError, match=r"^style_blend: 2 given for 1 style pictures; give one for each$"):
-        check_blend(Settings(style_blend=(1.0, 2.0)), [1])
+def test_a_start_of_another_aspect_is_refused(params, picture):
+    """It was stretched."""
+    one = table(["photo"], ["painting"], Axes(), Settings(size=48))
+    pictures = {"photo": picture("photograph", 32, 48)}, {"painting": [picture("painting", 32, 48)]}
+    assert Transfer(params, *pictures, one, start=picture("painting", 64, 96)).scales[0].height == 32
+    with pytest.raises(InputError, match=r"^start: 48x48 cannot be brought to 48x32, which has another aspect$"):
+        Transfer(params, *pictures, one, start=picture("painting", 48, 48))

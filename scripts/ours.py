@@ -30,25 +30,29 @@ from nst_jax.weights import weights
 
 
 def _goal(
-    photo: np.ndarray, painting: np.ndarray, lanes: int, cuts: tuple[int, ...] = ()
+    photo: np.ndarray, painting: np.ndarray, lanes: int, cuts: tuple[int, ...] = (), precision: str = "float32"
 ) -> tuple[Objective, jax.Array]:
     """Equation 7 for so many lanes, and white noises; nothing else stays in memory."""
-    seeds = table(["photo"], ["painting"], Axes(seed=tuple(range(lanes))), Settings())
+    seeds = table(["photo"], ["painting"], Axes(seed=tuple(range(lanes))), Settings(precision=precision))
     problem = Problem(weights.load(), {"photo": photo}, {"painting": painting}, seeds, strips=cuts)
     return jax.device_put(problem.objective(range(lanes))), problem.starts(range(lanes))
 
 
-def pace(size: int, lanes: int) -> dict:
-    """Seconds of an evaluation inside the optimizer's loop and of compiling it; peak memory, and the program's."""
+def pace(size: int, lanes: int, precision: str = "float32") -> dict:
+    """Seconds of an evaluation inside the optimizer's loop and of compiling it; peak memory, and the program's.
+
+    The peak is the process's on CPU, and the device's elsewhere.
+    """
     photo, painting = (images.resize(images.read_image(path), size, size) for path in PAIRS[0])
-    goal, noise = _goal(photo, painting, lanes)
+    goal, noise = _goal(photo, painting, lanes, precision=precision)
     carry = begin(noise, goal.unknown(lanes), DEFAULT_OPTIMIZER)
     before = time.perf_counter()
     step = partial(advance, optimizer=DEFAULT_OPTIMIZER)
     program = jax.jit(step, donate_argnums=1).lower(goal, carry, jnp.int32(1)).compile(compiler.options())
     compiled = time.perf_counter() - before
     allocator.keep_freed_memory()  # as the command line does
-    count = max(3, min(LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes)))
+    on_cpu = jax.default_backend() == "cpu"
+    count = max(3, min(LONGEST_CHUNK, 12 * 256 * 256 // (size * size * lanes))) if on_cpu else LONGEST_CHUNK
     carry, _ = jax.block_until_ready(program(goal, carry, jnp.int32(1)))
     before = time.perf_counter()
     jax.block_until_ready(program(goal, carry, jnp.int32(count)))
@@ -56,7 +60,9 @@ def pace(size: int, lanes: int) -> dict:
     analysis = program.memory_analysis()
     assert analysis is not None
     program_mb = round(analysis.temp_size_in_bytes / 1e6)
-    return {"s/evaluation": seconds, "compile s": compiled, "peak MB": peak_mb(), "program MB": program_mb}
+    peak = peak_mb() if on_cpu else round((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0) / 1e6)
+    found = {"s/evaluation": seconds, "compile s": compiled, "peak MB": peak, "program MB": program_mb}
+    return found | {"device": jax.devices()[0].device_kind}
 
 
 def evaluation(kind: str, size: int, rows: int, segments: int) -> dict:

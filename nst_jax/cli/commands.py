@@ -122,9 +122,7 @@ def reconstruct(
     return max(lost(names), *(FAILED for path, written in places if written != path), 0)
 
 
-def evaluate(
-    image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool
-) -> int:
+def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]

@@ -9,16 +9,8 @@ Not translated, and never set by a convention: the network and its pooling (`net
 the weights of several content layers, the start and the optimizer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from nst_jax.network.layers import channels_of, positions_of
-
-if TYPE_CHECKING:
-    from nst_jax.loss.weighting import LossWeights  # at run time it would bring JAX to the command line's --help
 
 PAPER = "paper"
 
@@ -120,43 +112,3 @@ CONVENTIONS: dict[str, Convention] = {
         "pystiche/pystiche, pystiche/core/_math.py (gram_matrix, normalize=True)",
     ),
 }
-
-
-def translated(
-    loss_weights: LossWeights, convention: str, height: int, width: int, ratio_size: int | None = None
-) -> LossWeights:
-    """Translates weights into those of equations 5 and 7 whose objective is exactly that of the convention.
-
-    α and β stay as they are; the layers' weights take the factors. So the total is the other system's loss, the
-    content part its content loss without α, the style part its style loss without β.
-
-    Args:
-      loss_weights: with α, β and w_l as one would give them to that system.
-      convention: a name out of CONVENTIONS.
-      height: the picture's, in pixels; the mean over positions depends on it.
-      width: the picture's, in pixels.
-      ratio_size: longest side of the picture that α and β of the paper's equations are meant for. Equation 1 is a sum
-        over positions and equation 4 is not, so the same look at another size needs α by the number of positions
-        (docs/figures.md); this gives the content layers' weights that factor. None: α and β are meant for this size.
-
-    Returns:
-      The weights, of the same lanes and layers.
-    """
-    if convention == PAPER:
-        if ratio_size is None:
-            return loss_weights
-        sides = [(2 * side * ratio_size + max(height, width)) // (2 * max(height, width)) for side in (height, width)]
-        content = {
-            layer: weight * (positions_of(layer, *sides) / positions_of(layer, height, width))
-            for layer, weight in loss_weights.content_layers.items()
-        }
-        return loss_weights._replace(content_layers=content)
-    known = CONVENTIONS[convention]
-    content, style = {}, {}
-    for layer, weight in loss_weights.content_layers.items():
-        factor = known.content(channels_of(layer), positions_of(layer, height, width))
-        content[layer] = weight * (2 * factor)  # equation 1 has ½
-    for layer, weight in loss_weights.style_layers.items():
-        filters = channels_of(layer)
-        style[layer] = weight * (4 * filters**2 * known.style(filters))  # equation 4 has 1 / (4 N²)
-    return loss_weights._replace(content_layers=content, style_layers=style)

@@ -5,7 +5,6 @@ as a matrix F of N rows and M columns. Leading axes are kept: one loss for each 
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -128,8 +127,8 @@ def weighted_sum(
     Returns:
       [...], in that unit.
     """
-    total: Any = sum((weights[layer] * loss for layer, loss in losses.items()), start=jnp.zeros(()))
-    return total
+    parts = [weights[layer] * loss for layer, loss in losses.items()]
+    return sum(parts[1:], start=parts[0]) if parts else jnp.zeros((), jnp.float32)
 
 
 def total_variation(images: Float[AnyArray, "*batch height width channels"]) -> Float[Array, "*batch"]:

@@ -16,7 +16,7 @@ from nst_jax.loss.strips import statistics
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import LossWeights, check_weights
 from nst_jax.network.layers import halvings
-from nst_jax.network.vgg import check_layers
+from nst_jax.network.vgg import check_depth, check_layers
 
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
@@ -137,19 +137,25 @@ class Objective:
           An objective with these terms and those it had.
 
         Raises:
-          InputError: two terms of one name, an unknown layer, or a weight that is negative or not finite.
+          InputError: two terms of one name, an unknown layer, one that the parameters do not reach, or a weight that is
+            negative or not finite.
         """
         added = []
         for term in terms:
             weight = np.atleast_1d(np.asarray(term.weight, np.float32))
             check_weights(f"term {term.label!r}: weight", weight, all_zero=True)
-            layers = check_layers(term.layers, f"term {term.label!r}: layers") if term.layers else ()
-            added.append(replace(term, weight=jnp.asarray(weight), layers=layers))
+            layers, name = term.layers, f"term {term.label!r}: layers"
+            if layers:
+                layers = check_layers(layers, name)
+                if self.params is not None:
+                    check_depth(self.params, layers, name, "give the term to `objective`, as one of its `terms`")
+            added.append(replace(term, weight=jax.device_put(weight), layers=layers))
         names = [term.label for term in (*self.terms, *added)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise InputError(f"term {twice[0]!r}: two terms have this name; give each a name of its own")
         return replace(self, terms=(*self.terms, *added))
 
+    @jax.transfer_guard("allow")  # of numbers, when it is called as it is
     def __call__(self, images: Float[AnyArray, "lanes ..."]) -> Losses:
         """Computes equation 7 and its parts.
 
@@ -163,8 +169,6 @@ class Objective:
           InputError: images of another shape, targets and weights of different layers, a content target of another
             size, or as `Term`.
         """
-        if images.ndim != 4:
-            raise InputError(f"images of shape {images.shape}: must be [lanes, height, width, 3]")
         targets, loss_weights = self.targets, self.loss_weights
         for kind, have, want in (
             ("content", targets.content, loss_weights.content_layers),
@@ -173,7 +177,7 @@ class Objective:
             if set(have) != set(want):
                 raise InputError(f"{kind} layers: targets are of {sorted(have)}, weights of {sorted(want)}; must agree")
         for layer, target in targets.content.items():
-            positions = tuple(side >> halvings(layer) for side in images.shape[1:3])
+            positions = tuple(side >> halvings(layer) for side in images.shape[-3:-1])
             if target.shape[1:3] != positions:
                 sizes = f"{target.shape[1:3]}, the images' {positions}"
                 raise InputError(
@@ -206,21 +210,21 @@ class Objective:
         Returns:
           `Losses` of [lanes] each, all NaN.
         """
-        each = jnp.full(lanes, jnp.nan, dtype)
+        each: Any = np.full(lanes, np.nan, dtype)
         style, terms = dict.fromkeys(self.targets.style, each), {term.label: each for term in self.terms}
         return Losses(each, each, each, style, each, terms)
 
 
-def check_terms(losses: Losses, lane: str) -> None:
+def check_terms(at_start: Losses, lane: str) -> None:
     """Checks the terms of one's own at the start of a lane.
 
     Args:
-      losses: as floats.
+      at_start: the lane's losses, as floats.
       lane: what it is called in the message.
 
     Raises:
       InputError: a term is not finite.
     """
-    for name, value in losses.terms.items():
+    for name, value in at_start.terms.items():
         if not np.isfinite(value):
             raise InputError(f"term {name!r}: is {value} at the start of {lane}; must be finite")

@@ -49,13 +49,13 @@ class Slabs:
           strips: how many of an image; fewer where it has not so many rows.
           shape: of the input, [images, height, width, channels].
         """
-        images, self._height = shape[:2]
+        images, self._rows = shape[:2]
         self._halved = halvings(after) if after else 0
         step = self.stride(last)  # no pool's window may be cut in two
         self._halo = -(-reach(after, last) // step) * step
-        self._strip = -(-self._height // (strips * step)) * step
-        self._strips = -(-self._height // self._strip)
-        self.height = min(self._height, self._strip + 2 * self._halo + self._height % step)
+        self._strip = -(-self._rows // (strips * step)) * step
+        self._strips = -(-self._rows // self._strip)
+        self.height = min(self._rows, self._strip + 2 * self._halo + self._rows % step)
         self.count = images * self._strips
 
     def stride(self, layer: str) -> int:
@@ -70,9 +70,9 @@ class Slabs:
         """Finds slab number `i`, from zero to before `count`."""
         image, strip = i // self._strips, i % self._strips
         low = strip * self._strip
-        high = jnp.where(strip == self._strips - 1, self._height, low + self._strip)
+        high = jnp.where(strip == self._strips - 1, self._rows, low + self._strip)
         # What is left to the last start is a multiple of the step, as halo and strip are: every slab starts at one.
-        return Slab(image, jnp.clip(low - self._halo, 0, self._height - self.height), low, high)
+        return Slab(image, jnp.clip(low - self._halo, 0, self._rows - self.height), low, high)
 
     def cut(
         self, slab: Slab, x: Float[AnyArray, "_ height width channels"], layer: str | None = None
@@ -108,7 +108,7 @@ class Slabs:
         stride = self.stride(layer)
         rows = slab.start // stride + jnp.arange(value.shape[1])
         mine = (slab.low // stride <= rows) & (rows < slab.high // stride)
-        return jnp.where(mine[:, None, None], value, 0)
+        return jnp.where(mine[None, :, None, None], value, 0)
 
 
 def reach(after: str | None, last: str) -> int:

@@ -18,10 +18,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
+from nst_jax.errors import InputError
 from nst_jax.loss import losses
 from nst_jax.loss.slabs import Slab, Slabs, Whole
 from nst_jax.network.layers import LAYERS, positions_of
-from nst_jax.network.vgg import VGG19, check_images, check_layers
+from nst_jax.network.vgg import VGG19, check_depth, check_images
 
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
@@ -108,7 +109,8 @@ def statistics(
       `Statistics`.
 
     Raises:
-      InputError: an unknown pool or precision, or images of another shape.
+      InputError: a layer that the parameters do not reach, an unknown pool or precision, images of another shape, or
+        strips that are not allowed.
     """
     found = _through(
         params, images, tuple(style_layers), dict(content_targets), tuple(kept), pool, precision, strips, plain
@@ -118,34 +120,56 @@ def statistics(
     return Statistics(styles, found.contents, found.activations)
 
 
-def activations(
+@partial(jax.jit, static_argnames=("style_layers", "kept", "pool", "precision"))
+def values(
     params: Any,
     images: Float[AnyArray, "..."],
-    layers: Iterable[str],
+    style_layers: tuple[str, ...] = (),
+    kept: tuple[str, ...] = (),
     *,
     pool: str = "avg",
     precision: str = "float32",
-    strips: tuple[int, ...] = (),
-    plain: bool = False,
-) -> dict[str, Float[Array, "images _ _ N"]]:
-    """Computes what `network.features` does, in strips.
+) -> Statistics:
+    """Computes what `statistics` does where no gradient is wanted: in little memory, whatever the images' size.
+
+    Small images take convolutions that compile in a fraction of the time. Another height or width is compiled anew.
 
     Args:
-      params: see `network.features`.
-      images: [images, height, width, 3] float32 RGB, 0..1; both sides at least 32.
-      layers: names.
+      params: as `network.features` takes them.
+      images: see `statistics`.
+      style_layers: see `statistics`.
+      kept: see `statistics`.
       pool: see `network.features`.
       precision: see `network.features`.
-      strips: see `statistics`.
-      plain: see `network.features`.
 
     Returns:
-      {layer: [images, height', width', N] float32}, in the network's order.
+      `Statistics`.
 
     Raises:
-      InputError: an unknown layer, pool or precision, no layer at all, or images of another shape.
+      InputError: as `statistics`.
     """
-    return _through(params, images, (), {}, check_layers(layers), pool, precision, strips, plain).activations
+    check_batch(images, pool, precision)
+    strips = for_values(*images.shape[1:3])
+    plain = not strips
+    return statistics(
+        params, images, style_layers, {}, kept, pool=pool, precision=precision, strips=strips, plain=plain
+    )
+
+
+def check_batch(images: Float[AnyArray, "..."], pool: str, precision: str) -> None:
+    """Checks what `statistics` takes.
+
+    Args:
+      images: must be [images, height, width, 3], one or more, both sides at least 32.
+      pool: see `network.vgg.check_images`.
+      precision: likewise.
+
+    Raises:
+      InputError: one of them is not allowed.
+    """
+    if images.ndim != 4:
+        raise InputError(f"images of shape {images.shape}: must be [images, height, width, 3]")
+    check_images(images, pool, precision)
 
 
 class _Segment(NamedTuple):
@@ -183,7 +207,10 @@ def _through(
     pool: str, precision: str, strips: tuple[int, ...], plain: bool,
 ) -> _Found:  # fmt: skip
     """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
-    check_images(images, pool, precision)
+    check_batch(images, pool, precision)
+    check_depth(params, (*styles, *targets, *kept))
+    if len(strips) > len(ENDS) or min(strips, default=1) < 1:
+        raise InputError(f"strips {strips}: must be at most {len(ENDS)} numbers, each at least 1")
     found = _Found({}, {}, {})
     x, after, first = images, None, 0
     for end, count in [*zip(ENDS, strips, strict=False), (LAYERS[-1], 1)]:

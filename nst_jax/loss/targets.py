@@ -1,16 +1,14 @@
 """What images are compared with: targets of content and style, computed once."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from nst_jax.errors import InputError, argument
-from nst_jax.loss.strips import activations, for_values, statistics
+from nst_jax.loss.strips import values
 from nst_jax.loss.weighting import check_weights
 from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
 from nst_jax.network.vgg import check_layers
@@ -34,11 +32,11 @@ class Targets(NamedTuple):
     """A / M_a of equation 4: {layer: [lanes or 1, N, N]}."""
 
 
-@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
+@jax.transfer_guard("allow")
 def content_targets(
     params: Any,
     images: Float[AnyArray, "..."],
-    layers: tuple[str, ...] = (CONTENT_LAYER,),
+    layers: Iterable[str] = (CONTENT_LAYER,),
     *,
     pool: str = "avg",
     precision: str = "float32",
@@ -62,16 +60,14 @@ def content_targets(
       >>> nst.loss.content_targets(params, photo[None], ("conv1_1",))["conv1_1"].shape
       (1, 43, 64, 64)
     """
-    strips = for_values(*images.shape[-3:-1])
-    plain = not strips
-    return activations(params, images, layers, pool=pool, precision=precision, strips=strips, plain=plain)
+    return values(params, images, kept=check_layers(layers), pool=pool, precision=precision).activations
 
 
-@partial(jax.jit, static_argnames=("layers", "pool", "precision"))
+@jax.transfer_guard("allow")
 def style_targets(
     params: Any,
     images: Float[AnyArray, "..."],
-    layers: tuple[str, ...] = STYLE_LAYERS,
+    layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
     precision: str = "float32",
@@ -95,13 +91,12 @@ def style_targets(
       >>> nst.loss.style_targets(params, painting[None], ("conv1_1",))["conv1_1"].shape
       (1, 64, 64)
     """
-    layers, strips = check_layers(layers), for_values(*images.shape[-3:-1])
-    plain = not strips
-    return statistics(params, images, layers, {}, pool=pool, precision=precision, strips=strips, plain=plain).styles
+    return values(params, images, check_layers(layers), pool=pool, precision=precision).styles
 
 
+@jax.transfer_guard("allow")
 def blend(
-    targets: Iterable[dict[str, Float[Array, "_ N N"]]], weights: Iterable[float]
+    targets: Iterable[dict[str, Float[Array, "_ N N"]]], weights: Iterable[float], name: str = argument("weights")
 ) -> dict[str, Float[Array, "_ N N"]]:
     """Blends several style pictures into one style target: their weighted mean.
 
@@ -111,6 +106,7 @@ def blend(
     Args:
       targets: one `style_targets` for each style picture, of the same layers.
       weights: one for each; finite, not negative, not all zero. They are divided by their sum.
+      name: of the argument that holds `weights`; messages start with it.
 
     Returns:
       A target as `style_targets` gives it.
@@ -125,14 +121,14 @@ def blend(
     """
     targets, shares = list(targets), np.asarray(list(weights), np.float64)
     if len(shares) != len(targets):
-        raise InputError(
-            f"{argument('style_blend')}: {len(shares)} weights for {len(targets)} style pictures; give one for each"
-        )
-    check_weights(argument("style_blend"), shares)
+        raise InputError(f"{name}: {len(shares)} given for {len(targets)} style pictures; give one for each")
+    check_weights(name, shares)
     if len(targets) == 1:
         return targets[0]
-    shares = shares / shares.sum()
-    return {
-        layer: sum((v * target[layer] for v, target in zip(shares, targets, strict=True)), start=jnp.zeros(()))
-        for layer in targets[0]
-    }
+    shares = (shares / shares.sum()).astype(np.float32)
+
+    def blended(layer: str) -> Array:
+        parts = [share * target[layer] for share, target in zip(shares, targets, strict=True)]
+        return sum(parts[1:], start=parts[0])
+
+    return {layer: blended(layer) for layer in targets[0]}

@@ -1,16 +1,17 @@
-"""The weights of equations 5 and 7: α, β, w_l and that of total variation, for any number of lanes."""
+"""The weights of equations 5 and 7: α, β, w_l and that of total variation, for any number of lanes and convention."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from nst_jax.errors import InputError
-from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
+from nst_jax.loss.conventions import CONVENTIONS, PAPER
+from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS, channels_of, positions_of
 from nst_jax.network.vgg import check_layers
+from nst_jax.pictures import images
 
 Array = jax.Array
 
@@ -37,8 +38,8 @@ class LossWeights(NamedTuple):
 
 
 def loss_weights(
-    alpha: float | Iterable[float] = 1e-3,
-    beta: float | Iterable[float] = 1.0,
+    alpha: float | Iterable[float] = CONVENTIONS[PAPER].alpha,
+    beta: float | Iterable[float] = CONVENTIONS[PAPER].beta,
     *,
     content_layers: Iterable[str] | Mapping[str, Any] = (CONTENT_LAYER,),
     style_layers: Iterable[str] | Mapping[str, Any] = STYLE_LAYERS,
@@ -81,20 +82,60 @@ def loss_weights(
     for name, factor, layers in (("content", alpha, content), ("style", beta, style)):
         if np.any((factor > 0) & (sum(layers.values(), np.zeros(1)) == 0)):
             raise InputError(f"{name} layer weights: all are zero; at least one must be positive")
-    as_arrays = {name: jax.tree.map(jnp.asarray, layers) for name, layers in (("content", content), ("style", style))}
-    return LossWeights(jnp.asarray(alpha), jnp.asarray(beta), as_arrays["content"], as_arrays["style"], jnp.asarray(tv))
+    weights: Any = LossWeights(alpha, beta, content, style, tv)
+    return jax.device_put(weights)
 
 
 def _layer_weights(name: str, layers: Iterable[str] | Mapping[str, Any]) -> dict[str, np.ndarray]:
-    if not isinstance(layers, Mapping):
-        names = tuple(dict.fromkeys(layers))
-        layers = dict.fromkeys(names, 1.0 / max(1, len(names)))
+    layers = layers if isinstance(layers, str | Mapping) else tuple(layers)
     if not layers:
         return {}
-    weights = {layer: np.atleast_1d(np.asarray(layers[layer], np.float32)) for layer in check_layers(layers, name)}
+    names = check_layers(layers, name)
+    given = layers if isinstance(layers, Mapping) else dict.fromkeys(names, 1.0 / len(names))
+    weights = {layer: np.atleast_1d(np.asarray(given[layer], np.float32)) for layer in names}
     for layer, values in weights.items():
         check_weights(f"{name}, {layer}", values, all_zero=True)
     return weights
+
+
+def translated(
+    loss_weights: LossWeights, convention: str, height: int, width: int, ratio_size: int | None = None
+) -> LossWeights:
+    """Translates weights into those of equations 5 and 7 whose objective is exactly that of the convention.
+
+    α and β stay as they are; the layers' weights take the factors. So the total is the other system's loss, the
+    content part its content loss without α, the style part its style loss without β.
+
+    Args:
+      loss_weights: with α, β and w_l as one would give them to that system.
+      convention: a name out of CONVENTIONS.
+      height: the picture's, in pixels; the mean over positions depends on it.
+      width: the picture's, in pixels.
+      ratio_size: longest side of the picture that α and β of the paper's equations are meant for. Equation 1 is a sum
+        over positions and equation 4 is not, so the same look at another size needs α by the number of positions
+        (docs/figures.md); this gives the content layers' weights that factor. None: α and β are meant for this size.
+
+    Returns:
+      The weights, of the same lanes and layers.
+    """
+    if convention == PAPER:
+        if ratio_size is None:
+            return loss_weights
+        as_given = images.fitted((height, width), ratio_size)
+        content = {
+            layer: weight * (positions_of(layer, *as_given) / positions_of(layer, height, width))
+            for layer, weight in loss_weights.content_layers.items()
+        }
+        return loss_weights._replace(content_layers=content)
+    known = CONVENTIONS[convention]
+    content, style = {}, {}
+    for layer, weight in loss_weights.content_layers.items():
+        factor = known.content(channels_of(layer), positions_of(layer, height, width))
+        content[layer] = weight * (2 * factor)  # equation 1 has ½
+    for layer, weight in loss_weights.style_layers.items():
+        filters = channels_of(layer)
+        style[layer] = weight * (4 * filters**2 * known.style(filters))  # equation 4 has 1 / (4 N²)
+    return loss_weights._replace(content_layers=content, style_layers=style)
 
 
 def check_weights(name: str, values: np.ndarray, *, all_zero: bool = False) -> None:
@@ -102,12 +143,14 @@ def check_weights(name: str, values: np.ndarray, *, all_zero: bool = False) -> N
 
     Args:
       name: what they are called; the message starts with it.
-      values: of any shape.
+      values: [n], or of another shape, which is refused.
       all_zero: whether all may be zero.
 
     Raises:
-      InputError: a value is negative or not finite, or all are zero.
+      InputError: there are no values, or not on one axis; one is negative or not finite, or all are zero.
     """
+    if values.ndim != 1 or not values.size:
+        raise InputError(f"{name}: has shape {values.shape}; must be one number or a list of them")
     if not np.all(np.isfinite(values)) or np.any(values < 0):
         wrong = values[~(np.isfinite(values) & (values >= 0))][0]
         raise InputError(f"{name}: {wrong:g} is not allowed; must be a finite number, zero or more")

@@ -31,6 +31,7 @@ class PictureDifference(NamedTuple):
     """In 8-bit levels."""
 
 
+@jax.transfer_guard("allow")
 def activation_differences(
     params: Any, reference: Any, images: Iterable[np.ndarray], *, pool: str = "avg"
 ) -> dict[str, float]:
@@ -63,6 +64,7 @@ def _squared_norms(params: Any, reference: Any, image: Array, pool: str) -> dict
 _squares = jax.jit(_squared_norms, static_argnames=("pool",))
 
 
+@jax.transfer_guard("allow")
 def gradient_difference(goal: Objective, reference: Objective, image: Array | np.ndarray) -> GradientDifference:
     """Compares two objectives' gradients of the total with respect to one picture.
 
@@ -85,6 +87,7 @@ def _gradient(goal: Objective, images: Array) -> Array:
     return jax.grad(lambda images: goal(images).total.sum())(images)
 
 
+@jax.transfer_guard("allow")
 def picture_difference(image: Array | np.ndarray, reference: Array | np.ndarray) -> PictureDifference:
     """Compares two pictures.
 

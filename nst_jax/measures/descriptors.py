@@ -1,5 +1,6 @@
 """The style of pictures as descriptors, for other uses."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
 from nst_jax.network.layers import STYLE_LAYERS
-from nst_jax.network.vgg import features
+from nst_jax.network.vgg import check_layers, features
 
 Array = jax.Array
 KINDS = ("gram", "compact")
@@ -31,15 +32,18 @@ def channel_statistics(activations: Array) -> Array:
       >>> nst.measures.channel_statistics(jnp.ones((4, 6, 2))).tolist()
       [1.0, 1.0, 0.0, 0.0]
     """
-    return jnp.concatenate([activations.mean((-3, -2)), activations.std((-3, -2))], axis=-1)
+    variance = activations.var((-3, -2))
+    # A filter that never responds has a deviation of zero, where the root has no derivative.
+    deviation = jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
+    return jnp.concatenate([activations.mean((-3, -2)), deviation], axis=-1)
 
 
-@partial(jax.jit, static_argnames=("kind", "layers", "pool", "precision"))
+@jax.transfer_guard("allow")
 def style_descriptors(
     params: Any,
     images: Array,
     kind: str = "gram",
-    layers: tuple[str, ...] = STYLE_LAYERS,
+    layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
     precision: str = "float32",
@@ -67,6 +71,13 @@ def style_descriptors(
     """
     if kind not in KINDS:
         raise InputError(f"kind {kind!r}: unknown; known are {', '.join(KINDS)}")
+    return _descriptors(params, images, kind, check_layers(layers), pool, precision)
+
+
+@partial(jax.jit, static_argnames=("kind", "layers", "pool", "precision"))
+def _descriptors(
+    params: Any, images: Array, kind: str, layers: tuple[str, ...], pool: str, precision: str
+) -> dict[str, Array]:
     activations = features(params, images, layers, pool=pool, precision=precision)
     if kind == "compact":
         return {layer: channel_statistics(x) for layer, x in activations.items()}

@@ -4,7 +4,7 @@ Each picture is first summarized (`summarize`), those it is compared with once f
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,15 +12,14 @@ import jax
 import numpy as np
 
 from nst_jax.errors import InputError
-from nst_jax.loss import losses
+from nst_jax.loss.strips import values
 from nst_jax.loss.targets import style_targets
 from nst_jax.measures import structure
 from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
-from nst_jax.network.vgg import features
+from nst_jax.network.vgg import check_layers
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
 
-Array = jax.Array
 ROUNDING = 1e-5  # of a Gram matrix: what two programs' float32 may differ by
 COARSE = 48  # pixels of the shortest side at which structure is compared: arrangement, not brushwork
 NOISE = 50.0  # standard deviation in 8-bit levels of the noise that style is compared with
@@ -92,10 +91,11 @@ class Summary(NamedTuple):
     """G / M by style layer, [N, N] float32."""
 
 
+@jax.transfer_guard("allow")
 def summarize(
     params: Any,
     image: np.ndarray,
-    style_layers: tuple[str, ...] = STYLE_LAYERS,
+    style_layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
     precision: str = "float32",
@@ -119,18 +119,12 @@ def summarize(
     height, width = image.shape[:2]
     part = min(1.0, COARSE / min(height, width))
     coarse = images.resize(image, round(part * height), round(part * width))
-    content, style = jax.device_get(_activations(params, image, style_layers, pool, precision))
-    style = {layer: style[layer] for layer in style_layers}  # jit has sorted them
-    return Summary(structure.luminance(image), structure.luminance(coarse), content, style)
-
-
-@partial(jax.jit, static_argnames=("style_layers", "pool", "precision"))
-def _activations(
-    params: Any, image: Array, style_layers: tuple[str, ...], pool: str, precision: str
-) -> tuple[Array, dict[str, Array]]:
-    activations = features(params, image, {CONTENT_LAYER, *style_layers}, pool=pool, precision=precision)
-    style = {layer: losses.style_representation(activations[layer], precision) for layer in style_layers}
-    return activations[CONTENT_LAYER], style
+    wanted = (style_layers,) if isinstance(style_layers, str) else tuple(style_layers)
+    layers = check_layers(wanted, "style_layers") if wanted else ()
+    found = values(params, image[None], layers, (CONTENT_LAYER,), pool=pool, precision=precision)
+    content, style = jax.device_get((found.activations[CONTENT_LAYER], found.styles))
+    style = {layer: style[layer][0] for layer in wanted}
+    return Summary(structure.luminance(image), structure.luminance(coarse), content[0], style)
 
 
 def compare(
@@ -142,7 +136,7 @@ def compare(
       picture: the one to measure.
       noise: `noise_reference` of its size.
       content: the photograph, of its size; None for none.
-      style: A / M_a of the painting by style layer, [N, N], as `objective.style_targets` gives it, for all layers that
+      style: A / M_a of the painting by style layer, [N, N], as `loss.style_targets` gives it, for all layers that
         were summarized; None for none.
 
     Returns:
@@ -169,12 +163,13 @@ def compare(
     )
 
 
+@jax.transfer_guard("allow")
 def measure(
     params: Any,
     image: np.ndarray,
     content: np.ndarray | None = None,
     style: np.ndarray | None = None,
-    style_layers: tuple[str, ...] = STYLE_LAYERS,
+    style_layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
     precision: str = "float32",

@@ -91,7 +91,11 @@ def plain3x3_relu(
 
 def _bias_and_relu(y: Array, bias: AnyArray) -> Array:
     # The barrier lets the ReLU be computed once, not again in every consumer.
-    return lax.optimization_barrier(jnp.maximum(y + bias, 0))
+    return lax.optimization_barrier(_biased_relu(y, bias))
+
+
+def _biased_relu(y: Array, bias: AnyArray) -> Array:
+    return jnp.maximum(y + jnp.expand_dims(bias, tuple(range(y.ndim - 1))), 0)
 
 
 def transform(kernel: Float[AnyArray, "3 3 in out"]) -> Transformed | None:
@@ -127,7 +131,7 @@ def _winograd_pays(kernel: tuple[int, ...]) -> bool:
 def _winograd_forward(
     x: Float[Array, "batch height width in"], transformed: Float[Array, "36 in out"], bias: Float[Array, "out"]
 ) -> Float[Array, "batch height width out"]:
-    return winograd.convolve((x,), transformed, after=lambda y: jnp.maximum(y + bias, 0))
+    return winograd.convolve((x,), transformed, after=lambda y: _biased_relu(y, bias))
 
 
 @jax.jit

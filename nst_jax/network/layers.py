@@ -62,7 +62,7 @@ def halvings(layer: str) -> int:
 
 
 def positions_of(layer: str, height: int, width: int) -> int:
-    """Counts a layer's positions, M; each pool halves both sides, rounding down.
+    """Counts a layer's positions, M; each pool halves both sides, rounding down, as long as anything is left.
 
     Args:
       layer: a name out of LAYERS.
@@ -72,15 +72,12 @@ def positions_of(layer: str, height: int, width: int) -> int:
     Returns:
       M.
     """
-    return (height >> halvings(layer)) * (width >> halvings(layer))
+    return max(1, height >> halvings(layer)) * max(1, width >> halvings(layer))
 
-
-ROWS: dict[str, tuple[str, ...]] = {}
-"""The paper's cumulative subsets of style layers: A is conv1_1, B adds conv2_1, and so on to E."""
-for _letter, _layer in zip("ABCDE", ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), strict=True):
-    ROWS[_letter] = (*(next(reversed(ROWS.values())) if ROWS else ()), _layer)
 
 CONTENT_LAYER = "conv4_2"
 """The paper's layer of equation 1."""
-STYLE_LAYERS = ROWS["E"]
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 """The paper's layers of equation 5."""
+ROWS: dict[str, tuple[str, ...]] = {letter: STYLE_LAYERS[:number] for number, letter in enumerate("ABCDE", start=1)}
+"""The paper's cumulative subsets of style layers: A is conv1_1, B adds conv2_1, and so on to E."""

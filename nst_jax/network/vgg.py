@@ -57,8 +57,8 @@ class VGG19(nn.Module):
           activations are taken after its ReLU.
         """
         if self.after is None:
-            mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value
-            scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value
+            mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value[None, None, None]
+            scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value[None, None, None]
             x = (255.0 * x - mean) * scale  # zero padding comes after the subtraction, as in training
         first = 0 if self.after is None else LAYERS.index(self.after) + 1
         activations = {}
@@ -105,6 +105,7 @@ def pool2x2(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyA
     return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
 
 
+@jax.transfer_guard("allow")
 def features(
     params: Any,
     images: Float[AnyArray, "..."],
@@ -130,7 +131,8 @@ def features(
       A convolution's activations are taken after its ReLU. Each pool before a layer halves height and width.
 
     Raises:
-      InputError: an unknown layer, pool or precision, no layer at all, or an image of another shape.
+      InputError: an unknown layer, pool or precision, no layer at all, one that the parameters do not reach, or images
+        of another shape.
 
     Example:
       >>> activations = nst.features(params, photo, ["conv1_1", "conv2_1"])
@@ -138,6 +140,7 @@ def features(
       {'conv1_1': (43, 64, 64), 'conv2_1': (21, 32, 128)}
     """
     layers = check_layers(layers)
+    check_depth(params, layers)
     check_images(images, pool, precision)
     batch = images.reshape(-1, *images.shape[-3:])
     activations = VGG19(layers, pool, precision, plain).apply(params, batch)
@@ -145,21 +148,23 @@ def features(
     return {name: x.reshape(*images.shape[:-3], *x.shape[1:]) for name, x in activations.items()}
 
 
+@jax.transfer_guard("allow")
 def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
     """Prepares parameters for many evaluations: computes what `features` otherwise would from the kernels each time.
 
     On CPU that is the Winograd transform of each kernel, in its place and four times as large; elsewhere there is
-    nothing to prepare. Every function that takes parameters takes these too, and returns the same.
+    nothing to prepare. Whatever computes activations takes these parameters too, and returns the same; what changes
+    or saves parameters (`nst_jax.weights`) needs the kernels.
 
     Args:
-      params: parameters as `load_weights` gives them.
+      params: parameters as `load_weights` gives them; layers that are prepared already stay so.
       layers: those that will be asked for; the parameters of deeper ones are left out.
 
     Returns:
       Parameters.
 
     Raises:
-      InputError: an unknown layer, or no layer at all.
+      InputError: an unknown layer, no layer at all, or one that the parameters do not reach.
 
     Example:
       >>> prepared = nst.network.prepare(params, ["conv1_1"])
@@ -168,9 +173,12 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
       >>> nst.features(prepared, photo, ["conv1_1"])["conv1_1"].shape
       (43, 64, 64)
     """
-    deepest = max(map(LAYERS.index, check_layers(layers)))
-    needed = {name: params["params"][name] for name in LAYERS[: deepest + 1] if name in CONVOLUTIONS}
-    transformed = _transformed({name: layer["kernel"] for name, layer in needed.items()}, jax.default_backend())
+    layers = check_layers(layers)
+    check_depth(params, layers)
+    needed = {name: params["params"][name] for name in _convolutions(layers)}
+    transformed = {name: kernel for name, kernel in params.get("transformed", {}).items() if name in needed}
+    kernels = {name: layer["kernel"] for name, layer in needed.items() if name not in transformed}
+    transformed |= _transformed(kernels, jax.default_backend())
     kept = {name: {"bias": layer["bias"]} if name in transformed else layer for name, layer in needed.items()}
     return {**params, "params": kept, "transformed": transformed}
 
@@ -187,7 +195,7 @@ def check_images(images: Float[AnyArray, "..."], pool: str, precision: str) -> N
     """Checks what `features` takes.
 
     Args:
-      images: must be [..., height, width, 3], both sides at least 32.
+      images: must be [..., height, width, 3], one or more, both sides at least 32.
       pool: must be "avg" or "max".
       precision: must be "float32", "tensorfloat32" or "bfloat16".
 
@@ -197,17 +205,40 @@ def check_images(images: Float[AnyArray, "..."], pool: str, precision: str) -> N
     for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
-    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < MIN_SIDE:
-        raise InputError(
-            f"images of shape {images.shape}: must be [..., height, width, 3], both sides at least {MIN_SIDE}"
-        )
+    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < MIN_SIDE or 0 in images.shape:
+        allowed = f"must be [..., height, width, 3], one or more, both sides at least {MIN_SIDE}"
+        raise InputError(f"images of shape {images.shape}: {allowed}")
+
+
+def check_depth(
+    params: Any, layers: Iterable[str], argument: str = "layers", remedy: str = "name it to `prepare` too"
+) -> None:
+    """Checks that parameters reach as deep as layers, which those of `prepare` may not.
+
+    Args:
+      params: as `features` takes them.
+      layers: names.
+      argument: what holds them; the message starts with it.
+      remedy: what to do about it; the message ends with it.
+
+    Raises:
+      InputError: they do not.
+    """
+    missing = [name for name in _convolutions(layers) if name not in params["params"]]
+    if missing:
+        raise InputError(f"{argument}: need {missing[0]}, which the parameters were prepared without; {remedy}")
+
+
+def _convolutions(layers: Iterable[str]) -> list[str]:
+    """All as far as the deepest of these layers."""
+    return [name for name in LAYERS[: 1 + max(map(LAYERS.index, layers), default=-1)] if name in CONVOLUTIONS]
 
 
 def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, ...]:
     """Puts layers into the network's order, each once.
 
     Args:
-      layers: names.
+      layers: names, or one.
       argument: what holds them; messages start with it.
 
     Returns:
@@ -216,7 +247,7 @@ def check_layers(layers: Iterable[str], argument: str = "layers") -> tuple[str, 
     Raises:
       InputError: an unknown layer, or no layer at all.
     """
-    layers = tuple(layers)
+    layers = (layers,) if isinstance(layers, str) else tuple(layers)
     unknown = [layer for layer in layers if layer not in LAYERS]
     if unknown or not layers:
         found = f"unknown layer {', '.join(map(repr, unknown))}" if unknown else "no layer named"

@@ -54,7 +54,7 @@ class Programs:
     ) -> Any:
         """See `Compile`."""
         leaves, structure = jax.tree.flatten(arguments)
-        about = (key, donate, structure, tuple(map(_described, leaves)), _configuration())
+        about = (key, donate, structure, tuple(map(_described, leaves)), configuration())
         with self._lock:
             if about in self._known:
                 self._known.move_to_end(about)
@@ -87,6 +87,15 @@ def options() -> dict[str, str | bool]:
     return {name: value for name, value in _ON_CPU.items() if _known({name: value})}
 
 
+def configuration() -> tuple[Any, ...]:
+    """Gives what of JAX's configuration a program depends on.
+
+    Returns:
+      The values.
+    """
+    return tuple(getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision"))
+
+
 def _known(option: dict[str, str | bool]) -> bool:
     if jax.default_backend() != "cpu":
         return False
@@ -99,8 +108,3 @@ def _known(option: dict[str, str | bool]) -> bool:
 
 def _described(leaf: Any) -> Hashable:
     return leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False), getattr(leaf, "sharding", None)
-
-
-def _configuration() -> Hashable:
-    """What tracing sees beside its arguments."""
-    return tuple(getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision"))

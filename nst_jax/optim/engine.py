@@ -7,7 +7,8 @@ its progress chunk by chunk. A picture is a problem of one lane. Which lane take
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -17,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
+from nst_jax.errors import InputError, argument
 from nst_jax.optim import compiler, schedule
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.loop import LONGEST_CHUNK, NOT_TAKEN, Carry, Optimizer, Rows, advance, begin, rows_of
@@ -34,6 +36,8 @@ class Problem(Protocol):
 
     shape: tuple[int, ...]
     """Of an image."""
+    dtype: Any
+    """Of the images, floating."""
 
     def __len__(self) -> int:
         """How many lanes there are."""
@@ -87,7 +91,7 @@ class Finished(NamedTuple):
 
     lane: int
     image: np.ndarray
-    """[*shape] float32."""
+    """[*shape], of the problem's dtype."""
     status: Status
     """RUNNING: all its evaluations are used."""
 
@@ -107,7 +111,18 @@ class Progress(NamedTuple):
     """By lane."""
     finished: list[Finished]
     images: Callable[[], dict[int, np.ndarray]]
-    """The images of the lanes that are in the batch, by lane, [*shape] float32 each."""
+    """The images of the lanes that are in the batch, by lane, [*shape] each, of the problem's dtype."""
+
+
+@contextmanager
+def _own_ways() -> Iterator[None]:
+    """Sets aside those of JAX's debugging settings that stop what is meant here.
+
+    NaN stands for what is not known yet, infinity for a bracket without an end, and optimizers reject trials that are
+    not finite; the loop is compiled, which it cannot be while `jit` is disabled.
+    """
+    with jax.debug_nans(False), jax.debug_infs(False), jax.disable_jit(False), jax.transfer_guard("allow"):
+        yield
 
 
 class Engine:
@@ -141,7 +156,7 @@ class Engine:
         slots: int,
         tolerance: float = 0.0,
         every: int | None = None,
-        earlier: int = 0,
+        earlier: Mapping[int, int] | None = None,
         fixed: bool = False,
         devices: Sequence[Any] | None = None,
         compile: Compile = compiler.remembered,
@@ -157,14 +172,22 @@ class Engine:
           tolerance: a lane is over when its loss fell by less than this part of itself in the latest
             `schedule.TOLERANCE_WINDOW` evaluations; zero never ends a lane.
           every: a chunk ends after every so many evaluations of each lane exactly.
-          earlier: evaluations that each lane has had before, at another scale; records and `every` count on from there.
+          earlier: by lane, evaluations that it has had before, at another scale; records, `every` and the window of the
+            tolerance count on from there.
           fixed: the lanes belong together, so that the batch is never halved.
           devices: over which the slots are spread, each device running on its own; by default the first one.
           compile: what compiles the loop.
           key: what the optimizer was made from, if two of one key are the same; by default the optimizer itself.
+
+        Raises:
+          InputError: `evaluations` or `every` is not positive.
         """
+        for name, value in (("evaluations", evaluations), ("every", every)):
+            if value is not None and value < 1:
+                raise InputError(f"{argument(name)}: {value} is not allowed; must be at least 1")
         self.problem, self.evaluations, self.tolerance = problem, evaluations, tolerance
-        self._optimizer, self._every, self._earlier, self._compile, self._key = optimizer, every, earlier, compile, key
+        self._optimizer, self._every, self._compile, self._key = optimizer, every, compile, key
+        self._earlier = earlier or dict.fromkeys(range(len(problem)), 0)
         self._devices = list(devices or jax.local_devices()[:1])
         self._mesh = Mesh(np.array(self._devices), ("lanes",))
         self._smallest = slots if fixed else len(self._devices)
@@ -188,12 +211,13 @@ class Engine:
         return len(self._programs)
 
     def images(self) -> dict[int, np.ndarray]:
-        """Gives the images of the lanes now in the batch, by lane, [*shape] float32 each."""
+        """Gives the images of the lanes now in the batch, by lane, [*shape] each, of the problem's dtype."""
         if self.carry is None:
             return {}
-        images = np.asarray(self.carry.optimizer.image)
+        images = jax.device_get(self.carry.optimizer.image)
         return {lane: images[slot] for slot, lane in enumerate(self.schedule.slots) if lane is not None}
 
+    @_own_ways()
     def advance(self) -> Progress:
         """Fills the slots, evaluates for about SECONDS_PER_CHUNK, and empties the slots of lanes that are over.
 
@@ -203,20 +227,21 @@ class Engine:
         before = time.perf_counter()
         self._fill()
         program = self.program()
-        done = {lane: self._earlier + len(self.records[lane]) for lane in self.schedule.running}
-        budget = self._earlier + self.evaluations
-        most = schedule.longest(self.schedule, done, budget, self._smallest, self.tolerance > 0, self._every)
+        begun = time.perf_counter()  # compiling tells nothing of the pace
+        done = {lane: self._earlier[lane] + len(self.records[lane]) for lane in self.schedule.running}
+        most = schedule.longest(self.schedule, self._left(), done, self._smallest, self.tolerance > 0, self._every)
         count = min(self._chunk, most, LONGEST_CHUNK)
         self.carry, rows = program(self._objective, self.carry, self._at(np.int32(count), P()))
         rows = jax.device_get(rows)
-        took = time.perf_counter() - before
-        records = self._record(rows, took)
-        # The first chunk of a program is mostly compilation and tells nothing about the pace.
-        self._chunk = max(1, min(2 * self._chunk, LONGEST_CHUNK, math.ceil(SECONDS_PER_CHUNK * count / took)))
-        self.seconds += took
+        ended = time.perf_counter()
+        records = self._record(rows, ended - before)
+        pace = (ended - begun) / count
+        self._chunk = max(1, min(2 * self._chunk, LONGEST_CHUNK, math.ceil(SECONDS_PER_CHUNK / pace)))
+        self.seconds += ended - before
         self.schedule = schedule.passed(self.schedule, count)
         return Progress(records, self._finish(), self.images)
 
+    @_own_ways()
     def program(self) -> Any:
         """Compiles the program of the present batch size; its `memory_analysis` tells what it takes on a device.
 
@@ -250,6 +275,7 @@ class Engine:
         """Counts what the objective and the batch's state take on all devices, without compiling anything."""
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes()))
 
+    @_own_ways()
     def template(self) -> Carry:
         """Makes a carry of the shapes that the present batch has."""
         starts = self.problem.starts(self._slot_lanes())
@@ -262,14 +288,16 @@ class Engine:
         self.schedule = self.schedule._replace(waiting=(*self.schedule.waiting, lane))
 
     def _fill(self) -> None:
-        left = {lane: self.evaluations - len(records) for lane, records in self.records.items()}
         before = self.schedule
-        self.schedule, kept, fresh = schedule.filled(before, left, self._smallest)
+        self.schedule, kept, fresh = schedule.filled(before, self._left(), self._smallest)
         if len(kept) < len(before.slots):
             self.carry = self.carry and jax.tree.map(lambda leaf: leaf[np.array(kept)], self.carry)
             self._objective = None
         if any(fresh) or self._objective is None:
             self._place(np.array(fresh))
+
+    def _left(self) -> dict[int, int]:
+        return {lane: self.evaluations - len(records) for lane, records in self.records.items()}
 
     def _place(self, fresh: np.ndarray) -> None:
         """Puts the slots' objective on the devices, and start images into the slots that are `fresh`."""
@@ -289,7 +317,7 @@ class Engine:
         batch = len(self.schedule.slots)
         goal = self.problem.objective([0] * batch) if self._objective is None else self._objective
         unknown = self.problem.unknown(batch)
-        images = jax.ShapeDtypeStruct((batch, *self.problem.shape), jax.tree.leaves(unknown)[0].dtype)
+        images = jax.ShapeDtypeStruct((batch, *self.problem.shape), self.problem.dtype)
         # As `begin` gives it, which takes ten times as long to trace.
         norm: Any = jax.ShapeDtypeStruct((batch,), images.dtype)
         return goal, Carry(jax.eval_shape(self._optimizer.init, images), unknown, norm)
@@ -316,6 +344,7 @@ class Engine:
 
     def _record(self, rows: Rows, took: float) -> dict[int, list[Record]]:
         fresh: dict[int, list[Record]] = {}
+        evaluated = np.count_nonzero(np.any(rows.status != NOT_TAKEN, axis=1))
         losses, structure = jax.tree.flatten(rows.losses)
         for slot, lane in enumerate(self.schedule.slots):
             if lane is None:
@@ -329,10 +358,10 @@ class Engine:
             fresh[lane] = [
                 Record(
                     int(steps[i]),
-                    self._earlier + len(so_far) + i + 1,
+                    self._earlier[lane] + len(so_far) + i + 1,
                     jax.tree.unflatten(structure, [float(loss[i, slot]) for loss in losses]),
                     float(rows.gradient_norm[i, slot]),
-                    self.seconds + took * (i + 1) / count,
+                    self.seconds + took * (i + 1) / evaluated,
                 )
                 for i in range(count)
             ]
@@ -352,7 +381,7 @@ class Engine:
             state = Status(int(status[slot]))
             by_itself = state != RUNNING
             if not by_itself and self._stalled(self.records[lane]):
-                state = Status.CONVERGED
+                state = Status.STALLED
             if state != RUNNING or len(self.records[lane]) >= self.evaluations:
                 used_up |= not by_itself
                 images = np.asarray(self.carry.optimizer.image) if images is None else images
@@ -363,7 +392,7 @@ class Engine:
 
     def _stalled(self, records: Sequence[Record]) -> bool:
         window = schedule.TOLERANCE_WINDOW
-        if not self.tolerance or len(records) <= window or len(records) % window:
+        if not self.tolerance or len(records) <= window or records[-1].evaluations % window:
             return False
         before, now = records[-1 - window].losses.total, records[-1].losses.total
         return before - now < self.tolerance * abs(now)

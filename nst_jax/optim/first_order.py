@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
+from nst_jax.optim.curvature import dot
 from nst_jax.optim.status import NOT_FINITE, RUNNING
 
 Array = jax.Array
@@ -67,16 +68,17 @@ class FirstOrder:
         return jax.vmap(self._tell)(state, values, gradients)
 
     def _tell(self, state: State, value: Float[Array, ""], gradient: Float[Array, "*shape"]) -> State:
-        accepted = jnp.isfinite(value) & jnp.isfinite(jnp.vdot(gradient, gradient)) & (state.status == RUNNING)
+        accepted = jnp.isfinite(value) & jnp.isfinite(dot(gradient, gradient)) & (state.status == RUNNING)
         transformation = optax.with_extra_args_support(self.transformation)  # some ask for the loss itself
-        updates, optimizer = transformation.update(gradient, state.optimizer, state.trial, value=value)
+        with jax.numpy_dtype_promotion("standard"):  # Optax multiplies floats by whole numbers
+            updates, optimizer = transformation.update(gradient, state.optimizer, state.trial, value=value)
         image = jnp.where(accepted, state.trial, state.image)
         moved: Any = optax.apply_updates(state.trial, updates)
         return State(
             image=image,
             trial=jnp.where(accepted, moved, image),
             optimizer=jax.tree.map(lambda new, old: jnp.where(accepted, new, old), optimizer, state.optimizer),
-            status=jnp.where(accepted, state.status, jnp.maximum(state.status, NOT_FINITE)).astype(jnp.int32),
+            status=jnp.where(accepted, RUNNING, NOT_FINITE).astype(jnp.int32),
             accepted=accepted,
         )
 

@@ -4,6 +4,7 @@ The optimizer never evaluates anything. `ask` says where each lane wants its los
 lane that accepts its first trial goes on at once, and one whose search takes longer holds up nobody.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nst_jax.errors import InputError, argument
 from nst_jax.optim import curvature, line_search
 from nst_jax.optim.status import CONVERGED, NOT_FINITE, RUNNING
 
@@ -53,6 +55,9 @@ class LBFGS:
       precondition: P, a symmetric positive definite linear map of one lane's gradient; the inverse Hessian is built
         up from γ P instead of γ. Hashable, since it is static under jit.
 
+    Raises:
+      InputError: no pairs, or a first step that is not positive and finite.
+
     Example:
       >>> optimizer = nst.LBFGS(history=10)
       >>> result = nst.minimize(lambda x: ((x - 3) ** 2).sum(1), jnp.zeros((2, 5)), optimizer=optimizer)
@@ -63,6 +68,13 @@ class LBFGS:
     history: int = 20
     first_step: float = 0.001
     precondition: Callable[[Array], Array] = identity
+
+    def __post_init__(self) -> None:
+        """Refuses what no run could be made of."""
+        if self.history < 1:
+            raise InputError(f"{argument('history')}: {self.history} is not allowed; must be at least 1")
+        if not 0 < self.first_step < math.inf:
+            raise InputError(f"{argument('first_step')}: {self.first_step} is not allowed; must be positive and finite")
 
     def init(self, images: Float[Array, "lanes *shape"]) -> State:
         """Makes the state before any evaluation, of start images [lanes, *shape], any floating dtype."""
@@ -78,7 +90,7 @@ class LBFGS:
 
     def tell(self, state: State, values: Float[Array, "lanes"], gradients: Float[Array, "lanes *shape"]) -> State:
         """Takes the losses [lanes] and gradients [lanes, *shape] at the points that `ask` gave."""
-        return jax.vmap(self._tell)(state, values, gradients)
+        return jax.vmap(self._tell)(state, values.astype(gradients.dtype), gradients)
 
     def _init(self, image: Float[Array, "*shape"]) -> State:
         zero = jnp.zeros((), image.dtype)

@@ -92,7 +92,12 @@ def _kept(slots: list[int | None], left: Mapping[int, int], smallest: int) -> tu
 
 
 def longest(
-    schedule: Schedule, done: Mapping[int, int], evaluations: int, smallest: int, tolerance: bool, every: int | None
+    schedule: Schedule,
+    left: Mapping[int, int],
+    done: Mapping[int, int],
+    smallest: int,
+    tolerance: bool,
+    every: int | None,
 ) -> int:
     """Counts the evaluations that the batch may take at once.
 
@@ -100,8 +105,8 @@ def longest(
 
     Args:
       schedule: of the batch.
-      done: the evaluations that each lane has had.
-      evaluations: those of each lane in all.
+      left: see `filled`.
+      done: the evaluations that each lane has had, at other scales too.
       smallest: see `filled`.
       tolerance: whether there is one.
       every: None for no such multiple.
@@ -110,7 +115,7 @@ def longest(
       At least one.
     """
     counts = [done[lane] for lane in schedule.running]
-    most = evaluations - max(counts)
+    most = min(left[lane] for lane in schedule.running)
     if schedule.waiting or len(schedule.slots) > smallest:  # otherwise no look changes anything
         most = min(most, LOOK - schedule.clock)
     for window in (TOLERANCE_WINDOW if tolerance else None, every):

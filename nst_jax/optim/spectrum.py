@@ -47,10 +47,13 @@ class FrequencyShaping:
             shape = f"{gradient.shape}; must be [height, width, channels], or the optimizer LBFGS()"
             raise InputError(f"each image has shape {shape}, which takes any")
         height, width = gradient.shape[:2]
-        down, across = jnp.fft.fftfreq(height), jnp.fft.rfftfreq(width)
+        wide = gradient.astype(
+            jnp.promote_types(gradient.dtype, jnp.float32)
+        )  # no half precision in Fourier transforms
+        down, across = jnp.fft.fftfreq(height, dtype=wide.dtype), jnp.fft.rfftfreq(width, dtype=wide.dtype)
         frequency = jnp.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
         lowest = 1.0 / max(height, width)  # the mean counts as the lowest frequency, not as zero
         gain = jnp.maximum(frequency, lowest) ** -self.power
-        spectrum = jnp.fft.rfft2(gradient, axes=(0, 1))
+        spectrum = jnp.fft.rfft2(wide, axes=(0, 1))
         shaped = spectrum * gain[..., None].astype(spectrum.dtype)
         return jnp.fft.irfft2(shaped, s=(height, width), axes=(0, 1)).astype(gradient.dtype)

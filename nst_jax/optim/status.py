@@ -14,6 +14,7 @@ class Status(IntEnum):
     RUNNING = 0, "its loss was still falling"
     CONVERGED = 1, "no further decrease is to be had in this precision"
     NOT_FINITE = 2, "the loss is not finite; the last good image is kept"
+    STALLED = 3, "its loss fell by less than the tolerance asks for"
 
     message: str
 
@@ -26,4 +27,4 @@ class Status(IntEnum):
 
 
 # Plain numbers, as traced code needs them.
-RUNNING, CONVERGED, NOT_FINITE = (status.value for status in Status)
+RUNNING, CONVERGED, NOT_FINITE, STALLED = (status.value for status in Status)

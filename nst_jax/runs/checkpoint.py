@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.errors import InputError
@@ -57,7 +56,7 @@ def save(path: Path, engine: Engine, run: Mapping[str, Any], measures: Mapping[i
     carry = engine.carry
     if carry is not None and engine.schedule.running:
         for key, leaf in jax.tree_util.tree_leaves_with_path(carry):
-            arrays["carry" + jax.tree_util.keystr(key)] = np.asarray(leaf)
+            arrays["carry" + jax.tree_util.keystr(key)] = jax.device_get(leaf)
     with files.atomic(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
@@ -96,7 +95,7 @@ def restore(path: Path, engine: Engine) -> None:
                 name = "carry" + jax.tree_util.keystr(key)
                 if arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype:
                     raise ValueError(f"{name} is {arrays[name].shape}, not {leaf.shape}")
-                leaves[name] = jnp.asarray(arrays[name])
+                leaves[name] = jax.device_put(arrays[name])
             engine.carry = jax.tree_util.tree_unflatten(jax.tree.structure(template), leaves.values())
     except Exception as error:
         raise InputError(f"{path}: damaged checkpoint, or of another sweep ({' '.join(str(error).split())})") from None

@@ -147,9 +147,7 @@ def resume(
         yield from _gone_through(stages_of(folder, table, NEW, places), (run, None), options, watch, compile)
 
 
-def again(
-    source: Path, options: RunOptions, find_in: Sequence[Path] = ()
-) -> tuple[Table, RunOptions, Kept, Places]:
+def again(source: Path, options: RunOptions, find_in: Sequence[Path] = ()) -> tuple[Table, RunOptions, Kept, Places]:
     """What `begin` takes to run a run.json once more, with the names that inputs have there, wherever they are now.
 
     Raises:

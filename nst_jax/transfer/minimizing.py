@@ -77,11 +77,9 @@ def minimize(
       >>> result.images.round(3).min().item(), result.status[0].message
       (0.5, 'no further decrease is to be had in this precision')
     """
-    for name, value in (("evaluations", evaluations), ("every", every)):
-        if value is not None and value < 1:
-            raise InputError(f"{argument(name)}: {value} is not allowed; must be at least 1")
-    images = jnp.asarray(start)
-    if images.ndim < 1 or not jnp.issubdtype(images.dtype, jnp.floating):
+    with jax.transfer_guard("allow"):
+        images = jnp.asarray(start)
+    if images.ndim < 1 or images.shape[0] < 1 or not jnp.issubdtype(images.dtype, jnp.floating):
         raise InputError(f"{argument('start')}: {images.dtype} {images.shape}; must be float [lanes, ...]")
     lanes = images.shape[0]
     problem = _Given(*_as_objective(objective, images), images)
@@ -138,7 +136,7 @@ class _Given:
 
     def __init__(self, objective: Any, unknown: Any, images: Array) -> None:
         self._objective, self._unknown, self._images = objective, unknown, images
-        self.shape = images.shape[1:]
+        self.shape, self.dtype = images.shape[1:], images.dtype
 
     def __len__(self) -> int:
         return self._images.shape[0]

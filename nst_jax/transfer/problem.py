@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.errors import InputError, argument
-from nst_jax.loss import conventions, targets
+from nst_jax.loss import targets
 from nst_jax.loss.objective import Losses, Objective, Term, check_terms
 from nst_jax.loss.targets import Targets
-from nst_jax.loss.weighting import LossWeights
+from nst_jax.loss.weighting import LossWeights, translated
 from nst_jax.measures import measures
 from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.layers import LAYERS
@@ -35,6 +35,7 @@ class Problem:
       content_layers, style_layers: those that any lane of the table uses, in the network's order. Each is in every
         lane, with weight zero where it is not wanted, so that one program serves all.
       shape: of the images, (height, width, 3).
+      dtype: of the images, float32.
       strips: see `loss.strips.statistics`.
 
     Example:
@@ -90,7 +91,7 @@ class Problem:
         of_lanes = {lane.style: styles[lane.style] for lane in table.lanes if lane.beta or (complete and lane.style)}
         if start is None and settings.init not in ("noise", "content"):
             raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
-        self.shape = shape_of(contents)
+        self.shape, self.dtype = shape_of(contents), np.dtype(np.float32)
         self._contents, self._params = contents, params
         self._start: Any = start
         self._precise = {"pool": settings.pool, "precision": settings.precision}
@@ -99,8 +100,9 @@ class Problem:
         self._style_targets = {name: self._style_target(picture) for name, picture in of_lanes.items()}
         deepest = (*self.content_layers, *self.style_layers, *(layer for term in terms for layer in term.layers))
         self._prepared = jax.device_put(prepare(params, deepest) if prepared is None else prepared)
-        nothing = Objective(None, Targets({}, {}), self._loss_weights(self.lanes))
-        self._terms = nothing.plus(*terms).terms
+        named: Any = dict.fromkeys(self.style_layers)
+        self._blank = Objective(None, Targets({}, named), self._loss_weights(self.lanes)).plus(*terms)
+        self._terms = self._blank.terms
         for term in self._terms:
             if len(term.weight) not in (1, len(self.lanes)):
                 lanes = f"{len(term.weight)} given for {len(self.lanes)} lanes"
@@ -132,6 +134,7 @@ class Problem:
         }
         return made
 
+    @jax.transfer_guard("allow")
     def objective(self, lanes: Sequence[int]) -> Objective:
         """Makes equation 7 for these lanes, by their numbers and in this order; of the same shapes for as many."""
         chosen = [self.lanes[lane] for lane in lanes]
@@ -164,15 +167,14 @@ class Problem:
         params, loss_weights = each(objective.params, False), each(objective.loss_weights, True)
         return replace(objective, params=params, targets=targets, loss_weights=loss_weights, terms=terms)
 
+    @jax.transfer_guard("allow")
     def starts(self, lanes: Sequence[int]) -> Array:
         """Makes the start images of these lanes, [lanes, height, width, 3] float32 RGB; not clipped to 0..1."""
         return jnp.stack([self._start_of(self.lanes[lane]) for lane in lanes])
 
     def unknown(self, lanes: int) -> Losses:
         """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
-        each: Any = np.full(lanes, np.nan, np.float32)
-        style: Any = dict.fromkeys(self.style_layers, each)
-        return Losses(each, each, each, style, each, {term.label: each for term in self._terms})
+        return self._blank.unknown(lanes)
 
     def refuse(self, lane: int, losses: Losses) -> None:
         """Checks the terms of a lane whose start has no finite loss.
@@ -186,6 +188,7 @@ class Problem:
         """
         check_terms(losses, self.lanes[lane].name)
 
+    @jax.transfer_guard("allow")
     def measure(self, lane: Lane, image: np.ndarray) -> Measures:
         """Measures a lane's picture by all of `style_layers`, whichever the lane has.
 
@@ -218,7 +221,7 @@ class Problem:
             return {}
         several = [paintings] if isinstance(paintings, np.ndarray) else list(paintings)
         each = [targets.style_targets(self._params, one[None], self.style_layers, **self._precise) for one in several]
-        return targets.blend(each, self.table.settings.style_blend or [1.0] * len(several))
+        return targets.blend(each, self.table.settings.style_blend or [1.0] * len(several), argument("style_blend"))
 
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
         settings = self.table.settings
@@ -238,7 +241,7 @@ class Problem:
             tv=column([settings.tv] * len(lanes)),
         )
         height, width = self.shape[:2]
-        return conventions.translated(given, settings.convention, height, width, settings.ratio_size)
+        return translated(given, settings.convention, height, width, settings.ratio_size)
 
     def _start_of(self, lane: Lane) -> Array:
         height, width = self.shape[:2]

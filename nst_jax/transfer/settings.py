@@ -227,9 +227,7 @@ class Batching:
         check(self)
 
 
-def given(
-    options: Mapping[str, Any], *, axes: bool = False, settings: Settings | None = None
-) -> tuple[Settings, Axes]:
+def given(options: Mapping[str, Any], *, axes: bool = False, settings: Settings | None = None) -> tuple[Settings, Axes]:
     """Reads settings as Python functions take them, by name: each a value or, where there is such an axis, several.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from jax import export
 
-from nst_jax.optim.compiler import Programs, options
+from nst_jax.optim.compiler import Programs, configuration, options
 from nst_jax.pictures import files
 
 _DIGEST = 32  # bytes of SHA-256, in front of a file's contents
@@ -70,8 +70,7 @@ class TracedPrograms(Programs):
         shapes = [(leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False)) for leaf in leaves]
         spread = [str(getattr(leaf.sharding, "spec", None)) for leaf in leaves]
         backend = (jax.default_backend(), jax.devices()[0].device_kind)
-        tracing = [getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision")]
-        about = (key, structure, shapes, spread, jax.__version__, backend, tracing, _source())
+        about = (key, structure, shapes, spread, jax.__version__, backend, configuration(), _source())
         path = self._folder and self._folder / f"advance-{hashlib.sha256(repr(about).encode()).hexdigest()}.stablehlo"
 
         def flat(*leaves: Any) -> list[Any]:

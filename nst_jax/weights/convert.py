@@ -16,15 +16,15 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.network import parameters
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS
 from nst_jax.pictures import files
-from nst_jax.weights import hdf5, matconvnet, torchfile, weights
+from nst_jax.weights import foreign, hdf5, matconvnet, torchfile, weights
 
 Preprocessing = Literal["auto", "caffe", "torchvision"]
 
@@ -73,10 +73,11 @@ def convert(
       InputError: `source` cannot be read safely, `destination` cannot be written, or "auto" cannot tell; and, all in
         one line, for every missing, unexpected, misshapen, non-float32 and non-finite parameter.
     """
-    if preprocessing not in ("auto", "caffe", "torchvision"):
-        raise InputError(f"--preprocessing {preprocessing}: must be auto, caffe or torchvision")
+    if preprocessing not in get_args(Preprocessing):
+        allowed = ", ".join(get_args(Preprocessing))
+        raise InputError(f"{argument('preprocessing')}: {preprocessing!r} is not allowed; must be one of {allowed}")
     source, destination = Path(source), Path(destination)
-    files.check_writable(destination, "DESTINATION")
+    files.check_writable(destination, argument("destination"))
     if destination.exists() and source.exists() and destination.samefile(source):
         raise InputError(f"{destination}: is the source itself; name another file")
     params, oxford = _read(source, preprocessing)
@@ -89,8 +90,7 @@ def _read(path: Path, preprocessing: Preprocessing) -> tuple[parameters.Params, 
     """The parameters, and whether they are the original Oxford ones."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.stat().st_size > hdf5.MAX_FILE_BYTES:
-        raise InputError(f"{path}: larger than {hdf5.MAX_FILE_BYTES:,} bytes, which no VGG-19 file is")
+    foreign.check_bytes(path)
     try:
         with path.open("rb") as file:
             start = file.read(128)
@@ -104,7 +104,7 @@ def _read(path: Path, preprocessing: Preprocessing) -> tuple[parameters.Params, 
     except InputError:
         raise
     except Exception as error:  # damaged bytes end in many kinds of error, none of which is the program's
-        raise InputError(f"{path}: damaged, or not a VGG-19 file ({hdf5.one_line(error)})") from None
+        raise InputError(f"{path}: damaged, or not a VGG-19 file ({foreign.one_line(error)})") from None
     kernel = layers["conv1_1"]["kernel"]
     likeness = _likeness_to_oxford(kernel)
     oxford = max(likeness.values()) > 0.98
@@ -118,9 +118,8 @@ def _read(path: Path, preprocessing: Preprocessing) -> tuple[parameters.Params, 
     elif inputs is None and files.sha256(path) == TORCHVISION_SHA256:
         bgr, inputs = False, parameters.TORCHVISION
     if inputs is None or bgr is None:
-        raise InputError(
-            f"{path}: its preprocessing cannot be told from its content; give --preprocessing caffe or torchvision"
-        )
+        remedy = f"give {argument('preprocessing')} caffe or torchvision"
+        raise InputError(f"{path}: its preprocessing cannot be told from its content; {remedy}")
     if bgr:
         layers["conv1_1"]["kernel"] = np.ascontiguousarray(kernel[:, :, ::-1])
     params = {"params": layers, "preprocessing": inputs}
@@ -244,7 +243,8 @@ def _field(struct: Any, name: str) -> Any:
 def _npz(path: Path) -> _Source:
     arrays = {}
     with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist()[:400]:
+        foreign.check_entries(path, len(archive.namelist()))
+        for member in archive.namelist():
             name = member.removesuffix(".npy")
             with archive.open(member) as file:
                 # Version 1 is what NumPy writes for plain arrays; the headers of later ones may be 4 GB long.

@@ -13,7 +13,7 @@ from nst_jax.errors import InputError
 from nst_jax.pictures import files
 from nst_jax.weights import convert, manifest, weights
 from nst_jax.weights.cache import NO_CACHE, cache_directory
-from nst_jax.weights.hdf5 import one_line
+from nst_jax.weights.foreign import one_line
 
 KERAS_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 KERAS_ADDRESSES = (

@@ -2,17 +2,14 @@
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import h5py
 import numpy as np
 
 from nst_jax.errors import InputError
-
-MAX_FILE_BYTES = 1_000_000_000  # the full Keras file with the classifier, the largest worth reading, is 575 MB
-_MAX_DEPTH = 4
-_MAX_ENTRIES = 400
+from nst_jax.weights.foreign import check_bytes, check_entries, one_line
 
 
 @contextmanager
@@ -29,8 +26,7 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
       InputError: the file is too large, or libhdf5 raised anything on it, then or in the body.
     """
     try:
-        if os.stat(path).st_size > MAX_FILE_BYTES:
-            raise InputError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes, which no VGG-19 file is")
+        check_bytes(path)
         # Never locked: the shipped file may sit on a read-only or network file system that has no locks.
         with h5py.File(path, "r", locking=False) as file:
             yield file
@@ -38,19 +34,6 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         raise
     except Exception as error:  # libhdf5's errors come out as OSError, KeyError, RuntimeError, ValueError, TypeError
         raise InputError(f"{path}: cannot be read as HDF5 ({one_line(error)})") from None
-
-
-def one_line(error: BaseException) -> str:
-    """Puts an exception on one line.
-
-    Args:
-      error: the exception.
-
-    Returns:
-      Its message, or its type when it has none: at most 200 printable characters.
-    """
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -73,8 +56,7 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
         for name in group:
             entries += 1
             path = f"{prefix}{name}"
-            if entries > _MAX_ENTRIES or depth > _MAX_DEPTH:
-                raise InputError(f"{file.filename}: holds far more than VGG-19's parameters")
+            check_entries(file.filename, entries, depth)
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise InputError(f"{file.filename}: {path!r} is a link to elsewhere; only plain datasets are read")
             item = group[name]
@@ -186,3 +168,32 @@ def attribute(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type[np
         if found.shape == shape and found.dtype == dtype:
             return np.asarray(file.attrs[name])
     raise InputError(f"{file.filename}: the attribute {name!r} must be {np.dtype(dtype)} {shape}")
+
+
+def crc32(arrays: Iterable[np.ndarray]) -> np.uint32:
+    """Sums every value up, so that a file that no manifest speaks of still cannot be damaged unnoticed.
+
+    Args:
+      arrays: of numbers that float32 can hold, in an order of their own.
+
+    Returns:
+      What the attribute `crc32` of a file with these arrays is.
+    """
+    crc = 0
+    for array in arrays:
+        crc = zlib.crc32(np.ascontiguousarray(array, "<f4").data, crc)
+    return np.uint32(crc)
+
+
+def check_crc32(file: h5py.File, arrays: Iterable[np.ndarray]) -> None:
+    """Compares what was read with the file's attribute `crc32`.
+
+    Args:
+      file: the open file.
+      arrays: as they were given to `crc32`.
+
+    Raises:
+      InputError: a value has changed, or the attribute is absent.
+    """
+    if attribute(file, "crc32", (), np.uint32) != crc32(arrays):
+        raise InputError(f"{file.filename}: damaged, its values do not add up to its crc32; make it again")

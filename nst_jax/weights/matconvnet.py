@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nst_jax.errors import InputError
-from nst_jax.weights.hdf5 import MAX_FILE_BYTES
+from nst_jax.weights.foreign import MAX_FILE_BYTES
 
 _HEADER = b"MATLAB 5.0 MAT-file".ljust(116) + bytes(8) + b"\x00\x01IM"
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # of numbers as they are stored

@@ -9,7 +9,6 @@ weights by name (`of`) and sha256 (`of_sha256`).
 """
 
 import os
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,11 +59,12 @@ def save_means(path: str | os.PathLike, means: Means, *, attributes: Mapping[str
       attributes: text about them; `of` and `of_sha256`, the weights they were measured on, must be among them.
     """
     with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
-        for name, text in {"format": FORMAT, **attributes}.items():
+        own = {"format": FORMAT}
+        for name, text in {**own, **attributes, **own}.items():
             file.attrs[name] = np.bytes_(text.encode())
         for layer in CONVOLUTIONS:
             file.create_dataset(f"{layer}/mean_activation", data=np.asarray(means[layer], np.float32))
-        file.attrs["crc32"] = np.uint32(_crc32(means))
+        file.attrs["crc32"] = hdf5.crc32(means[layer] for layer in CONVOLUTIONS)
 
 
 def read_means(file: h5py.File) -> Means:
@@ -88,13 +88,5 @@ def read_means(file: h5py.File) -> Means:
         means[layer] = hdf5.read(found[name], (outgoing,), np.float32)
         if not (np.isfinite(means[layer]).all() and (means[layer] >= 0).all()):
             raise InputError(f"{file.filename}: {name} must be finite numbers, zero or more")
-    if hdf5.attribute(file, "crc32", (), np.uint32) != _crc32(means):
-        raise InputError(f"{file.filename}: damaged, its values do not add up to its crc32; make it again")
+    hdf5.check_crc32(file, means.values())
     return means
-
-
-def _crc32(means: Means) -> int:
-    crc = 0
-    for layer in CONVOLUTIONS:
-        crc = zlib.crc32(np.ascontiguousarray(means[layer], "<f4").data, crc)
-    return crc

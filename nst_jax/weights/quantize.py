@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.network.layers import CONVOLUTIONS
 
 _MOST_ROUNDS = 500
@@ -32,7 +32,7 @@ def quantized(params: Any, bits: int) -> tuple[Any, dict[str, np.ndarray]]:
       InputError: another number of bits.
     """
     if not 1 <= bits <= 8:
-        raise InputError(f"--bits: {bits} is not allowed; must be from 1 to 8")
+        raise InputError(f"{argument('bits')}: {bits} is not allowed; must be from 1 to 8")
     layers, tables = {}, {}
     for layer in CONVOLUTIONS:
         kernel = np.asarray(params["params"][layer]["kernel"], np.float32)

@@ -171,7 +171,7 @@ def _check_key(key: Any) -> None:
 
 @dataclass(frozen=True)
 class _Global:
-    """Stands for something that a pickle names. Not callable: what a call of it would make is in `_reduce`."""
+    """Stands for something that a pickle names. Not callable: what a call of it would make is in `reduce`."""
 
     name: str
 

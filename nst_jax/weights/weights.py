@@ -8,7 +8,6 @@ A `SHA256SUMS` file beside either, as the program sha256sum writes it, is its ma
 """
 
 import os
-import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -114,7 +113,9 @@ def verify(name_or_path: str | os.PathLike = SHIPPED) -> Verified:
         tables = sum(name.endswith("/kernel_table") for name in hdf5.datasets(file))
         attributes = hdf5.text_attributes(file)
     preprocessing = params["preprocessing"]
-    storage = f"mean activations for {attributes['of']}" if "of" in attributes else "8-bit" if tables else "float32"
+    storage = "8-bit" if tables else "float32"
+    if attributes["format"] == normalize.FORMAT:
+        storage = f"mean activations for {attributes['of']}"
     return Verified(
         path=path,
         bytes=path.stat().st_size,
@@ -155,7 +156,8 @@ def save(
     Args:
       path: the HDF5 file to write.
       params: parameters, as `load` gives them.
-      attributes: text about them: origin, licence, source, source_sha256 and the like.
+      attributes: text about them: origin, licence, source, source_sha256 and the like. Those by which a file is read
+        are not theirs to set.
       tables: {layer: float32 [256]}, ascending, to store each kernel as 8-bit indices, without rounding anything;
         None stores float32.
 
@@ -170,10 +172,9 @@ def save(
     """
     check_parameters(params)
     with files.atomic(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
-        file.attrs["format"] = np.bytes_(FORMAT)
-        file.attrs["channel_order"] = np.bytes_("RGB")
-        file.attrs["preprocessing"] = np.bytes_("(255 * RGB image in 0..1 - mean) * scale, then zero padding")
-        for name, text in attributes.items():
+        preprocessing = "(255 * RGB image in 0..1 - mean) * scale, then zero padding"
+        own = {"format": FORMAT, "channel_order": "RGB", "preprocessing": preprocessing}
+        for name, text in {**own, **attributes, **own}.items():
             file.attrs[name] = np.bytes_(text.encode())
         for name in ("mean", "scale"):
             file.attrs[name] = np.asarray(params["preprocessing"][name], np.float32)
@@ -191,7 +192,7 @@ def save(
                 )
                 file.create_dataset(f"{layer}/kernel_table", data=table)
             file.create_dataset(f"{layer}/bias", data=bias)
-        file.attrs["crc32"] = np.uint32(_crc32(params))
+        file.attrs["crc32"] = hdf5.crc32(_arrays(params))
 
 
 def available() -> list[Named]:
@@ -241,8 +242,7 @@ def _read(file: h5py.File) -> Params:
     preprocessing = {name: hdf5.attribute(file, name, (3,), np.float32) for name in ("mean", "scale")}
     params = {"params": layers, "preprocessing": preprocessing}
     check_parameters(params, path)
-    if hdf5.attribute(file, "crc32", (), np.uint32) != _crc32(params):
-        raise InputError(f"{path}: damaged, its values do not add up to its crc32; make it again")
+    hdf5.check_crc32(file, _arrays(params))
     return params
 
 
@@ -258,14 +258,9 @@ def _normalized(file: h5py.File, attributes: Mapping[str, str]) -> Params:
         return normalize.normalized(_read(weights), means)
 
 
-def _crc32(params: Params) -> int:
-    """A checksum over every value, so that a file no manifest speaks of still cannot be damaged unnoticed."""
+def _arrays(params: Params) -> list[np.ndarray]:
     arrays = [params["preprocessing"]["mean"], params["preprocessing"]["scale"]]
-    arrays += [params["params"][layer][name] for layer in CONVOLUTIONS for name in ("kernel", "bias")]
-    crc = 0
-    for array in arrays:
-        crc = zlib.crc32(np.ascontiguousarray(array, "<f4").data, crc)
-    return crc
+    return arrays + [params["params"][layer][name] for layer in CONVOLUTIONS for name in ("kernel", "bias")]
 
 
 def _data_folder() -> Path:

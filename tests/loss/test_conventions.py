@@ -13,9 +13,10 @@ from small_sweep import lane, problem
 
 from nst_jax import loss
 from nst_jax.errors import InputError
-from nst_jax.loss.conventions import CONVENTIONS, PAPER, translated
+from nst_jax.loss.conventions import CONVENTIONS, PAPER
 from nst_jax.loss.objective import Objective
 from nst_jax.loss.targets import Targets
+from nst_jax.loss.weighting import translated
 from nst_jax.network.layers import LAYERS, channels_of, positions_of
 from nst_jax.network.vgg import features
 from nst_jax.pictures import images
@@ -271,3 +272,11 @@ def test_ratio_size_in_a_sweep(params, picture):
 def test_ratio_size_is_for_sums_only():
     with pytest.raises(InputError, match="ratio_size: only with convention paper"):
         Settings(ratio_size=512, convention="pastiche")
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 512), (512, 64), (32, 2000)])
+def test_ratio_size_of_a_narrow_picture_leaves_every_layer_its_weight(height, width):
+    """Trap: a side of no positions, and with it the photograph's part of the loss, was gone without a word."""
+    given = loss.loss_weights(content_layers=LAYERS)
+    for layer, weight in translated(given, PAPER, height, width, 32).content_layers.items():
+        assert 0 < weight[0] < given.content_layers[layer][0], layer

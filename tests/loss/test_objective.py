@@ -7,10 +7,11 @@ import oracle
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.loss.objective import Losses, Objective
+from nst_jax.loss.objective import Losses, Objective, Term
 from nst_jax.loss.targets import Targets, content_targets, style_targets
 from nst_jax.loss.weighting import loss_weights
 from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
+from nst_jax.network.vgg import prepare
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,19 @@ def test_content_target_of_another_size(params, picture):
     targets = Targets(content_targets(params, photo), style_targets(params, image))
     with pytest.raises(InputError, match="content target of conv4_2"):
         Objective(params, targets, loss_weights())(image)
+
+
+@pytest.mark.parametrize("shape", [(32, 48, 3), (1, 1, 32, 48, 3), (0, 32, 48, 3)], ids=str)
+def test_images_of_another_shape_are_refused(params, small, shape):
+    with pytest.raises(InputError, match=rf"^images of shape \({', '.join(map(str, shape))}\): must be \["):
+        Objective(params, small[0], small_weighting())(np.zeros(shape, np.float32))
+
+
+def test_a_term_of_a_layer_that_the_parameters_do_not_reach_is_refused(params, small):
+    """Trap: an objective has the parameters of its own layers alone; Flax told of a scope without a parameter."""
+    targets, images = small
+    mean = Term(lambda images, f: f["conv3_1"].mean((1, 2, 3)), name="mean", layers=("conv3_1",))
+    goal = Objective(prepare(params, ("conv2_2",)), targets, small_weighting())
+    with pytest.raises(InputError, match=r"^term 'mean': layers: need conv3_1, .*; give the term to `objective`"):
+        goal.plus(mean)
+    assert Objective(params, targets, small_weighting()).plus(mean)(images).terms["mean"].shape == (3,)

@@ -9,7 +9,8 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from nst_jax.loss import losses, objective, strips
+from nst_jax.errors import InputError
+from nst_jax.loss import losses, strips, targets
 from nst_jax.loss.objective import Objective
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import loss_weights
@@ -44,7 +45,7 @@ def goal(params, images, contents, styles, pool="avg", tv=0.0, separate=False):
     channels = {
         layer: CONVOLUTIONS[layer.replace("pool", "conv").split("_")[0] + "_1"][1] for layer in (*contents, *styles)
     }
-    targets = Targets(
+    given = Targets(
         {
             layer: 300 * random(1, own, height >> halvings(layer), width >> halvings(layer), channels[layer])
             for layer in contents
@@ -54,7 +55,7 @@ def goal(params, images, contents, styles, pool="avg", tv=0.0, separate=False):
     alpha, beta = np.linspace(0.5, 1.0, lanes) * bool(contents), np.linspace(1.0, 2.0, lanes) * bool(styles)
     weights = loss_weights(alpha, beta, content_layers=contents, style_layers=styles, tv=tv)
     weights = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), weights)
-    return Objective(params, targets, weights, pool)
+    return Objective(params, given, weights, pool)
 
 
 @partial(jax.jit)
@@ -145,6 +146,13 @@ def test_targets_in_strips(params64, monkeypatch):
     whole = features(params64, images, layers)
     monkeypatch.setattr(strips, "SLAB_PIXELS", 500)
     assert strips.for_values(67, 45) == (7, 4, 4, 2)
-    assert_the_same(objective.content_targets(params64, images, layers), whole)
-    found = objective.style_targets(params64, images, layers)
+    assert_the_same(targets.content_targets(params64, images, layers), whole)
+    found = targets.style_targets(params64, images, layers)
     assert_the_same(found, {layer: losses.style_representation(value) for layer, value in whole.items()})
+
+
+@pytest.mark.parametrize("cuts", [(2, 2, 2, 2, 2), (0,), (2, -1)], ids=str)
+def test_strips_that_would_be_passed_over_are_refused(params64, cuts):
+    whole = goal(params64, random(0, 1, 32, 32, 3), ("conv1_1",), ())
+    with pytest.raises(InputError, match=r"^strips \(.*\): must be at most 4 numbers, each at least 1$"):
+        whole.replace(strips=cuts)(random(0, 1, 32, 32, 3))

@@ -7,7 +7,7 @@ import pytest
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
-from nst_jax.loss.targets import blend
+from nst_jax.loss.targets import blend, content_targets, style_targets
 
 
 def test_blend_differs_from_the_weighted_sum_of_losses_by_a_constant():
@@ -39,7 +39,7 @@ def test_blend_differs_from_the_weighted_sum_of_losses_by_a_constant():
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        ([1.0], ["1 weights for 2"]),
+        ([1.0], ["1 given for 2"]),
         ([0.0, 0.0], ["zero"]),
         ([1.0, -1.0], ["-1"]),
         ([1.0, np.nan], ["nan"]),
@@ -51,4 +51,23 @@ def test_blend_refuses_in_one_line(weights, words):
     with pytest.raises(InputError) as caught:
         blend(grams, weights)
     assert "\n" not in str(caught.value)
-    assert all(word in str(caught.value) for word in ["blend", *words]), caught.value
+    assert all(word in str(caught.value) for word in ["weights", *words]), caught.value
+
+
+@pytest.mark.parametrize("targets", [content_targets, style_targets])
+def test_layers_may_be_a_list_or_one_name(params, picture, targets):
+    image = picture("photograph", 32, 48)[None]
+    expected = targets(params, image, ("conv1_1", "pool1"))
+    found = targets(params, image, ["pool1", "conv1_1", "pool1"])
+    assert list(found) == list(expected) == ["conv1_1", "pool1"]
+    for layer, target in expected.items():
+        np.testing.assert_array_equal(found[layer], target)
+    assert list(targets(params, image, "conv1_1")) == ["conv1_1"]
+
+
+@pytest.mark.parametrize("shape", [(32, 48, 3), (48,), (32, 48), (0, 32, 48, 3)], ids=str)
+@pytest.mark.parametrize("targets", [content_targets, style_targets])
+def test_images_of_another_shape_are_refused(params, targets, shape):
+    """A picture without an axis of lanes above all."""
+    with pytest.raises(InputError, match=r"^images of shape \(.*: must be \["):
+        targets(params, np.zeros(shape, np.float32), ("conv1_1",))

@@ -19,6 +19,12 @@ def test_a_layer_named_twice_counts_once():
     assert loss_weights(style_layers=["conv1_1", "conv1_1"]).style_layers == {"conv1_1": 1}
 
 
+def test_layers_may_be_one_name_or_come_one_by_one():
+    found = loss_weights(content_layers="pool1", style_layers=iter(["conv1_1", "conv2_1"]))
+    assert found.content_layers == {"pool1": 1}
+    assert found.style_layers == {"conv1_1": 0.5, "conv2_1": 0.5}
+
+
 WRONG = [(-1.0, "-1"), (np.inf, "inf"), (np.nan, "nan"), ([1.0, -2.0], "-2"), (-np.inf, "-inf")]
 
 
@@ -51,6 +57,8 @@ def test_wrong_layer_weights_are_refused_in_one_line(kind, value, shown):
         ({"style_layers": {"conv1_1": 0.0, "conv2_1": 0.0}}, ["style layer weights", "zero"]),
         ({"style_layers": {"conv1_1": [0.0, 1.0], "conv2_1": [0.0, 1.0]}}, ["style layer weights", "zero"]),
         ({"style_layers": []}, ["style layer weights"]),
+        ({"alpha": []}, ["alpha", "(0,)", "one number or a list"]),
+        ({"style_layers": {"conv1_1": np.ones((2, 2))}}, ["style layer weights, conv1_1", "(2, 2)"]),
         ({"content_layers": {"conv1_1": 0.0}}, ["content layer weights", "zero"]),
         ({"style_layers": ["conv1_1", "conv9_1"]}, ["style layer weights", "'conv9_1'", "conv5_4"]),
         ({"content_layers": {"conv9_1": 1.0}}, ["content layer weights", "'conv9_1'", "conv5_4"]),

@@ -1,5 +1,7 @@
 """Style descriptors: their values against NumPy float64."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
@@ -37,6 +39,23 @@ def test_statistics_of_known_activations():
         np.testing.assert_allclose(describe(batch), describe(shuffled), rtol=1e-5, atol=1e-6)
     single = [descriptors.channel_statistics(activation) for activation in batch]
     np.testing.assert_allclose(descriptors.channel_statistics(batch), single, rtol=1e-6)
+
+
+def test_the_gradient_of_a_filter_that_never_responds_is_zero():
+    activation = jnp.stack([jnp.zeros((2, 2)), jnp.array([[0.0, 3.0], [3.0, 0.0]])], axis=-1)
+    gradient = jax.grad(lambda x: descriptors.channel_statistics(x)[2:].sum())(activation)
+    np.testing.assert_allclose(gradient[..., 0], 0)
+    np.testing.assert_allclose(gradient[..., 1], [[-0.25, 0.25], [0.25, -0.25]], rtol=1e-6)
+
+
+def test_layers_may_be_a_list_or_one_name(params, picture):
+    image = picture("painting", 32, 40)
+    expected = descriptors.style_descriptors(params, image, "compact", ("conv1_1", "pool1"))
+    found = descriptors.style_descriptors(params, image, "compact", ["pool1", "conv1_1"])
+    assert list(found) == list(expected)
+    for layer, values in expected.items():
+        np.testing.assert_array_equal(found[layer], values)
+    assert list(descriptors.style_descriptors(params, image, "compact", "pool1")) == ["pool1"]
 
 
 def test_an_unknown_kind_is_refused(params, picture):

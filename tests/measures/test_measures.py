@@ -8,6 +8,7 @@ import oracle
 import pytest
 
 from nst_jax.errors import InputError
+from nst_jax.loss import strips
 from nst_jax.measures import measures, structure
 from nst_jax.measures.measures import measure
 from nst_jax.network.layers import STYLE_LAYERS
@@ -112,6 +113,29 @@ def test_from_the_painting_to_the_photograph(params, photo, painting):
         assert after.ssim > before.ssim
         assert after.correlation > before.correlation
         assert sum(after.to_content.values()) > sum(before.to_content.values())
+
+
+def test_a_large_picture_is_measured_in_strips(params, picture, monkeypatch):
+    """Trap: the network whole, in gigabytes, after a picture that was made in strips for want of memory."""
+    cut, cuts = strips._cut, []
+    monkeypatch.setattr(strips, "_cut", lambda segment, *given: cuts.append(segment.strips) or cut(segment, *given))
+    monkeypatch.setattr(strips, "SLAB_PIXELS", 640)
+    image = measured(picture("painting", 36, 44))
+    layers = ("conv2_1", "conv1_1")
+    found = measures.summarize(params, image, layers)
+    assert cuts == [3, 2, 2]
+    expected = {x: oracle.matrix(f) for x, f in oracle.activations(params, image, {*layers, "conv4_2"}).items()}
+    np.testing.assert_allclose(
+        oracle.matrix(np.moveaxis(found.content, -1, 0)), expected["conv4_2"], rtol=1e-3, atol=0.1
+    )
+    for layer in layers:
+        gram = expected[layer] @ expected[layer].T / expected[layer].shape[1]
+        assert np.linalg.norm(found.style[layer] - gram) < 1e-5 * np.linalg.norm(gram)
+
+
+def test_an_unknown_style_layer_is_refused(params, photo):
+    with pytest.raises(InputError, match=r"^style_layers: unknown layer 'conv9_1'; known are "):
+        measure(params, photo, style_layers=("conv9_1",))
 
 
 def test_structure_is_compared_at_a_coarse_scale(params, picture):

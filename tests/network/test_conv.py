@@ -181,8 +181,8 @@ def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(mon
         return float(value), np.asarray(slope, np.float64)
 
     def total(images, params, photograph, painting, loss_weights):
-        content = loss.content_targets.__wrapped__(params, photograph)  # without their jit, whose cache
-        style = loss.style_targets.__wrapped__(params, painting)  # would not hear of the change above
+        content = loss.content_targets(params, photograph)
+        style = loss.style_targets(params, painting)
         terms = objective.Objective(params, loss.Targets(content, style), loss_weights)(images)
         return jnp.sum(terms.total)
 

@@ -7,6 +7,7 @@ import oracle
 import pytest
 
 from nst_jax.errors import InputError
+from nst_jax.loss.targets import style_targets
 from nst_jax.network import vgg
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS
 
@@ -32,6 +33,7 @@ def test_layers_have_the_papers_names_and_order():
     assert set(shapes(32, 32)) == set(oracle.NETWORK)
     assert vgg.check_layers(reversed(LAYERS)) == LAYERS
     assert vgg.check_layers(["pool1", "conv1_1", "pool1"]) == ("conv1_1", "pool1")
+    assert vgg.check_layers("conv1_1") == ("conv1_1",)
 
 
 @pytest.mark.parametrize("pool", vgg.POOLS)
@@ -120,6 +122,7 @@ IMAGE = np.zeros((32, 32, 3), np.float32)
         (IMAGE[:, :31], ["conv1_1"], {}, ["images", "(32, 31, 3)", "32"]),
         (IMAGE[..., :1], ["conv1_1"], {}, ["images", "(32, 32, 1)", "3]"]),
         (IMAGE[..., 0], ["conv1_1"], {}, ["images", "(32, 32)"]),
+        (IMAGE[None][:0], ["conv1_2"], {}, ["images", "(0, 32, 32, 3)", "one or more"]),
     ],
 )
 def test_refusals_are_one_line(params, image, layers, options, words):
@@ -139,6 +142,27 @@ def test_prepared_parameters_give_the_same(monkeypatch, params, backend):
     image = np.random.default_rng(0).uniform(size=(32, 40, 3)).astype(np.float32)
     found, expected = (vgg.features(p, image, ("conv2_1",))["conv2_1"] for p in (prepared, params))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "tpu"])
+def test_prepared_parameters_are_prepared_already(monkeypatch, params, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    once = vgg.prepare(params, ("conv3_1",))
+    twice, less = vgg.prepare(once, ("conv3_1",)), vgg.prepare(once, "conv1_2")
+    assert jax.tree.structure(twice) == jax.tree.structure(once)
+    assert all(a is b for a, b in zip(jax.tree.leaves(twice), jax.tree.leaves(once), strict=True))
+    assert jax.tree.structure(less) == jax.tree.structure(vgg.prepare(params, "conv1_2"))
+
+
+@pytest.mark.parametrize("use", [
+    lambda prepared: vgg.features(prepared, IMAGE, ["pool1", "conv2_2"]),
+    lambda prepared: vgg.prepare(prepared, ["conv2_2"]),
+    lambda prepared: style_targets(prepared, IMAGE[None], ["conv2_2"]),
+], ids=["features", "prepare", "targets"])  # fmt: skip
+def test_parameters_that_do_not_reach_a_layer_say_so(params, use):
+    prepared = vgg.prepare(params, ["conv2_1"])
+    with pytest.raises(InputError, match=r"^layers: need conv2_2, .* prepared without; name it "):
+        use(prepared)
 
 
 @pytest.mark.parametrize("shape", [(32, 40, 3), (2, 33, 47, 3)])

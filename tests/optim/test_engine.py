@@ -17,7 +17,7 @@ from nst_jax.optim import schedule
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.first_order import FirstOrder
-from nst_jax.optim.status import CONVERGED, NOT_FINITE, RUNNING
+from nst_jax.optim.status import CONVERGED, NOT_FINITE, RUNNING, STALLED
 from nst_jax.transfer.minimizing import minimize
 
 STEPS = 8
@@ -237,13 +237,41 @@ def test_slots_are_filled_as_lanes_end_by_their_tolerance(five, monkeypatch):
     for number, records in current.records.items():
         totals = [record.losses.total for record in records]
         falls = [(totals[n - 3] - totals[n]) / totals[n] for n in range(5, len(totals), 3)]
-        if current.status[number] == CONVERGED:
+        if current.status[number] == STALLED:
             assert len(totals) % 3 == 0
             assert falls[-1] < 0.5
             falls = falls[:-1]
         else:
             assert len(totals) == 30
         assert all(fall >= 0.5 for fall in falls)
+
+
+@pytest.mark.parametrize("earlier", [{0: 50, 1: 50}, {0: 7, 1: 10}])
+def test_a_tolerance_after_another_scale_does_not_depend_on_the_clock(five, monkeypatch, earlier):
+    """Nor do the evaluations that a lane is told of, which count on from those it had there."""
+    monkeypatch.setattr(schedule, "TOLERANCE_WINDOW", 4)
+    found = []
+    for seconds in (0.0, 1e9):
+        monkeypatch.setattr(engines, "SECONDS_PER_CHUNK", seconds)
+        options = {"evaluations": 40, "slots": 2, "tolerance": 0.5, "earlier": earlier}
+        found.append(course(five, LANES[:2], OPTIMIZER, **options)[0])
+    slow, fast = found
+    assert losses(fast) == losses(slow)
+    assert fast.status == slow.status
+    assert STALLED in slow.status.values()
+    for number, records in slow.records.items():
+        assert [record.evaluations - earlier[number] for record in records] == list(range(1, 1 + len(records)))
+
+
+def test_a_lane_that_ends_at_once_is_not_dated_to_the_end_of_its_chunk(five):
+    lanes = (LANES[0], lane(1, 1e38))  # whose loss is infinite
+    current = engine(with_lanes(five, lanes), evaluations=20, slots=2)
+    current.program()
+    current._chunk = 20
+    current.advance()
+    (ended,), others = current.records[1], current.records[0]
+    assert len(others) == 20
+    assert ended.seconds == others[0].seconds == pytest.approx(current.seconds / 20)
 
 
 def test_a_lane_that_is_not_finite_leaves_and_disturbs_nobody(run, five):

@@ -9,6 +9,7 @@ import pytest
 import scipy.optimize
 from two_loop_recursion import as_matrix, two_loops
 
+from nst_jax.errors import InputError
 from nst_jax.optim.lbfgs import CONVERGED, LBFGS, NOT_FINITE, RUNNING, identity
 from nst_jax.optim.line_search import EVALUATIONS
 from nst_jax.optim.spectrum import FrequencyShaping
@@ -199,3 +200,13 @@ def test_the_first_trial_has_the_length_asked_for():
     optimizer = LBFGS(first_step=0.25, precondition=FrequencyShaping(0.75))
     first = play(optimizer, bent, start, 1)[-1]
     np.testing.assert_allclose(np.sqrt(np.mean((optimizer.ask(first) - start) ** 2, (1, 2, 3))), 0.25, rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [
+    {"history": 0}, {"history": -3}, {"first_step": 0.0}, {"first_step": -1.0}, {"first_step": float("nan")},
+    {"first_step": float("inf")},
+], ids=str)  # fmt: skip
+def test_settings_that_no_run_could_be_made_of_are_refused(settings):
+    ((name, value),) = settings.items()
+    with pytest.raises(InputError, match=f"^{name}: {value} is not allowed; must be "):
+        LBFGS(**settings)

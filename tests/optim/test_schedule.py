@@ -24,7 +24,8 @@ def run(lanes: int, slots: int, evaluations: int, ends: dict[int, int], smallest
         for slot, (old, new) in enumerate(zip((before.slots[k] for k in kept), now.slots, strict=True)):
             assert fresh[slot] == (old != new)
         assert len(now.slots) % smallest == 0
-        most = longest(now, done, evaluations, smallest, False, None)
+        left = {lane: evaluations - count for lane, count in done.items()}
+        most = longest(now, left, done, smallest, False, None)
         assert most >= 1
         count = min(most, chunk(most))
         ended = set()
@@ -75,7 +76,7 @@ def test_slots_are_looked_at_every_so_often():
     now = vacated(passed(now, 3), {1}, look=False)
     assert now.clock == 3
     assert filled(now, dict.fromkeys(range(3), 97), 1).schedule == now
-    assert longest(now, {0: 3}, 100, 1, False, None) == LOOK - 3
+    assert longest(now, {0: 97}, {0: 3}, 1, False, None) == LOOK - 3
     now = passed(now, LOOK - 3)
     assert filled(now, dict.fromkeys(range(3), 80), 1).schedule.slots == (0, 2)
 
@@ -91,7 +92,8 @@ def test_a_batch_that_is_half_empty_is_halved_where_it_is_worth_it():
 
 def test_chunks_end_where_somebody_has_to_look():
     now = Schedule((0, 1), ())
-    assert longest(now, {0: 7, 1: 40}, 100, 2, False, None) == 60
-    assert longest(now, {0: 7, 1: 40}, 100, 2, True, None) == schedule.TOLERANCE_WINDOW - 7
-    assert longest(now, {0: 7, 1: 40}, 100, 2, False, 10) == 3
-    assert longest(now._replace(waiting=(2,)), {0: 7, 1: 40}, 100, 2, False, None) == LOOK
+    left, done = {0: 93, 1: 60}, {0: 7, 1: 40}
+    assert longest(now, left, done, 2, False, None) == 60
+    assert longest(now, left, done, 2, True, None) == schedule.TOLERANCE_WINDOW - 7
+    assert longest(now, left, done, 2, False, 10) == 3
+    assert longest(now._replace(waiting=(2,)), left, done, 2, False, None) == LOOK

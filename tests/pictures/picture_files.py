@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
+try:
+    import pillow_heif
+except ImportError:  # it is an extra
+    pillow_heif = None
+
 SAMPLES = Path(__file__).resolve().parents[2] / "nst_jax" / "samples"
 HEIGHT, WIDTH = 40, 56
 STEP = 1 / 255
@@ -23,9 +28,17 @@ def smooth(height=HEIGHT, width=WIDTH):
     return np.stack([255 * y // height, 255 * x // width, 255 * (x + y) // (height + width)], -1).astype(np.uint8)
 
 
+def of_mode(mode, pixels):
+    """A picture of `[height, width, channels]` in one of Pillow's modes."""
+    return Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes())
+
+
 def encoded(picture, kind, **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    if kind == "HEIF":  # Pillow's `save` would need it registered, for the whole process
+        pillow_heif.from_pillow(picture).save(buffer, **options)
+    else:
+        picture.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -38,6 +51,37 @@ def png(height, width, depth, color, row, extra=b""):
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     data = chunk(b"IDAT", zlib.compress((b"\0" + row) * height))
     return b"\x89PNG\r\n\x1a\n" + header + extra + data + chunk(b"IEND", b"")
+
+
+def tiff(entries, data=b"", order="<", big=False):
+    """A TIFF, or EXIF data, of {tag: (kind, values)}, for what tifffile does not write; `data` starts at byte 8 (16).
+
+    Values are numbers, those of fractions one after another; or bytes; or the entries of another directory.
+    """
+    data += bytes(len(data) % 2)
+    number, field = ("Q", 8) if big else ("I", 4)
+    start = (
+        struct.pack(order + "HHHQ", 43, 8, 0, 16 + len(data)) if big else struct.pack(order + "HI", 42, 8 + len(data))
+    )
+    file = bytearray({"<": b"II", ">": b"MM"}[order] + start + data)
+
+    def write(entries):
+        packed, place = struct.pack(order + ("Q" if big else "H"), len(entries)), len(file)
+        file.extend(bytes(len(packed) + len(entries) * (4 + 2 * field) + field))
+        for tag, (kind, given) in sorted(entries.items()):
+            values = [write(given)] if isinstance(given, dict) else given
+            coding = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I"}[kind]
+            raw = bytes(values) if coding == "B" else struct.pack(f"{order}{len(values)}{coding}", *values)
+            if len(raw) > field:
+                file.extend(raw)
+                raw = struct.pack(order + number, len(file) - len(raw))
+            packed += struct.pack(order + "HH" + number, tag, kind, len(values) // (2 if kind == 5 else 1))
+            packed += raw.ljust(field, b"\0")
+        file[place : place + len(packed)] = packed
+        return place
+
+    write(entries)
+    return bytes(file)
 
 
 def icc(space, connection, *tags):
@@ -76,8 +120,9 @@ RED_AND_BLUE_SWAPPED = (
 
 PLAIN = {
     kind: encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), kind)
-    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", *(["HEIF"] if pillow_heif else []))
 }
+APART = ("TIFF", "GIF", "AVIF", "HEIF")  # a process is started for each
 PROGRESSIVE = encoded(Image.fromarray(smooth()), "JPEG", progressive=True)
 LAST_SCAN = PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2]
 

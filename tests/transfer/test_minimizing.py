@@ -1,5 +1,7 @@
 """The loop: on the real network at 32x48, and its bookkeeping on a toy."""
 
+import time
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ from nst_jax.loss.objective import Losses, Objective, Term
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import loss_weights
 from nst_jax.network import vgg
-from nst_jax.optim import compiler, loop
+from nst_jax.optim import compiler, engine, loop
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import LBFGS
@@ -330,6 +332,38 @@ def test_any_function_of_images(function, optimizer):
     np.testing.assert_allclose(result.images, 0.5, atol=1e-2)
 
 
+@pytest.mark.parametrize("optimizer", [DEFAULT_OPTIMIZER, ADAM], ids=["lbfgs", "adam"])
+@pytest.mark.parametrize(("dtype", "loss"), [(jnp.bfloat16, jnp.float32), (jnp.float32, jnp.bfloat16)])
+def test_images_and_losses_have_dtypes_of_their_own(dtype, loss, optimizer):
+    def function(images):
+        return halves(images.astype(jnp.float32)).astype(loss)
+
+    result = minimize(function, TOY_IMAGES.astype(dtype), optimizer=optimizer, evaluations=100)
+    assert result.images.dtype == dtype
+    assert result.losses.total.dtype == loss
+    np.testing.assert_allclose(result.images.astype(jnp.float32), 0.5, atol=0.02)
+
+
+def test_a_lane_within_its_tolerance_says_so():
+    result = minimize(halves, TOY_IMAGES, optimizer=optax.sgd(1e-4), evaluations=100, tolerance=0.1)
+    assert result.evaluations == 40
+    assert {status.message for status in result.status} == {"its loss fell by less than the tolerance asks for"}
+
+
+def test_compiling_does_not_count_for_the_length_of_chunks(monkeypatch):
+    monkeypatch.setattr(engine, "SECONDS_PER_CHUNK", 0.3)
+
+    class Slow(Programs):
+        def compiled(self, *given):
+            time.sleep(0.4)
+            return super().compiled(*given)
+
+    lengths = []
+    callback = lambda progress: lengths.append(len(progress.records[0]))  # noqa: E731
+    minimize(halves, TOY_IMAGES, optimizer=optax.sgd(0.1), evaluations=7, callback=callback, compile=Slow())
+    assert lengths == [1, 2, 4]
+
+
 def test_images_of_any_shape():
     result = minimize(lambda x: ((x - jnp.arange(3.0)) ** 2).sum(1), np.zeros((2, 3), np.float32), optimizer=LBFGS())
     np.testing.assert_allclose(result.images, [[0, 1, 2]] * 2, atol=1e-4)
@@ -365,7 +399,7 @@ def test_what_is_no_objective_is_refused_before_anything_is_compiled(function, w
     assert not compile._known
 
 
-@pytest.mark.parametrize("start", [np.zeros((2, 4, 4, 3), int), np.float32(1)])
+@pytest.mark.parametrize("start", [np.zeros((2, 4, 4, 3), int), np.float32(1), TOY_IMAGES[:0]])
 def test_what_is_no_start_is_refused(start):
     with pytest.raises(InputError, match=r"^start: "):
         minimize(halves, start)

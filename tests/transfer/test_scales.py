@@ -6,8 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nst_jax.errors import InputError
-from nst_jax.loss import losses, objective
-from nst_jax.loss.conventions import translated
+from nst_jax.loss import losses, weighting
 from nst_jax.network.layers import positions_of
 from nst_jax.pictures import images
 from nst_jax.transfer import scales
@@ -66,11 +65,11 @@ def test_the_content_loss_counts_as_much_at_each_scale():
     """Errors as large at each position: equation 1 sums them; weights make up for their number, also of odd sizes."""
     fine, coarse = Scale(100, 150, 1), Scale(50, 75, 1)
     layers = {"conv1_2": 0.25, "conv4_2": 0.75}
-    given_weights = objective.loss_weights(2.0, 3.0, content_layers=layers)
+    given_weights = weighting.loss_weights(2.0, 3.0, content_layers=layers)
 
     def weights_at(scale, settings=Settings(size=150)):  # noqa: B008
         own = settings_at(scale, fine, settings)
-        return translated(given_weights, own.convention, scale.height, scale.width, own.ratio_size)
+        return weighting.translated(given_weights, own.convention, scale.height, scale.width, own.ratio_size)
 
     def content(scale, layer, weights):
         shape = (1, scale.height, scale.width, 4) if layer == "conv1_2" else (1, scale.height // 8, scale.width // 8, 4)

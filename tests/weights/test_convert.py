@@ -80,7 +80,7 @@ def test_pth_in_rgb_order_is_known_by_its_content(tmp_path, oxford):
 def test_pth_of_unknown_training_needs_the_option(tmp_path, other):
     source = tmp_path / "x.pth"
     foreign.write_pth(source, foreign.state_dict(other, "torchvision"))
-    with pytest.raises(InputError, match="give --preprocessing caffe or torchvision"):
+    with pytest.raises(InputError, match="give preprocessing caffe or torchvision"):
         convert.convert(source, tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()
     assert_converts(source, other, TORCHVISION, option="torchvision")
@@ -148,6 +148,14 @@ def test_npz_with_pickled_objects_is_refused(tmp_path):
         convert.convert(tmp_path / "x.npz", tmp_path / "out.h5")
 
 
+def test_npz_of_more_arrays_than_any_vgg_19_has_is_refused(tmp_path, oxford):
+    """Trap: those beyond the four hundredth were passed over, and then missed."""
+    layers = {f"fc{number}": {"kernel": np.zeros(1, np.float32)} for number in range(400)} | oxford
+    foreign.write_npz(tmp_path / "x.npz", layers)
+    with pytest.raises(InputError, match=r"x\.npz: holds far more than VGG-19's parameters"):
+        convert.convert(tmp_path / "x.npz", tmp_path / "out.h5")
+
+
 def test_declared_sizes_are_not_believed(tmp_path, oxford):
     """A header that claims the right shape over no data, and one that claims terabytes."""
     for shape, message in (((3, 3, 3, 64), "damaged"), ((1 << 20, 1 << 20), "has shape")):
@@ -184,7 +192,8 @@ def test_what_is_no_weights_file_is_one_line(tmp_path, content):
 def test_arguments_are_checked(tmp_path, oxford):
     with pytest.raises(InputError, match="no such file"):
         convert.convert(tmp_path / "absent", tmp_path / "out.h5")
-    with pytest.raises(InputError, match="must be auto, caffe or torchvision"):
+    words = "^preprocessing: 'keras' is not allowed; must be one of auto, caffe, torchvision$"
+    with pytest.raises(InputError, match=words):
         convert.convert(tmp_path / "absent", tmp_path / "out.h5", preprocessing="keras")  # type: ignore[arg-type]
     foreign.write_npz(tmp_path / "x.npz", oxford)
     with pytest.raises(InputError, match="is the source itself"):

@@ -67,8 +67,13 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if manner == "truncate" and not start:
+        if (manner == "truncate" and not start) or manner == "drop":
             self.wfile.write(body[:100_000])
+        elif manner == "trickle":
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                self.wfile.write(body[:1])
+                time.sleep(0.02)
         elif manner == "stall":
             self.wfile.write(body[:50_000])
             self.wfile.flush()
@@ -107,9 +112,29 @@ def test_a_working_server_gives_the_file_and_progress(server, tmp_path):
 
 
 def test_a_truncated_download_is_resumed_where_it_stopped(server, tmp_path):
-    download(server, tmp_path / "f", "truncate", "works")
+    download(server, tmp_path / "f", "truncate")
     assert (tmp_path / "f").read_bytes() == PAYLOAD
-    assert server.ranges == [("truncate", None), ("works", "bytes=100000-")]
+    assert server.ranges == [("truncate", None), ("truncate", "bytes=100000-")]
+
+
+def test_connections_that_drop_are_taken_up_again(server, tmp_path):
+    """As often as three times at an address, the next one going on."""
+    download(server, tmp_path / "f", "drop")
+    assert (tmp_path / "f").read_bytes() == PAYLOAD
+    assert server.ranges == [("drop", None), ("drop", "bytes=100000-"), ("drop", "bytes=200000-")]
+    server.payload = PAYLOAD + PAYLOAD[:50_000]
+    size, md5 = len(server.payload), hashlib.md5(server.payload).hexdigest()
+    addresses = [server.address("drop"), server.address("missing"), server.address("works")]
+    fetch.fetch_file(tmp_path / "g", addresses=addresses, size=size, md5=md5)
+    assert server.ranges[-2:] == [("missing", "bytes=300000-"), ("works", "bytes=300000-")]
+
+
+def test_a_server_that_trickles_holds_nobody(server, tmp_path):
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"it only trickles: \d+ bytes in 0\.2 seconds$"):
+        download(server, tmp_path / "f", "trickle", timeout=0.2)
+    assert time.monotonic() - start < 2
+    download(server, tmp_path / "f", "works")
 
 
 def test_an_interrupted_run_is_resumed_by_the_next(server, tmp_path):

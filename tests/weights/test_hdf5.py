@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.weights import hdf5, weights
+from nst_jax.weights import foreign, hdf5, weights
 
 NUMBERS = np.arange(24, dtype=np.float32).reshape(4, 6)
 
@@ -112,21 +112,27 @@ def test_attributes(path):
                 hdf5.attribute(file, name, shape, dtype)
 
 
+def test_a_value_that_changed_is_noticed(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["crc32"] = hdf5.crc32([NUMBERS, NUMBERS[0]])
+    changed = NUMBERS.copy()
+    changed[3, 5] += 1
+    with hdf5.opened(path) as file:
+        hdf5.check_crc32(file, [NUMBERS, NUMBERS[0]])
+        for arrays in ([changed, NUMBERS[0]], [NUMBERS[0], NUMBERS], [NUMBERS]):
+            with pytest.raises(InputError, match=r"x\.h5: damaged, its values do not add up to its crc32"):
+                hdf5.check_crc32(file, arrays)
+
+
 def test_what_goes_wrong_in_the_body_is_one_line_too(path):
     with pytest.raises(InputError, match=r"x\.h5: cannot be read as HDF5 \(a b\)"), hdf5.opened(path):
         raise RuntimeError("a\nb")
 
 
 def test_a_file_too_large_is_never_opened(path, monkeypatch):
-    monkeypatch.setattr(hdf5, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(foreign, "MAX_FILE_BYTES", 100)
     with pytest.raises(InputError, match="larger than 100 bytes"), hdf5.opened(path):
         pass
-
-
-def test_one_line():
-    assert hdf5.one_line(ValueError("two\n lines\x1b[31m")) == "two lines?[31m"
-    assert hdf5.one_line(KeyError()) == "KeyError"
-    assert len(hdf5.one_line(ValueError("x" * 10_000))) == 200
 
 
 def test_chunks_are_read_on_the_thread_that_opened_the_file(monkeypatch):

@@ -113,6 +113,11 @@ def test_a_file_of_means_round_trips(params, means, scaled, tmp_path):
             np.testing.assert_allclose(loaded["params"][layer][name], scaled["params"][layer][name], rtol=1e-6)
 
 
+def test_attributes_of_other_weights_do_not_change_the_format(means, tmp_path):
+    path = means_file(tmp_path / "means.h5", means, format=weights.FORMAT)
+    assert weights.verify(path).storage == "mean activations for vgg19"
+
+
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [

@@ -93,5 +93,5 @@ def test_eight_bits_leave_the_shipped_weights_as_they_are(shipped):
 
 @pytest.mark.parametrize("bits", [0, 9, -1])
 def test_bits_out_of_range(shipped, bits):
-    with pytest.raises(InputError, match=f"--bits: {bits} is not allowed; must be from 1 to 8"):
+    with pytest.raises(InputError, match=f"^bits: {bits} is not allowed; must be from 1 to 8"):
         quantized(shipped, bits)

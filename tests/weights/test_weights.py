@@ -127,6 +127,19 @@ def test_8_bit_round_trip_is_exact_and_repeats_the_bytes(shipped, tmp_path):
     assert_equal_params(weights.load(tmp_path / "a.h5"), shipped)
 
 
+def test_attributes_of_another_file_change_neither_the_format_nor_what_it_is(shipped, tmp_path):
+    """Trap: with those of the normalized weights, a file could not be loaded, or was taken for theirs."""
+    path = tmp_path / "own.h5"
+    normalized = weights.verify("vgg19-normalized").attributes
+    for attributes in (normalized, {"channel_order": "BGR", "crc32": "x", "mean": "x"}, {"of": "Oxford"}):
+        weights.save(path, shipped, attributes=attributes)
+        assert_equal_params(weights.load(path), shipped)
+        found = weights.verify(path)
+        assert found.storage == "float32"
+        assert found.attributes["format"] == weights.FORMAT
+        assert found.attributes.items() >= {k: v for k, v in attributes.items() if k.startswith("of")}.items()
+
+
 def test_save_rounds_nothing_and_leaves_nothing_half_written(shipped, tmp_path):
     tables = {layer: np.linspace(-1, 1, 256, dtype=np.float32) for layer in layers.CONVOLUTIONS}
     with pytest.raises(ValueError, match="conv1_1: the kernel has values"):

@@ -55,9 +55,10 @@ def _evaluation(sizes: list[int], runs: int, peer: str | None, precision: str) -
         for size in sizes:
             results[size].append(child(sys.executable, "ours.pace", size, 1, precision))
             ways = {"PyTorch": None} | ({} if results[size][-1]["device"] == "cpu" else {"PyTorch TF32": True})
-            for name, tf32 in ways.items() if peer else ():
-                pace = child(peer, "torch_peer.evaluation", size, tf32)["s/evaluation"]
-                theirs[size].setdefault(name, []).append(pace)
+            if peer:
+                for name, tf32 in ways.items():
+                    pace = child(peer, "torch_peer.evaluation", size, tf32)["s/evaluation"]
+                    theirs[size].setdefault(name, []).append(pace)
     rows = []
     for size, found in results.items():
         paces = [run["s/evaluation"] for run in found]

@@ -20,7 +20,7 @@ class _Unfailing(io.TextIOBase):
         self.trouble = "closed" if behind is None else ""
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return getattr(self.behind, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
@@ -30,10 +30,10 @@ class _Unfailing(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        self._try(lambda: self.behind.flush())
+        self._try(lambda: self.behind.flush())  # noqa: PLW0108 (there may be none behind)
 
     def isatty(self) -> bool:
-        return bool(self._try(lambda: self.behind.isatty()))
+        return bool(self._try(lambda: self.behind.isatty()))  # noqa: PLW0108
 
     def fileno(self) -> int:
         return self.behind.fileno() if self.behind is not None else super().fileno()

@@ -5,6 +5,7 @@ as a matrix F of N rows and M columns. Leading axes are kept: one loss for each 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -127,8 +128,10 @@ def weighted_sum(
     Returns:
       [...], in that unit.
     """
-    parts = [weights[layer] * loss for layer, loss in losses.items()]
-    return sum(parts[1:], start=parts[0]) if parts else jnp.zeros((), jnp.float32)
+    total: Any = None
+    for layer, loss in losses.items():
+        total = weights[layer] * loss if total is None else total + weights[layer] * loss
+    return jnp.zeros((), jnp.float32) if total is None else total
 
 
 def total_variation(images: Float[AnyArray, "*batch height width channels"]) -> Float[Array, "*batch"]:

@@ -211,7 +211,8 @@ class Objective:
           `Losses` of [lanes] each, all NaN.
         """
         each: Any = np.full(lanes, np.nan, dtype)
-        style, terms = dict.fromkeys(self.targets.style, each), {term.label: each for term in self.terms}
+        style: Any = dict.fromkeys(self.targets.style, each)
+        terms = {term.label: each for term in self.terms}
         return Losses(each, each, each, style, each, terms)
 
 

@@ -128,7 +128,8 @@ def blend(
     shares = (shares / shares.sum()).astype(np.float32)
 
     def blended(layer: str) -> Array:
-        parts = [share * target[layer] for share, target in zip(shares, targets, strict=True)]
-        return sum(parts[1:], start=parts[0])
+        first, *others = (share * target[layer] for share, target in zip(shares, targets, strict=True))
+        total: Any = sum(others, start=first)
+        return total
 
     return {layer: blended(layer) for layer in targets[0]}

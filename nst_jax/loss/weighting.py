@@ -82,8 +82,8 @@ def loss_weights(
     for name, factor, layers in (("content", alpha, content), ("style", beta, style)):
         if np.any((factor > 0) & (sum(layers.values(), np.zeros(1)) == 0)):
             raise InputError(f"{name} layer weights: all are zero; at least one must be positive")
-    weights: Any = LossWeights(alpha, beta, content, style, tv)
-    return jax.device_put(weights)
+    columns: Any = (alpha, beta, content, style, tv)
+    return jax.device_put(LossWeights(*columns))
 
 
 def _layer_weights(name: str, layers: Iterable[str] | Mapping[str, Any]) -> dict[str, np.ndarray]:

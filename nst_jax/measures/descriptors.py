@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses
@@ -41,7 +42,7 @@ def channel_statistics(activations: Array) -> Array:
 @jax.transfer_guard("allow")
 def style_descriptors(
     params: Any,
-    images: Array,
+    images: jax.Array | np.ndarray,
     kind: str = "gram",
     layers: Iterable[str] = STYLE_LAYERS,
     *,
@@ -76,7 +77,7 @@ def style_descriptors(
 
 @partial(jax.jit, static_argnames=("kind", "layers", "pool", "precision"))
 def _descriptors(
-    params: Any, images: Array, kind: str, layers: tuple[str, ...], pool: str, precision: str
+    params: Any, images: jax.Array | np.ndarray, kind: str, layers: tuple[str, ...], pool: str, precision: str
 ) -> dict[str, Array]:
     activations = features(params, images, layers, pool=pool, precision=precision)
     if kind == "compact":

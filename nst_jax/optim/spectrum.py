@@ -49,7 +49,7 @@ class FrequencyShaping:
         height, width = gradient.shape[:2]
         wide = gradient.astype(
             jnp.promote_types(gradient.dtype, jnp.float32)
-        )  # no half precision in Fourier transforms
+        )  # the narrowest that is transformed
         down, across = jnp.fft.fftfreq(height, dtype=wide.dtype), jnp.fft.rfftfreq(width, dtype=wide.dtype)
         frequency = jnp.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
         lowest = 1.0 / max(height, width)  # the mean counts as the lowest frequency, not as zero

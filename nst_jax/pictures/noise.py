@@ -1,6 +1,7 @@
 """Where the optimization starts from."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,8 @@ def white_noise(seed: int, height: int, width: int, deviation: float = 1.0) -> j
         raise InputError(f"{argument('seed')}: {seed} is not allowed; must be from 0 to {_SEEDS - 1}")
     # As `jax.random.key(seed)` makes it by default, whatever generator, offset of seeds or form of it is JAX's default.
     with jax.threefry_partitionable(True), jax.disable_jit(False), jax.transfer_guard("allow"):
-        key = jax.random.wrap_key_data(np.array([0, seed], np.uint32), impl="threefry2x32")
+        data: Any = np.array([0, seed], np.uint32)
+        key = jax.random.wrap_key_data(data, impl="threefry2x32")
         return _white_noise(key, height, width, deviation)
 
 

@@ -15,4 +15,4 @@ def test_the_package_and_its_command_line_are_programs(module):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
     refused = subprocess.run([*command, "weights", "verify", "no.h5"], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("nst-jax: no.h5: no such file")
+    assert refused.stderr.startswith("nst-jax: weights no.h5: no such file")

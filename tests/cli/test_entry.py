@@ -400,8 +400,17 @@ def test_remarks_on_a_picture_are_a_line(folder):
         (OSError(28, "No space left on device"), "nst-jax: [Errno 28] No space left on device\n"),
         (MemoryError(), "nst-jax: MemoryError\n"),
         (
-            jax.errors.JaxRuntimeError("Out of memory\nallocating 9 bytes."),
-            "nst-jax: Out of memory allocating 9 bytes. ",
+            jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 9 bytes."),
+            "nst-jax: RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes. (a smaller --size takes less memory)\n",
+        ),
+        (
+            jax.errors.JaxRuntimeError("INVALID_ARGUMENT: Disallowed host-to-device transfer."),
+            "nst-jax: INVALID_ARGUMENT: Disallowed host-to-device transfer.\n",
+        ),
+        (
+            FloatingPointError("invalid value (nan)\nencountered in mul"),
+            "nst-jax: JAX_DEBUG_NANS or JAX_DEBUG_INFS is set, and JAX found such a value: "
+            "invalid value (nan) encountered in mul\n",
         ),
     ],
 )
@@ -411,8 +420,15 @@ def test_a_run_that_fails_is_a_line_and_code_1(monkeypatch, error, line):
 
     monkeypatch.setattr(weights_commands, "show_all", fail)
     outcome = run("weights", "list")
-    assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith(line)
+    assert outcome == (1, "", line)
+
+
+def test_a_value_that_is_not_finite_is_a_line_where_jax_is_to_stop_at_it(folder):
+    pictures = [folder / "photo.png", "--content", folder / "painting.png", "--style", folder / "painting.png"]
+    with jax.debug_infs(True):
+        outcome = run("evaluate", *pictures, "--style-layers", "conv1_1", "--content-layer=conv3_1", "--alpha=1e30")
+    assert outcome.code == 1
+    assert outcome.err.startswith("nst-jax: JAX_DEBUG_NANS or JAX_DEBUG_INFS is set, and JAX found such a value: ")
     assert outcome.err.count("\n") == 1
 
 

@@ -7,6 +7,10 @@ from program import separately
 
 from nst_jax.pictures import images
 
+STYLIZE = (
+    "stylize", "photo.png", "photo.png", "-o", "out.png", "--content-layer", "conv1_1", "--style-layers", "conv1_1",
+    "--size", "32", "--evaluations", "1", "--quiet", "--no-cache",
+)  # fmt: skip
 FEATURES = ("features", "photo.png", "-o", "out.npz", "--style-layers", "conv1_1", "--quiet", "--no-cache")
 
 
@@ -15,12 +19,12 @@ def refusal(tmp_path, picture):
     """refusal(JAX_PLATFORMS="tpu"): the line with which a command that computes refuses that environment."""
     images.write_image(tmp_path / "photo.png", picture("photograph", 32, 32))
 
-    def refused(**settings: str) -> str:
+    def refused(command: tuple[str, ...] = FEATURES, **settings: str) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-        done = separately(*FEATURES, cwd=tmp_path, env=environment | {"CUDA_VISIBLE_DEVICES": ""} | settings)
+        done = separately(*command, cwd=tmp_path, env=environment | {"CUDA_VISIBLE_DEVICES": ""} | settings)
         assert (done.returncode, done.stdout) == (2, ""), done
         assert done.stderr.count("\n") == 1
-        assert not (tmp_path / "out.npz").exists()
+        assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
         return done.stderr
 
     return refused
@@ -40,8 +44,11 @@ def test_a_value_that_jax_does_not_know(refusal, setting):
     assert "config_options.html has what is allowed" in line
 
 
-@pytest.mark.parametrize("setting", ["JAX_NO_EXECUTION", "JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE"])
-def test_what_lets_nothing_be_computed(refusal, setting):
+@pytest.mark.parametrize(
+    ("setting", "value", "command"),
+    [("JAX_NO_EXECUTION", "1", FEATURES), ("JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE", "raise", STYLIZE)],
+)
+def test_what_lets_nothing_be_computed(refusal, setting, value, command):
     """The second adds checks that JAX cannot make of many lanes at once."""
-    value = {"JAX_NO_EXECUTION": "1", "JAX_ERROR_CHECKING_BEHAVIOR_DIVIDE": "raise"}[setting]
-    assert refusal(**{setting: value}).startswith(f"nst-jax: {setting}={value}: JAX cannot compute anything so (")
+    line = refusal(command, **{setting: value})
+    assert line.startswith(f"nst-jax: {setting}={value}: JAX cannot compute anything so (")

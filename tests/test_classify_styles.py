@@ -53,7 +53,7 @@ def test_two_textures_are_told_apart(folder, monkeypatch, capsys):
     pytest.importorskip("sklearn", reason="it is the extra `examples`")
     code, out, err = call(monkeypatch, capsys, folder, *FEW)
     assert code == 0
-    assert err.startswith("tiles: 8/8, represented")
+    assert err.splitlines()[-1].startswith("tiles: 8/8, represented")
     assert "Pictures: lying 4, standing 4. 8 tiles of 128 pixels; 2 times 2 folds; chance 50.0 %." in out
     rows = {row[0]: row[1:] for row in re.findall(r"\| ([\w ]+) \| ([\d.]+) ± [\d.]+ \| ([\d.]+) ± [\d.]+ \|", out)}
     assert list(rows) == ["pixels", "conv1_1", "conv2_1", "all layers"]

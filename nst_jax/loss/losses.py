@@ -131,7 +131,7 @@ def weighted_sum(
     total: Any = None
     for layer, loss in losses.items():
         total = weights[layer] * loss if total is None else total + weights[layer] * loss
-    return jnp.zeros((), jnp.float32) if total is None else total
+    return jnp.asarray(0.0) if total is None else total  # of no dtype of its own
 
 
 def total_variation(images: Float[AnyArray, "*batch height width channels"]) -> Float[Array, "*batch"]:

@@ -47,9 +47,7 @@ class FrequencyShaping:
             shape = f"{gradient.shape}; must be [height, width, channels], or the optimizer LBFGS()"
             raise InputError(f"each image has shape {shape}, which takes any")
         height, width = gradient.shape[:2]
-        wide = gradient.astype(
-            jnp.promote_types(gradient.dtype, jnp.float32)
-        )  # the narrowest that is transformed
+        wide = gradient if gradient.dtype.itemsize >= 4 else gradient.astype(jnp.float32)  # which transforms need
         down, across = jnp.fft.fftfreq(height, dtype=wide.dtype), jnp.fft.rfftfreq(width, dtype=wide.dtype)
         frequency = jnp.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
         lowest = 1.0 / max(height, width)  # the mean counts as the lowest frequency, not as zero

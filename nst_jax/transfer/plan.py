@@ -130,8 +130,8 @@ def _cut(
             least = min(least, needed)
     if needed > limit:
         raise InputError(
-            f"memory: one lane needs {least / 1e9:.2f} GB in strips, and {limit / 1e9:.2f} GB are allowed for it; "
-            f"a smaller {argument('size')} or {argument('history')} takes less"
+            f"{argument('memory')}: one lane needs {least / 1e9:.2f} GB in strips; {limit / 1e9:.2f} GB are allowed "
+            f"for it; a smaller {argument('size')} or {argument('history')} takes less"
         )
     return cuts, needed
 

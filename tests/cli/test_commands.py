@@ -20,7 +20,7 @@ from PIL import Image
 from program import assert_refused, done, run
 
 from nst_jax import __version__, loss
-from nst_jax.loss import objective
+from nst_jax.loss import objective, targets
 from nst_jax.measures import measures
 from nst_jax.optim.engine import Engine, Finished, Progress
 from nst_jax.optim.status import Status
@@ -326,7 +326,7 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
     for divisor, evaluations in ((2, 4), (1, 6)):
         here = images.resize(photo, 96 // divisor, 128 // divisor)
         there = images.resize(painting, 96 // divisor, 80 // divisor)
-        targets = loss.Targets(
+        both = loss.Targets(
             loss.content_targets(params, here[None], ("conv2_1",)),
             loss.style_targets(params, there[None], layers),
         )
@@ -337,7 +337,7 @@ def test_scales_are_a_coarser_picture_and_then_the_picture_from_there(inputs, tm
             image = (
                 images.resize(np.asarray(image), 96, 128) + here - images.resize(images.resize(here, 48, 64), 96, 128)
             )
-        goal = objective.Objective(params, targets, loss_weights)
+        goal = objective.Objective(params, both, loss_weights)
         image = minimize(goal, image[None], evaluations=evaluations).images[0]
     assert np.abs(pixels(tmp_path / "out.png") - 255.0 * np.clip(image, 0, 1)).max() < 1.6
 
@@ -525,7 +525,7 @@ def test_reconstruct_compares_at_one_precision(inputs, tmp_path, monkeypatch):
         raise MemoryError
 
     for name in ("content_targets", "style_targets"):
-        monkeypatch.setattr(objective, name, note)
+        monkeypatch.setattr(targets, name, note)
     for kind in ("content", "style"):
         command = ("reconstruct", kind, inputs / "photo.png", "-o", tmp_path / kind, *SIZE)
         assert run(*command, "--precision", "bfloat16").code == 1

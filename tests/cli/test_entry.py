@@ -14,7 +14,7 @@ from program import assert_refused, done, run, separately
 
 from nst_jax import __version__
 from nst_jax.cli import features_commands, weights_commands
-from nst_jax.loss import objective
+from nst_jax.loss import targets
 from nst_jax.network.layers import LAYERS
 from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
@@ -60,8 +60,8 @@ def refused(folder, monkeypatch):
 
     for module, name in (
         (Engine, "advance"),
-        (objective, "content_targets"),
-        (objective, "style_targets"),
+        (targets, "content_targets"),
+        (targets, "style_targets"),
         (features_commands, "style_descriptors"),
     ):
         monkeypatch.setattr(module, name, fail)
@@ -373,7 +373,7 @@ def test_a_folder_without_pictures(refused):
 def test_one_bad_picture_in_a_folder_is_found_before_any_computing(folder, monkeypatch):
     from nst_jax.weights import mean_activations  # noqa: PLC0415
 
-    monkeypatch.setattr(mean_activations, "_features", lambda *_, **__: pytest.fail("it computes already"))
+    monkeypatch.setattr(mean_activations, "_sums", lambda *_, **__: pytest.fail("it computes already"))
     (folder / "several").mkdir()
     shutil.copyfile(folder / "photo.png", folder / "several" / "a.png")
     shutil.copyfile(folder / "corrupt.png", folder / "several" / "b.png")

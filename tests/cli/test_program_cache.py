@@ -50,7 +50,7 @@ def entries(cache):
 def test_programs_are_kept_and_found_again(losses, tmp_path):
     first = losses()
     kept = entries(tmp_path / "cache")
-    assert any(path.name.startswith("jit_style_targets-") for path in kept)
+    assert any(path.name.startswith("jit_values-") for path in kept)
     assert losses() == first
     assert entries(tmp_path / "cache") == kept
 
@@ -104,5 +104,5 @@ def test_a_start_needs_few_programs(pictures, tmp_path):
     arguments = [pictures / "photograph.png", pictures / "painting.png", "-o", tmp_path / "out.png", "--evaluations", 1]
     done = separately("stylize", *arguments, "--size", 48, *SHALLOW, env=environment(tmp_path, JAX_LOG_COMPILES="1"))
     compiled = re.findall(r"Finished XLA compilation of jit\((\w+)\)", done.stderr)
-    assert {"content_targets", "style_targets", "begin", "advance"} <= {*compiled}
+    assert {"values", "begin", "advance"} <= {*compiled}
     assert len(compiled) <= 12, compiled

@@ -278,7 +278,8 @@ def test_two_processes_fill_one_folder(tmp_path, inputs, environment, whole, dis
     assert [wait(process) for process in processes] == [(0, ""), (0, "")]
     assert_filled_by_two(folder, whole)
     plan = json.loads((folder / "run.json").read_text("utf-8"))["plan"]
-    assert plan == {"batch": 2, "strips": [], "devices": 1, "shares": 2}
+    asked = {"batch": 2, "memory": None}
+    assert plan == {"batch": 2, "strips": [], "devices": 1, "shares": 2, "asked": asked}
 
 
 @pytest.mark.slow

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_jax.loss import losses, objective
+from nst_jax.loss import losses
+from nst_jax.loss.objective import Objective
+from nst_jax.loss.targets import Targets
+from nst_jax.loss.weighting import loss_weights
 from nst_jax.network import vgg
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1")
@@ -87,16 +90,15 @@ def test_finite_differences_through_the_real_network(params, picture, part):
         wide = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), params)
         content = picture("photograph", 33, 35).astype(np.float64)
         style = picture("painting", 32, 32).astype(np.float64)
-        targets = objective.Targets(
+        targets = Targets(
             {"conv3_1": vgg.features(wide, content, ["conv3_1"])["conv3_1"][None]},
             {
                 layer: losses.style_representation(x)[None]
                 for layer, x in vgg.features(wide, style, STYLE_LAYERS).items()
             },
         )
-        loss_weights = objective.loss_weights(0.5, 2.0, content_layers=["conv3_1"], style_layers=STYLE_LAYERS, tv=0.1)
-        loss_weights = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), loss_weights)
-        terms = objective.Objective(wide, targets, loss_weights)
+        weights = loss_weights(0.5, 2.0, content_layers=["conv3_1"], style_layers=STYLE_LAYERS, tv=0.1)
+        terms = Objective(wide, targets, jax.tree.map(lambda leaf: leaf.astype(jnp.float64), weights))
 
         @jax.jit
         def loss(image):

@@ -160,3 +160,22 @@ def test_a_term_of_a_layer_that_the_parameters_do_not_reach_is_refused(params, s
     with pytest.raises(InputError, match=r"^term 'mean': layers: need conv3_1, .*; give the term to `objective`"):
         goal.plus(mean)
     assert Objective(params, targets, small_weighting()).plus(mean)(images).terms["mean"].shape == (3,)
+
+
+def test_float32_stays_so_where_float64_is_allowed(params, small):
+    targets, images = small
+    goal = Objective(params, targets, small_weighting(tv=0.5))
+    with jax.enable_x64(True):
+        found = jax.eval_shape(goal, images)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {np.dtype(np.float32)}
+
+
+def test_calling_it_as_it_is_transfers_what_it_must(params, picture):
+    """As `jax.transfer_guard` has it: pictures and numbers that come from the host do so on purpose."""
+    photo, painting = (picture(name, 32, 32)[None] for name in ("photograph", "painting"))
+    with jax.transfer_guard("disallow"):
+        targets = Targets(content_targets(params, photo, ("conv1_1",)), style_targets(params, painting, ("conv1_1",)))
+        weights = loss_weights(1e-3, content_layers=("conv1_1",), style_layers=("conv1_1",))
+        goal = Objective(params, targets, weights).plus(Term(lambda images: images[:, 0, 0, 0], weight=[0.5]))
+        found = goal(photo)
+    np.testing.assert_allclose(found.total, 1e-3 * found.content + found.style + 0.5 * photo[0, 0, 0, 0], rtol=1e-5)

@@ -36,6 +36,15 @@ def test_blend_differs_from_the_weighted_sum_of_losses_by_a_constant():
         np.testing.assert_allclose(jax.grad(separate)(gram), jax.grad(together)(gram), atol=1e-5)
 
 
+def test_blends_are_the_same_where_float64_is_allowed():
+    pictures = [{"conv1_1": jnp.full((1, 2, 2), value, jnp.float32)} for value in (0.1, 0.7, 0.3)]
+    expected = blend(pictures, [1, 2, 5])["conv1_1"]
+    with jax.enable_x64(True):
+        found = blend(pictures, [1, 2, 5])["conv1_1"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("weights", "words"),
     [

@@ -61,3 +61,16 @@ def test_layers_may_be_a_list_or_one_name(params, picture):
 def test_an_unknown_kind_is_refused(params, picture):
     with pytest.raises(InputError, match="kind 'mean': unknown; known are gram, compact"):
         descriptors.style_descriptors(params, picture("painting", 32, 32), "mean")
+
+
+def test_pictures_may_come_from_the_host_where_transfers_are_to_be_explicit(params, picture):
+    image = picture("painting", 32, 32)
+    plain = jax.device_get(params)
+    with jax.transfer_guard("disallow"):
+        found = descriptors.style_descriptors(vgg.prepare(plain, ("conv1_1",)), image, "gram", LAYERS[:1])
+        activations = vgg.features(params, image, LAYERS[:1])
+    np.testing.assert_allclose(
+        found["conv1_1"],
+        np.tensordot(activations["conv1_1"], activations["conv1_1"], ((0, 1), (0, 1))) / 32**2,
+        rtol=1e-4,
+    )

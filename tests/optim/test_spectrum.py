@@ -30,8 +30,26 @@ def test_a_wave_is_scaled_by_its_frequency_to_the_power():
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision(dtype):
+    gradient = jnp.asarray(np.random.default_rng(0).normal(size=(5, 7, 3)), dtype)
+    found = FrequencyShaping(0.75)(gradient)
+    assert found.dtype == dtype
+    exact = FrequencyShaping(0.75)(gradient.astype(jnp.float32))
+    np.testing.assert_allclose(found.astype(jnp.float32), exact, rtol=1e-2, atol=1e-2)
+
+
 def test_colors_stay_apart():
     gradient = np.zeros((8, 8, 3), np.float32)
     gradient[2, 3, 1] = 1
     found = FrequencyShaping(0.75)(jnp.asarray(gradient))
     assert not np.any(found[..., [0, 2]])
+
+
+def test_the_bytes_are_the_same_where_float64_is_allowed():
+    gradient = jnp.asarray(np.random.default_rng(0).normal(size=(33, 47, 3)), jnp.float32)
+    expected = FrequencyShaping(0.75)(gradient)
+    with jax.enable_x64(True):
+        found = FrequencyShaping(0.75)(gradient)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)

@@ -58,7 +58,7 @@ def starts_of(table: Table, own: Sequence[Lane], contents: Mapping[str, np.ndarr
     """What lanes start from, as `Problem` takes it: of a run folder, each lane's picture there."""
     settings = table.settings
     height, width = next(iter(contents.values())).shape[:2]
-    if not Path(settings.init).is_dir():
+    if settings.init in ("noise", "content") or not Path(settings.init).is_dir():  # a folder may have such a name
         return read_start(settings, height, width)
     starts = {}
     for lane in own:

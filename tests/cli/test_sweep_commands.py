@@ -381,6 +381,7 @@ def test_figures(tmp_path, number, lanes):
         (["sweep", "{photo}"], ["CONTENT and STYLE"]),
         (["sweep", "{photo}", "none.png", "-o", "out"], ["none.png: no such file"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--table", "none.csv"], ["none.csv"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--table", "t.csv", "--ratio", "1,2"], ["--table", "axes"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--init", "none.png"], ["none.png: no such file"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--rows", "A,Z"], ["--rows", "'Z'"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--seed", "0,x"], ["--seed"]),

@@ -57,6 +57,14 @@ def test_too_many_pixels_are_refused(folder):
         inputs.read_pictures(table(lanes(folder), size=48, max_pixels=2000))
 
 
+def test_folders_named_noise_and_content_are_no_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for init in ("noise", "content"):
+        (tmp_path / init).mkdir()
+        made = table(LANES, init=init)
+        assert inputs.starts_of(made, made.lanes, {"photo": np.zeros((32, 32, 3), np.float32)}) is None
+
+
 def test_noise_and_content_read_no_start():
     for init in ("noise", "content"):
         assert inputs.read_start(Settings(init=init), 32, 48) is None

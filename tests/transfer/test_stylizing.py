@@ -69,6 +69,13 @@ def test_a_callback_stops_it(params, picture):
     assert made.evaluations == 1
 
 
+@pytest.mark.parametrize("every", [0, -1])
+def test_every_so_many_evaluations_are_some(params, pair, every):
+    """It never ended."""
+    with pytest.raises(InputError, match=rf"^every: {every} is not allowed; must be at least 1$"):
+        stylize(*pair, params=params, every=every, **SMALL)
+
+
 def test_too_little_memory_means_strips(params, picture):
     """And where even those do not fit, one line before anything is computed."""
     photo, painting = picture("photograph", 160, 160), picture("painting", 160, 160)

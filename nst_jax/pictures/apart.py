@@ -11,8 +11,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import IO
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, NamedTuple
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
@@ -20,14 +20,34 @@ _BLOCKS = ("icc_profile", "exif", "xmp")  # what a picture's info keeps in bytes
 _FEWER_BLOCKS = {"TIFF": _BLOCKS[:1], "AVIF": _BLOCKS[:2], "HEIF": _BLOCKS[:2]}  # XMP may tell of a turn that is done
 _PACKBITS, _JPEG, _INK_SET = 32773, (6, 7), 332  # of TIFF
 _UNKNOWN_LAYOUT = re.compile("unknown |Invalid value for samples|[0-9]+$")  # the last: of a compression
-_NATIVE = {  # libtiff gives numbers in the machine's byte order, which Pillow minds for 16 bits alone
+_CODINGS = {  # of TIFF, in place of Pillow's
+    # libtiff gives numbers in the machine's byte order, which Pillow minds for 16 bits alone.
     **dict.fromkeys(("F;32F", "F;32BF"), "F;32NF"),
     **dict.fromkeys(("I;32S", "I;32BS"), "I;32NS"),
+    "RGBa;16N": "RGBA;16N",  # premultiplied: the division, which Pillow does in 8 bits, is left to us
 }
+_DEEP_COLOR = re.compile("(LA|RGB|RGBA|RGBX|CMYK);16([BLN])")
+_OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # big, little, native
 
 
 class UnreadError(ValueError):
     """A picture, good for all one knows, of a kind that is not read here; the message is for users."""
+
+
+class Decoded(NamedTuple):
+    """A decoded picture, as far as Pillow goes.
+
+    Attributes:
+      picture: in one of a few modes, see `plain`.
+      lower: of color of 16 bits, the lower bytes in the same mode; `picture` has the upper ones.
+      key: the transparent grey or color of 16 bits.
+      of_tiff: what Pillow does not mind: "white is zero", "12 bits", and that color of 16 bits is "premultiplied".
+    """
+
+    picture: Image.Image
+    lower: Image.Image | None = None
+    key: int | Sequence[int] | None = None
+    of_tiff: Mapping[str, bool] = {}
 
 
 _REFUSALS = {"unread": UnreadError, "too large": Image.DecompressionBombError, "damaged": ValueError}
@@ -84,9 +104,7 @@ KINDS = ("TIFF", "GIF", "AVIF", "HEIF")
 """Those that are always read apart."""
 
 
-def read(
-    file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int, int]], None]
-) -> tuple[Image.Image, bool]:
+def read(file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int, int]], None]) -> tuple[Decoded, bool]:
     """Has a child process decode a picture.
 
     Args:
@@ -96,8 +114,7 @@ def read(
       check: is called with width and height before the pixels are taken, and raises when they are too many.
 
     Returns:
-      The decoded picture as `plain` gives it, with what `decoding.decoded` needs in its `info`; and whether the file
-      has several frames or pages.
+      The picture, whose `info` has what blocks of metadata there are; and whether the file has several frames or pages.
 
     Raises:
       UnreadError: the file is of a kind that is not read.
@@ -124,9 +141,11 @@ def read(
     for length in header["lengths"]:
         blocks.append(None if length is None else done.stdout[start : start + length])
         start += length or 0
-    picture = Image.frombytes(header["mode"], header["size"], blocks[0] or b"")
-    picture.info = {**header["info"], **dict(zip(_BLOCKS, blocks[1:], strict=False))}
-    return picture, header["animated"]
+    mode, size = header["mode"], header["size"]
+    picture = Image.frombytes(mode, size, blocks[0] or b"")
+    picture.info = dict(zip(_BLOCKS, blocks[2:], strict=False))
+    lower = Image.frombytes(mode, size, blocks[1]) if blocks[1] else None
+    return Decoded(picture, lower, header["key"], header["of_tiff"]), header["animated"]
 
 
 def plain(picture: Image.Image) -> Image.Image:
@@ -142,22 +161,64 @@ def is_deep(picture: Image.Image) -> bool:
     return picture.mode == "F" or picture.mode.startswith("I")
 
 
+def load(picture: Image.Image) -> Decoded:
+    """Decodes a picture that one of READERS has opened."""
+    lower = _lower_bytes(picture)
+    _scale_color_key(picture)
+    picture.load()
+    key = picture.info.pop("transparency", None) if lower or is_deep(picture) else None
+    return Decoded(plain(picture), lower, key)
+
+
+def _lower_bytes(picture: Image.Image) -> Image.Image | None:
+    """Color of 16 bits decoded as if in the other byte order: what Pillow then takes for the upper bytes."""
+    if not isinstance(picture, PngImagePlugin.PngImageFile | TiffImagePlugin.TiffImageFile) or not picture.tile:
+        return None
+    if isinstance(picture, TiffImagePlugin.TiffImageFile) and _in_planes(picture):  # always in native order
+        return None
+    (tile,) = picture.tile
+    coding, *rest = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+    match = _DEEP_COLOR.fullmatch(coding or "")
+    if match is None:
+        return None
+    assert picture.fp is not None  # for type checkers
+    picture.fp.seek(0)
+    again = type(picture)(picture.fp)
+    swapped = "RGBA" if match[1] == "LA" else f"{match[1]};16{_OTHER_ORDER[match[2]]}"
+    again.tile = [tile._replace(args=(swapped, *rest) if rest else swapped)]
+    again.load()
+    if match[1] == "LA":  # four bytes, two each
+        _, value, _, alpha = again.split()
+        return Image.merge("RGBA", (value, value, value, alpha))
+    return again
+
+
+def _in_planes(picture: TiffImagePlugin.TiffImageFile) -> bool:
+    return picture.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2
+
+
+def _scale_color_key(picture: Image.Image) -> None:
+    """Brings a PNG's transparent grey to the 8 bits of the decoded pixels; Pillow leaves it at the file's depth."""
+    if isinstance(picture, PngImagePlugin.PngImageFile) and "transparency" in picture.info:
+        coding = picture.tile[0].args
+        if coding in ("L;2", "L;4"):
+            picture.info["transparency"] *= 85 if coding == "L;2" else 17
+
+
 def _decode(file: IO[bytes], kind: str, max_pixels: int) -> tuple[dict, list[bytes | None]]:
     """The header that `read` understands, and what follows it."""
     with READERS[kind](file) as picture:
         if picture.width * picture.height > max_pixels:
             return {"size": picture.size}, []
-        info = {}
-        if isinstance(picture, TiffImagePlugin.TiffImageFile):
-            info = _prepare_tiff(picture, max_pixels)
+        of_tiff = _prepare_tiff(picture, max_pixels) if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
         animated = getattr(picture, "is_animated", False)
-        picture.load()
+        decoded, lower, key, _ = load(picture)
         found = [picture.info.get(name, b"") for name in _FEWER_BLOCKS.get(kind, _BLOCKS)]
-        decoded = plain(picture)
-        blocks = [decoded.tobytes(), *(block if isinstance(block, bytes) else None for block in found)]
+        blocks = [decoded.tobytes(), lower and lower.tobytes()]
+        blocks += [block if isinstance(block, bytes) else None for block in found]
         lengths = [None if block is None else len(block) for block in blocks]
-        header = {"size": decoded.size, "mode": decoded.mode, "info": info, "animated": animated, "lengths": lengths}
-        return header, blocks
+        header = {"size": decoded.size, "mode": decoded.mode, "key": key, "of_tiff": of_tiff, "animated": animated}
+        return header | {"lengths": lengths}, blocks
 
 
 def _prepare_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int) -> dict[str, bool]:
@@ -173,7 +234,7 @@ def _prepare_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int) -> di
         raise _unread("JPEG of more than 8 bits")
     if tags.get(TiffImagePlugin.PREDICTOR, 1) != 1 and compression == _PACKBITS:  # readers differ over it
         raise _unread("a predictor and PackBits")
-    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2 and (
+    if _in_planes(picture) and (
         picture.mode in ("LA", "La", "PA", "LAB")
         or (picture.mode == "RGBA" and TiffImagePlugin.EXTRASAMPLES not in tags)
     ):
@@ -187,8 +248,12 @@ def _prepare_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int) -> di
     (tile,) = picture.tile
     assert isinstance(tile.args, tuple)  # for type checkers
     coding, *rest = tile.args
-    picture.tile = [tile._replace(args=(_NATIVE.get(coding, coding), *rest))]
-    return {"white_is_zero": tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0, "12 bits": 12 in bits}
+    picture.tile = [tile._replace(args=(_CODINGS.get(coding, coding), *rest))]
+    return {
+        "white is zero": tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0,
+        "12 bits": 12 in bits,
+        "premultiplied": coding == "RGBa;16N" and not _in_planes(picture),
+    }
 
 
 def reply(file: IO[bytes], kind: str, max_pixels: int) -> list[bytes]:

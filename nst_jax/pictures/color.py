@@ -66,6 +66,14 @@ class Space(NamedTuple):
         image /= 255  # in place: a large picture takes much memory
         return self._converted(image)
 
+    def deep_color(self, values: np.ndarray) -> np.ndarray:
+        """RGB or CMYK, `[height, width, 3 or 4] uint16`, as `[height, width, 3] float32, 0..1, sRGB`."""
+        image = values.astype(np.float32)
+        image /= 65535
+        if image.shape[-1] == 4:
+            image = (1 - image[..., :3]) * (1 - image[..., 3:])
+        return self._converted(image)
+
     def grey(self, values: np.ndarray) -> np.ndarray:
         """Grey, `[height, width] float32, 0..1`, as `[height, width, 3] float32, 0..1, sRGB`."""
         return self._converted(np.repeat(values[..., None], 3, -1))
@@ -97,6 +105,11 @@ class Profile(NamedTuple):
         image = np.array(converted, np.float32)
         image /= 255
         return image
+
+    def deep_color(self, values: np.ndarray) -> np.ndarray:
+        """As `Space.deep_color`, by the upper bytes."""
+        upper = (values >> 8).astype(np.uint8)
+        return self.color(Image.frombytes(self.mode, upper.shape[1::-1], upper.tobytes()))
 
     def grey(self, values: np.ndarray) -> np.ndarray:
         """As `Space.grey`, through a curve of 256 points: littleCMS has no 16-bit grey here."""

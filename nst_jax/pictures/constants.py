@@ -8,5 +8,7 @@ MAX_PIXELS = 100_000_000
 """Of an input picture, unless more is asked for."""
 WRITTEN_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 """What the two encoders take."""
+BITS = (8, 16)
+"""A channel, of pictures that are written."""
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 """Of ImageNet's pixels, RGB, in 8-bit levels: black, for the network."""

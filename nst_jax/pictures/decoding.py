@@ -7,7 +7,7 @@ few places only; files that would get there are read by `apart`, or given to Pil
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import apart, color, exif, headers
@@ -32,9 +32,10 @@ class Opened(NamedTuple):
     Attributes:
       file: the file.
       kind: its format, a key of `apart.READERS`.
-      picture: as Pillow has it; decoded already when it had to be read apart.
+      picture: as Pillow has it.
       animated: whether it has several frames or pages.
       chunks: of a PNG, those that `headers.png_chunks` finds.
+      decoded: the picture, when it had to be read apart.
     """
 
     file: IO[bytes]
@@ -42,6 +43,7 @@ class Opened(NamedTuple):
     picture: Image.Image
     animated: bool
     chunks: dict[bytes, bytes]
+    decoded: apart.Decoded | None = None
 
 
 @contextmanager
@@ -103,18 +105,25 @@ def _open(file: IO[bytes], check: Callable[[tuple[int, int]], None], max_pixels:
         raise Image.UnidentifiedImageError
     chunks = headers.png_chunks(file) if kind == "PNG" else {}
     if kind in apart.KINDS or headers.is_animated_png(chunks):
-        return Opened(file, kind, *apart.read(file, kind, max_pixels, check), chunks)
+        return _apart(file, kind, check, max_pixels, chunks)
     if kind == "WEBP":
         check(headers.webp_size(file))  # the reader takes the memory at once
     file.seek(0)
     try:
         picture = apart.READERS[kind](file)
     except Image.DecompressionBombError:  # a WebP above Pillow's own limit
-        return Opened(file, kind, *apart.read(file, kind, max_pixels, check), chunks)
+        return _apart(file, kind, check, max_pixels, chunks)
     check(picture.size)
     if picture.info.get("progressive"):
         headers.check_scans(file)
     return Opened(file, kind, picture, getattr(picture, "is_animated", False), chunks)
+
+
+def _apart(
+    file: IO[bytes], kind: str, check: Callable[[tuple[int, int]], None], max_pixels: int, chunks: dict[bytes, bytes]
+) -> Opened:
+    found, animated = apart.read(file, kind, max_pixels, check)
+    return Opened(file, kind, found.picture, animated, chunks, found)
 
 
 def check_pixels(name: str, max_pixels: int, size: tuple[int, int], remark: str = "") -> None:
@@ -141,23 +150,28 @@ def decoded(path: str | os.PathLike, found: Opened, notes: list[str]) -> np.ndar
     Raises:
       InputError: grey values out of range. Pillow raises nearly every other kind on a damaged file.
     """
-    picture = found.picture
     if found.animated:
         notes.append(_SEVERAL.get(found.kind, "animated; only its first frame is used"))
-    _scale_color_key(picture)
-    picture.load()
-    info, tags = picture.info, _exif_tags(found, notes)
-    if not apart.is_deep(picture):
-        picture = apart.plain(picture)
+    picture, lower, key, of_tiff = found.decoded or apart.load(found.picture)
+    info, tags = found.picture.info, _exif_tags(found, notes)
     profile = info.get("icc_profile", b"")  # None: there was one, too damaged to unpack
     mode = "L" if apart.is_deep(picture) else picture.mode.removesuffix("A")
     meaning = color.meaning(mode, _cicp(found, profile), profile, found.chunks, tags, notes)
     opaque: np.ndarray | None = None
     if apart.is_deep(picture):
         values = np.asarray(picture)
-        if "transparency" in info:
-            opaque = (values != info["transparency"]).astype(np.float32)
-        image = meaning.grey(_deep_grey(path, picture, values))
+        if key is not None:
+            opaque = (values != key).astype(np.float32)
+        image = meaning.grey(_deep_grey(path, picture, values, of_tiff))
+    elif lower is not None:
+        values = np.asarray(picture).astype(np.uint16) << 8 | np.asarray(lower)
+        if mode != picture.mode:
+            values, opaque = values[..., :-1], values[..., -1].astype(np.float32) / 65535
+            if of_tiff.get("premultiplied"):
+                values = np.rint(np.minimum(values / np.maximum(opaque, 1 / 65535)[..., None], 65535)).astype(np.uint16)
+        elif key is not None:
+            opaque = (values != key).any(-1).astype(np.float32)
+        image = meaning.deep_color(values)
     else:
         if mode != picture.mode:
             opaque = np.asarray(picture.getchannel("A"), np.float32) / 255
@@ -199,27 +213,18 @@ def _cicp(found: Opened, profile: bytes | None) -> tuple[int, int] | None:
     return headers.cicp(found.file) if found.kind in ("AVIF", "HEIF") and not profile else None
 
 
-def _scale_color_key(picture: Image.Image) -> None:
-    """Brings a PNG's transparent color to the 8 bits of the decoded pixels; Pillow leaves it at the file's depth."""
-    if not isinstance(picture, PngImagePlugin.PngImageFile) or "transparency" not in picture.info:
-        return
-    key, coding = picture.info["transparency"], picture.tile[0].args
-    if coding in ("L;2", "L;4"):
-        picture.info["transparency"] = key * (85 if coding == "L;2" else 17)
-    elif coding == "RGB;16B":
-        picture.info["transparency"] = tuple(value >> 8 for value in key)
-
-
-def _deep_grey(path: str | os.PathLike, picture: Image.Image, values: np.ndarray) -> np.ndarray:
+def _deep_grey(
+    path: str | os.PathLike, picture: Image.Image, values: np.ndarray, of_tiff: Mapping[str, bool]
+) -> np.ndarray:
     """Grey of more than 8 bits as `[height, width] float32, 0..1`; 0 is black."""
-    top = 1 if picture.mode == "F" else 2**12 - 1 if picture.info.get("12 bits") else 2**16 - 1
+    top = 1 if picture.mode == "F" else 2**12 - 1 if of_tiff.get("12 bits") else 2**16 - 1
     if not (values.min() >= 0 and values.max() <= top):  # not so for NaN either
         raise InputError(
             f"{shown(path)}: grey values from {values.min():g} to {values.max():g}; must be within 0..{top} here "
             "(save it with 8 or 16 bits)"
         )
     grey = values.astype(np.float32) / top
-    return 1 - grey if picture.info.get("white_is_zero") else grey  # Pillow leaves it to us
+    return 1 - grey if of_tiff.get("white is zero") else grey  # Pillow leaves it to us
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from nst_jax.errors import InputError, argument
-from nst_jax.pictures import files
-from nst_jax.pictures.constants import MAX_PIXELS, MAX_SIDE, MIN_SIDE, WRITTEN_SIDE
+from nst_jax.pictures import deep, files
+from nst_jax.pictures.constants import BITS, MAX_PIXELS, MAX_SIDE, MIN_SIDE, WRITTEN_SIDE
 from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp")
@@ -26,6 +26,7 @@ _WRITE_OPTIONS = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
+_DEEP = [ending for ending, kind in _WRITTEN.items() if kind in ("PNG", "TIFF")]  # those that take 16 bits
 
 
 class PictureWarning(UserWarning):
@@ -41,10 +42,10 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
     of AVIF and HEIC, or by EXIF and TIFF tags, Adobe RGB among them. PQ and HLG, of HDR pictures, are not converted.
     `nst_jax.pictures.color` has the formulae.
 
-    Grey of 16 bits keeps its precision; **color of 16 bits is read as 8** (the upper byte, all that Pillow decodes),
-    and conversion by a profile works in 8 bits as well (16-bit grey: through a curve of 256 points). Float TIFFs must
-    be grey within 0..1, and grey in 32-bit integers is taken to hold 16-bit values. Layouts of TIFF that Pillow would
-    garble are refused.
+    Grey and color of 16 bits keep their precision, with two exceptions: conversion by an ICC profile works in 8 bits
+    (color: the upper byte; grey: through a curve of 256 points), and so does color in a TIFF that stores each channel
+    in a plane of its own. Float TIFFs must be grey within 0..1, and grey in 32-bit integers is taken to hold 16-bit
+    values. Layouts of TIFF that Pillow would garble are refused.
 
     The process stays as it is, so any number of threads may read. TIFF, GIF, AVIF and HEIC files are decoded by a child
     process, which takes about 60 ms more (see `nst_jax.pictures.apart`).
@@ -166,15 +167,17 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(resized, 0, 1, out=resized)
 
 
-def check_output(path: str | os.PathLike, name: str = argument("output")) -> None:
+def check_output(path: str | os.PathLike, name: str = argument("output"), bits: int = 8) -> None:
     """Checks where a picture is to be written, before it is made.
 
     Args:
       path: the file.
       name: of the argument that holds `path`; messages start with it.
+      bits: a channel, as `write_image` takes them.
 
     Raises:
-      InputError: `write_image` does not know the ending of `path`, or no file can be created there.
+      InputError: `write_image` does not know the ending of `path`, or the format does not hold so many bits, or no file
+        can be created there.
 
     Example:
       >>> nst.pictures.check_output("out.png")
@@ -183,13 +186,14 @@ def check_output(path: str | os.PathLike, name: str = argument("output")) -> Non
         ...
       nst_jax.errors.InputError: output out.xyz: unknown ending; known are .png .jpg .jpeg .webp .tif .tiff
     """
-    if Path(path).suffix.lower() not in _WRITTEN:
-        raise InputError(f"{name} {shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")
+    _kind(path, bits, f"{name} {shown(path)}")
     files.check_writable(path, name)
 
 
-def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[str, str] | None = None) -> None:
-    """Writes an image with 8 bits a channel, clipped and rounded, whole or not at all.
+def write_image(
+    path: str | os.PathLike, image: np.ndarray, settings: Mapping[str, str] | None = None, bits: int = 8
+) -> None:
+    """Writes an image with 8 or 16 bits a channel, clipped and rounded, whole or not at all.
 
     The same array gives the same bytes.
 
@@ -199,9 +203,10 @@ def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[st
       image: [height, width, 3], 0..1, sRGB.
       settings: what a PNG carries along, each as an iTXt chunk (keys: 1 to 79 Latin-1 characters); the other formats
         carry none of them.
+      bits: a channel: 8, or 16 in a PNG or TIFF, which take about two and a half times the room.
 
     Raises:
-      InputError: an unknown ending, or more pixels a side than the format can hold.
+      InputError: an unknown ending, or more bits or pixels a side than the format can hold.
       ValueError: `image` has another shape, or values that are not finite.
       OSError: the file cannot be written.
 
@@ -211,9 +216,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[st
       >>> nst.read_image("copy.png").shape == photo.shape
       True
     """
-    kind = _WRITTEN.get(Path(path).suffix.lower())
-    if kind is None:
-        raise InputError(f"{shown(path)}: unknown ending; known are {' '.join(_WRITTEN)}")
+    kind = _kind(path, bits, shown(path))
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image: got shape {image.shape}; must be [height, width, 3]")
     if not np.isfinite(image).all():
@@ -227,9 +230,26 @@ def write_image(path: str | os.PathLike, image: np.ndarray, settings: Mapping[st
         for key, value in (settings or {}).items():
             # File names may hold bytes that are no UTF-8 (lone surrogates here); hours of work must not end in that.
             chunks.add_itxt(key, value.encode("utf-8", "backslashreplace").decode())
-    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    pixels = np.rint(np.clip(image, 0, 1) * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
     with files.atomic(path) as temporary:
-        Image.fromarray(pixels).save(temporary, kind, **options)
+        if bits == 8:
+            Image.fromarray(pixels).save(temporary, kind, **options)
+        elif kind == "PNG":
+            deep.write_png(temporary, pixels, options["pnginfo"])
+        else:
+            deep.write_tiff(temporary, pixels)
+
+
+def _kind(path: str | os.PathLike, bits: int, told: str) -> str:
+    """The format to write by a path's ending; InputError, starting with `told`, when it does not hold so many bits."""
+    kind = _WRITTEN.get(Path(path).suffix.lower())
+    if kind is None:
+        raise InputError(f"{told}: unknown ending; known are {' '.join(_WRITTEN)}")
+    if bits not in BITS:
+        raise InputError(f"{argument('bits')}: {bits!r} is not allowed; must be {' or '.join(map(str, BITS))}")
+    if bits == 16 and Path(path).suffix.lower() not in _DEEP:
+        raise InputError(f"{told}: {kind} holds 8 bits a channel; {argument('bits')} 16 takes {' '.join(_DEEP)}")
+    return kind
 
 
 def read_settings(path: str | os.PathLike) -> dict[str, str]:

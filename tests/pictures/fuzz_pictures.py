@@ -14,7 +14,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from picture_files import BLACK_INK_ONLY, LINEAR_GREY, RED_AND_BLUE_SWAPPED, chunk, encoded, noise, pillow_heif, smooth
+from picture_files import (
+    BLACK_INK_ONLY,
+    LINEAR_GREY,
+    RED_AND_BLUE_SWAPPED,
+    chunk,
+    deep_png,
+    deep_tiff,
+    encoded,
+    noise,
+    pillow_heif,
+    smooth,
+)
 from PIL import Image, PngImagePlugin
 
 from nst_jax.errors import InputError
@@ -42,6 +53,8 @@ def seeds():
     said = (chunk(b"cHRM", struct.pack(">8I", 31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)) +
             chunk(b"gAMA", struct.pack(">I", 55_556)) + chunk(b"cICP", b"\x0c\x0d\0\1"))  # fmt: skip
     start = encoded(color, "PNG")
+    rgb, rgba = (noise(34, 36, channels, dtype=np.uint16) for channels in (3, 4))
+    key = chunk(b"tRNS", rgb[0, 0].astype(">u2").tobytes())
     bmp = b"BM" + struct.pack("<IHHI", 54 + 1024 + len(rle), 0, 0, 54 + 1024) + header + rle
     return [
         encoded(color, "PNG", pnginfo=text, **meta), encoded(palette, "PNG", transparency=3), encoded(clear, "PNG"),
@@ -56,6 +69,8 @@ def seeds():
         encoded(color, "GIF", **frames), encoded(palette, "GIF", transparency=1), encoded(grey, "GIF", interlace=0),
         encoded(color, "BMP"), encoded(palette, "BMP"), encoded(clear, "BMP"), bmp,
         start[:33] + said + start[33:],
+        deep_png(rgb, said + key), deep_png(rgba, interlaced=True), deep_png(rgb[..., :2]),
+        deep_tiff(rgb), deep_tiff(rgba, order=">", t338=[1], t317=[2]), deep_tiff(rgba, 5),
         encoded(color, "AVIF", **meta), encoded(clear, "AVIF"), encoded(color, "AVIF", **frames),
         *([encoded(color, "HEIF", exif=meta["exif"]), encoded(clear, "HEIF")] if pillow_heif else []),
     ]  # fmt: skip

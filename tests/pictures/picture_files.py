@@ -53,6 +53,44 @@ def png(height, width, depth, color, row, extra=b""):
     return b"\x89PNG\r\n\x1a\n" + header + extra + data + chunk(b"IEND", b"")
 
 
+_ADAM7 = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+
+
+def deep_png(values, extra=b"", interlaced=False):
+    """A PNG of `[height, width, channels] uint16`, 2 to 4 channels."""
+    height, width, channels = values.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, interlaced)
+    passes = [values[y::down, x::across] for y, x, down, across in _ADAM7] if interlaced else [values]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for part in passes for row in part if row.size)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    start, data, end = (chunk(*part) for part in parts)
+    return b"\x89PNG\r\n\x1a\n" + start + extra + data + end
+
+
+def deep_tiff(values, photometric=2, order="<", **entries):
+    """A TIFF of `[height, width, channels] uint16` in one deflated strip; further entries as `t` and their tag."""
+    height, width, channels = values.shape
+    data = zlib.compress(values.astype(f"{order}u2").tobytes())
+    tags = {
+        256: (3, [width]), 257: (3, [height]), 258: (3, [16] * channels), 259: (3, [8]), 262: (3, [photometric]),
+        273: (4, [8]), 277: (3, [channels]), 278: (3, [height]), 279: (4, [len(data)]),
+    }  # fmt: skip
+    return tiff(tags | {int(tag[1:]): (3, given) for tag, given in entries.items()}, data, order)
+
+
+def animated(still):
+    """A PNG, whose pixels are in one chunk, as an animation of two frames that are alike."""
+    start = still.index(b"IDAT") - 4
+    end = start + 12 + struct.unpack_from(">I", still, start)[0]
+    place = still[16:24] + struct.pack(">IIHHBB", 0, 0, 0, 1, 0, 0)
+    first, second = (chunk(b"fcTL", struct.pack(">I", number) + place) for number in (0, 1))
+    again = chunk(b"fdAT", struct.pack(">I", 2) + still[start + 8 : end - 4])
+    return (
+        still[:start] + chunk(b"acTL", struct.pack(">II", 2, 0)) + first + still[start:end] + second + again
+        + still[end:]
+    )  # fmt: skip
+
+
 def tiff(entries, data=b"", order="<", big=False):
     """A TIFF, or EXIF data, of {tag: (kind, values)}, for what tifffile does not write; `data` starts at byte 8 (16).
 
@@ -121,6 +159,10 @@ RED_AND_BLUE_SWAPPED = (
 PLAIN = {
     kind: encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), kind)
     for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", *(["HEIF"] if pillow_heif else []))
+}
+DEEP = {  # color of 16 bits
+    "PNG": deep_png(noise(HEIGHT, WIDTH, 3, dtype=np.uint16)),
+    "TIFF": deep_tiff(noise(HEIGHT, WIDTH, 3, dtype=np.uint16)),
 }
 APART = ("TIFF", "GIF", "AVIF", "HEIF")  # a process is started for each
 PROGRESSIVE = encoded(Image.fromarray(smooth()), "JPEG", progressive=True)

@@ -203,6 +203,22 @@ def test_grey_keeps_its_16_bits(file):
     same(image, np.broadcast_to(srgb_encoding(row / 65535)[None, :, None], image.shape), 0.001)
 
 
+@pytest.mark.parametrize(
+    ("chunks", "right"),
+    [
+        (gama(0.5), lambda values: srgb_encoding(values**2)),
+        (cicp(1, 8, 0, 1), srgb_encoding),
+        (chrm("Display P3"), lambda values: p3(values * 255)),
+    ],
+    ids=["gAMA", "cICP", "cHRM"],
+)
+def test_color_keeps_its_16_bits(file, chunks, right):
+    """Where a step is as large as elsewhere; in 8 bits, all would be one of two."""
+    values = np.linspace(32_768, 33_100, 3 * WIDTH).round().astype(np.uint16).reshape(WIDTH, 3)
+    image = read_image(file(png(HEIGHT, WIDTH, 16, 2, values.astype(">u2").tobytes(), chunks)))
+    same(image, np.broadcast_to(right(values / 65535), image.shape), 0.02)
+
+
 def test_palette_and_alpha(file):
     pixels = noise(HEIGHT, WIDTH, 4)
     data = encoded(Image.fromarray(pixels), "PNG")

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from picture_files import (
     APART,
     BLACK_INK_ONLY,
+    DEEP,
     DEFLATE,
     HEIGHT,
     LAST_SCAN,
@@ -25,7 +28,9 @@ from picture_files import (
     SAMPLES,
     STEP,
     WIDTH,
+    animated,
     chunk,
+    deep_png,
     encoded,
     noise,
     of_mode,
@@ -107,10 +112,51 @@ def test_grey_tiff_of_other_kinds(file):
     np.testing.assert_allclose(read_image(file(white_is_zero))[..., 1], 1 - values / 65535, rtol=0, atol=1e-6)
 
 
-def test_color_of_16_bits_is_read_as_8(file):
-    row = noise(WIDTH, 3, dtype=np.uint16)
-    image = read_image(file(png(HEIGHT, WIDTH, 16, 2, row.astype(">u2").tobytes())))
-    np.testing.assert_allclose(image, np.broadcast_to((row >> 8) / 255, image.shape), rtol=0, atol=1e-7)
+@given(st.integers(32, 70), st.integers(32, 70), st.integers(2, 4), st.booleans(), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_color_of_16_bits_keeps_its_precision(tmp_path_factory, height, width, channels, interlaced, seed):
+    values = np.random.default_rng(seed).integers(0, 2**16, (height, width, channels), np.uint16)
+    path = tmp_path_factory.getbasetemp() / "deep.png"
+    path.write_bytes(deep_png(values, interlaced=interlaced))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*transparent; laid over white")
+        image = read_image(path)
+    shares = values.astype(np.float64) / 65535
+    alpha = 1.0 if channels == 3 else shares[..., -1:]
+    np.testing.assert_allclose(image, np.broadcast_to(shares[..., :3 if channels > 2 else 1], image.shape) * alpha
+                               + 1 - alpha, rtol=0, atol=1e-6)  # fmt: skip
+
+
+def test_color_of_16_bits_that_is_of_8_is_the_same(file):
+    values = noise(HEIGHT, WIDTH, 3)
+    image = read_image(file(deep_png(values.astype(np.uint16) * 257)))
+    np.testing.assert_array_equal(image, values.astype(np.float32) / 255)
+
+
+def test_color_of_16_bits_with_a_profile_is_converted_in_8(file):
+    values = noise(HEIGHT, WIDTH, 3, dtype=np.uint16)
+    upper = encoded(Image.fromarray((values >> 8).astype(np.uint8)), "PNG", icc_profile=RED_AND_BLUE_SWAPPED)
+    profile = upper[upper.index(b"iCCP") - 4 : upper.index(b"IDAT") - 4]
+    np.testing.assert_array_equal(read_image(file(deep_png(values, profile))), read_image(file(upper)))
+
+
+@pytest.mark.parametrize("key", ["12 bits", "white_is_zero", "lower", "key"])
+def test_texts_of_a_png_are_no_facts(file, key):
+    """Pillow keeps them where it keeps what it found out."""
+    text = chunk(b"tEXt", key.encode() + b"\0yes")
+    np.testing.assert_array_equal(read_image(file(png(64, 64, 16, 0, b"\xff\xff" * 64, text))), 1)
+    white = np.full((HEIGHT, WIDTH, 3), 65535, np.uint16)
+    np.testing.assert_array_equal(read_image(file(deep_png(white, text))), 1)
+
+
+def test_color_of_16_bits_is_decoded_twice_when_its_size_is_allowed(file, monkeypatch):
+    decodings, load = [], PngImagePlugin.PngImageFile.load_prepare
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_prepare", lambda own: (decodings.append(own), load(own))[1])
+    with pytest.raises(InputError, match="56x40 is 2,240 pixels; the limit is 2,239"):
+        read_image(file(DEEP["PNG"]), max_pixels=2239)
+    assert len(decodings) == 0
+    read_image(file(DEEP["PNG"]))
+    assert len(decodings) == 2
 
 
 @pytest.mark.parametrize(
@@ -195,12 +241,20 @@ def test_transparent_palette_entry(file, kind):
         (16, 0, b"\x12\x34\x80\0" * 32, b"\x12\x34", [1, 0x8000 / 65535]),
         (8, 2, b"\1\2\3\4\4\4" * 32, b"\0\1\0\2\0\3", [1, 4 / 255]),
         (16, 2, b"\1\x10\2\x20\3\x30\4\4\4\4\4\4" * 32, b"\1\x10\2\x20\3\x30", [1, 4 / 255]),
+        (16, 2, b"\4\5\4\5\4\5\4\4\4\4\4\4" * 32, b"\4\5\4\5\4\5", [1, 4 / 255]),  # other by the lower bytes
     ],
 )
-def test_transparent_color_of_a_png(file, depth, color, row, key, expected):
-    path = file(png(64, 64, depth, color, row, chunk(b"tRNS", key)))
-    with pytest.warns(PictureWarning, match="over white"):
+@pytest.mark.parametrize("kind", ["still", "animated"])
+def test_transparent_color_of_a_png(file, depth, color, row, key, expected, kind):
+    data = png(64, 64, depth, color, row, chunk(b"tRNS", key))
+    path = file(animated(data) if kind == "animated" else data)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
         image = read_image(path)
+    said = [str(note.message).partition(": ")[2] for note in notes]
+    assert said == (["animated; only its first frame is used"] if kind == "animated" else []) + [
+        "transparent; laid over white"
+    ]
     expected = np.tile(np.asarray(expected), 64 // len(expected))
     np.testing.assert_allclose(image, np.broadcast_to(expected[:, None], image.shape), rtol=0, atol=1e-6)
 
@@ -508,9 +562,8 @@ def test_file_of_too_many_bytes(tmp_path):
         read_image(path)
 
 
-@pytest.mark.parametrize("kind", PLAIN)
-def test_a_file_cut_anywhere_is_refused_unless_its_pixels_are_whole(file, kind):
-    data = PLAIN[kind]
+@pytest.mark.parametrize(("kind", "data"), [*PLAIN.items(), *DEEP.items()])
+def test_a_file_cut_anywhere_is_refused_unless_its_pixels_are_whole(file, kind, data):
     whole = read_image(file(data))
     step, last = (487, 8) if kind in APART else (97, 40)
     for length in [*range(0, len(data) - 40, step), *range(len(data) - last, len(data))]:
@@ -606,7 +659,7 @@ def test_reading_changes_nothing_of_the_process(tmp_path):
         )
 
     good, damaged, right = {}, {}, {}
-    for kind, data in {**PLAIN, "deflate": DEFLATE}.items():
+    for kind, data in {**PLAIN, "deflate": DEFLATE, "deep": DEEP["PNG"]}.items():
         good[kind], damaged[kind] = tmp_path / f"{kind}.good", tmp_path / f"{kind}.damaged"
         good[kind].write_bytes(data)
         middle = len(data) // 2

@@ -1,5 +1,6 @@
 """Pictures in and out: sizes, what is written, settings in a PNG."""
 
+import errno
 import zlib
 
 import numpy as np
@@ -106,6 +107,74 @@ def test_write_and_read_again(tmp_path, name, kind, tolerance):
         assert picture.format == kind
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert len(list(tmp_path.iterdir())) == 2  # nothing temporary is left
+
+
+@given(st.integers(32, 80), st.integers(32, 80), st.integers(0, 2**32 - 1), st.floats(-0.25, 1.25, width=32))
+@settings(max_examples=40, deadline=None)
+def test_16_bits_and_back(tmp_path_factory, height, width, seed, level):
+    """Within half a step, and the rounding of float32."""
+    image = np.random.default_rng(seed).random((height, width, 3), np.float32) * np.float32(1.2) - np.float32(0.1)
+    image[:3] = level
+    path = tmp_path_factory.getbasetemp() / "deep.png"
+    write_image(path, image, bits=16)
+    np.testing.assert_allclose(read_image(path), np.clip(image, 0, 1), rtol=0, atol=0.505 / 65535)
+
+
+@pytest.mark.parametrize("ending", ["png", "PNG", "tif", "tiff"])
+def test_16_bits(tmp_path, ending):
+    image = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), np.float32)
+    paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
+    for path in paths:
+        check_output(path, bits=16)
+        write_image(path, image, {"seed": "0"}, bits=16)
+    np.testing.assert_allclose(read_image(paths[0]), image, rtol=0, atol=0.505 / 65535)
+    assert read_settings(paths[0]) == ({"seed": "0"} if ending.lower() == "png" else {})
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2  # nothing temporary is left
+    again = tmp_path / f"again.{ending}"
+    write_image(again, read_image(paths[0]), {"seed": "0"}, bits=16)
+    assert again.read_bytes() == paths[0].read_bytes()  # 16 bits survive exactly
+
+
+@pytest.mark.parametrize("bits", [0, 1, 10, 32, -8, "8", None])
+def test_other_bits_are_refused(tmp_path, bits):
+    for refused in (
+        lambda: check_output(tmp_path / "a.png", bits=bits),
+        lambda: write_image(tmp_path / "a.png", np.zeros((32, 32, 3), np.float32), bits=bits),
+    ):
+        with pytest.raises(InputError) as error:
+            refused()
+        assert str(error.value) == f"bits: {bits!r} is not allowed; must be 8 or 16"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("jpg", "JPEG"), ("jpeg", "JPEG"), ("WEBP", "WEBP")])
+def test_formats_that_hold_no_16_bits(tmp_path, ending, kind):
+    path = tmp_path / f"a.{ending}"
+    told = f"{path}: {kind} holds 8 bits a channel; bits 16 takes .png .tif .tiff"
+    with pytest.raises(InputError) as error:
+        check_output(path, bits=16)
+    assert str(error.value) == f"output {told}"
+    with pytest.raises(InputError) as error:
+        write_image(path, np.zeros((32, 32, 3), np.float32), bits=16)
+    assert str(error.value) == told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch, ending, bits):
+    path, image = tmp_path / f"a.{ending}", np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    path.write_bytes(b"before")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_image(path, image, bits=bits)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])

@@ -1,28 +1,30 @@
 """Whole commands against PyTorch's: `python scripts/benchmark_peers.py pastiche|noise|sweep [-o results.json]`.
 
-pastiche: to the loss that pastiche 1.6.0 ends with, on its own objective: from the photograph, average pooling. Seconds
-    of `pastiche ...` and of `nst-jax stylize ... --convention pastiche`, each from the start of its process to its end.
-noise: equation 7 from white noise, to the loss that as many evaluations of torch.optim.LBFGS with strong Wolfe reach
-    from the same noise.
+pastiche: the objective of pastiche 1.6.0, from the photograph, average pooling. Seconds of `pastiche ...` and of
+    `nst-jax stylize ... --convention pastiche`, each from the start of its process to its end.
+noise: equation 7 from white noise, average pooling, against torch.optim.LBFGS with strong Wolfe.
 sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for each core (`--share`, with taskset),
     against 20 runs of pastiche with as many evaluations. Of each, --runs are made.
 
-Both sides read the same pixels: pictures are brought to their size first. How many evaluations ours needs is read off
-a sweep of one lane before anything of ours is timed. The runs alternate; medians and ranges are told. The peers are
-installed into a virtual environment of their own (--peers FOLDER, made when it is not there). All L-BFGS of pastiche
-and noise have a history of 100, and ours is at one scale: both pay in so long a run (docs/speed.md).
+What counts in pastiche and noise is the picture in the file, 8-bit PNG on both sides: its loss, by `nst.evaluate` under
+the objective that was minimized. Ours is the default command, unless --scales or --history is given, with the fewest
+evaluations after which its file is no worse than the peer's: they are searched by bisection over whole runs, to 4%,
+before anything of ours is timed. What each side reports of its own loss is told beside that. The peers have a history
+of 100.
+
+Both sides read the same pixels: pictures are brought to their size first. The runs alternate; medians and ranges are
+told. The peers are installed into a virtual environment of their own (--peers FOLDER, made when it is not there).
 """
 
 import argparse
-import csv
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,7 +44,10 @@ from benchmarking import (
 
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
+from nst_jax.transfer.stylizing import evaluate, stylize
 from nst_jax.weights import weights
+
+FIRST_TRIED = 32  # evaluations
 
 
 def main() -> int:
@@ -57,6 +62,8 @@ def main() -> int:
     parser.add_argument("--size", type=int, help="longest side in pixels (default: 256; of sweep, 192)")
     parser.add_argument("--evaluations", type=int, default=500, help="of the peer")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--scales", type=int, help="of ours (default: the command's)")
+    parser.add_argument("--history", type=int, help="of ours (default: the command's)")
     parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON too")
     chosen = parser.parse_args()
     chosen.size = chosen.size or (192 if chosen.name == "sweep" else 256)
@@ -87,49 +94,62 @@ def _timed(command: list, cache: Path | None = None) -> tuple[float, str]:
     return time.perf_counter() - before, done.stdout
 
 
-def _stylize(
-    photo: Path, painting: Path, size: int, evaluations: int, options: list, cache: Path
-) -> tuple[float, float]:
-    """Seconds and loss."""
-    pictures = ["stylize", photo, painting, "-o", photo.with_name("ours.png")]
-    command = [*OURS, *pictures, "--size", size, "--evaluations", evaluations]
-    seconds, out = _timed([*command, "--json", "--quiet", *options], cache)
-    return seconds, json.loads(out)["total"]
+def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, objective: dict, start: str) -> dict:
+    """Alternates the peer with ours, warm; `peer_run` gives seconds and what it reports, and writes peer.png."""
+    content, style = (images.read_image(path) for path in (photo, painting))
+    params = weights.load()
+    settings = objective | {"size": chosen.size, "init": start}
+    settings |= {name: getattr(chosen, name) for name in ("scales", "history") if getattr(chosen, name)}
 
+    def in_file(name: str) -> float:
+        image = images.read_image(photo.with_name(name))
+        return float(evaluate(image, content, style, params=params, **objective).total)
 
-def _enough(photo: Path, painting: Path, chosen: argparse.Namespace, options: list, cache: Path, loss: float) -> int:
-    """Evaluations after which ours is at the loss, or the most that are tried: twice the peer's."""
-    most, run = 2 * chosen.evaluations, photo.with_name("losses")
-    command = [*OURS, "sweep", photo, painting, "-o", run, "--size", chosen.size, "--evaluations", most, "--quiet"]
-    _timed([*command, *options], cache)
-    with (run / "losses.csv").open(encoding="utf-8", newline="") as lines:
-        reached = (int(row["evaluations"]) for row in csv.DictReader(lines) if float(row["total"]) <= loss)
-        return next(reached, most)
+    def reached(evaluations: int) -> bool:
+        made = stylize(content, style, params=params, evaluations=evaluations, **settings)
+        images.write_image(photo.with_name("tried.png"), made.image)
+        return in_file("tried.png") <= aim
 
+    def ours_run(evaluations: int) -> tuple[float, float]:
+        options = [text for name, value in settings.items() for text in (f"--{name}", value)]
+        command = [*OURS, "stylize", photo, painting, "-o", photo.with_name("ours.png"), *options]
+        command += ["--evaluations", evaluations, "--json", "--quiet"]
+        seconds, out = _timed(command, photo.with_name("cache"))
+        return seconds, json.loads(out)["total"]
 
-def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, options: list) -> dict:
-    """Alternates the peer with ours, warm, one scale, history 100; `peer_run` gives seconds and loss."""
-    options = [*options, "--scales", 1, "--history", 100]
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
-        cache = Path(folder)
-        first, loss = peer_run()
-        needed = _enough(photo, painting, chosen, options, cache, loss)
-        _stylize(photo, painting, chosen.size, 1, options, cache)  # fills the cache, which the sweep's programs do not
-        theirs, ours, reached = [first], [], math.nan
-        for number in range(chosen.runs):
-            seconds, reached = _stylize(photo, painting, chosen.size, needed, options, cache)
-            ours.append(seconds)
-            if number < chosen.runs - 1:
-                theirs.append(peer_run()[0])
-        cold, _ = _stylize(photo, painting, chosen.size, needed, options, Path(empty))
+    first, peer_reports = peer_run()
+    aim = in_file("peer.png")
+    needed = _fewest(reached, 2 * chosen.evaluations)
+    cold, reports = ours_run(needed)
+    theirs, ours = [first], []
+    for number in range(chosen.runs):
+        ours.append(ours_run(needed)[0])
+        if number < chosen.runs - 1:
+            theirs.append(peer_run()[0])
     return {
-        "peer's loss": f"{loss:.6g}",
-        "ours": f"{reached:.6g} after {needed} evaluations",
+        "peer's file": f"{aim:.6g}",
+        "reported": f"{peer_reports:.6g};",
+        "our file": f"{in_file('ours.png'):.6g}",
+        "reported by ours": f"{reports:.6g}",
+        "after": f"{needed} evaluations;",
         "peer s": spread(theirs, 1),
         "ours s": spread(ours, 1),
         "ours, cold s": round(cold, 1),
         "peer / ours": _ratio(theirs, ours),
     }
+
+
+def _fewest(reached: Callable[[int], bool], most: int) -> int:
+    """Evaluations with which it is reached, 4% more than with which it is not; or the most that are tried."""
+    short, enough = 0, FIRST_TRIED
+    while enough < most and not reached(enough):
+        short, enough = enough, 2 * enough
+    if enough >= most:
+        return most
+    while enough - short > max(1, enough // 25):
+        between = (short + enough) // 2
+        short, enough = (short, between) if reached(between) else (between, enough)
+    return enough
 
 
 def _ratio(peer: list[float], ours: list[float]) -> str:
@@ -149,8 +169,7 @@ def _pastiche(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespac
         seconds, out = _timed(_pastiche_command(peer, photo, painting, chosen.size, chosen.evaluations))
         return seconds, float(out.split()[-1])
 
-    same = ["--convention", "pastiche", "--pool", "avg", "--init", "content"]
-    return _compare(photo, painting, chosen, run, same)
+    return _compare(photo, painting, chosen, run, {"convention": "pastiche", "pool": "avg"}, "content")
 
 
 def _noise(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:
@@ -161,10 +180,10 @@ def _noise(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) 
 
     def run() -> tuple[float, float]:
         before = time.perf_counter()
-        loss = child(peer, "torch_peer.lowest_loss", str(case), chosen.evaluations)
+        loss = child(peer, "torch_peer.picture", str(case), chosen.evaluations, str(photo.with_name("peer.png")))
         return time.perf_counter() - before, loss
 
-    return _compare(photo, painting, chosen, run, [])
+    return _compare(photo, painting, chosen, run, {"pool": "avg"}, "noise")
 
 
 def _sweep(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) -> dict:

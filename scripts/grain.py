@@ -69,13 +69,17 @@ def _variants(base: Settings) -> Iterator[tuple[str, Settings, Optimizer | None]
 
 
 def _tell(name: str, loss: str, picture: np.ndarray) -> None:
+    print(f"| {name} | {loss} | {' | '.join(f'{share:.3f}' for share in grain(picture))} |", flush=True)
+
+
+def grain(picture: np.ndarray) -> tuple[float, float]:
+    """Grain and checkerboard of a picture, in %."""
     brightness = luminance(np.clip(picture, 0, 1))
     power = np.abs(np.fft.fft2(brightness - brightness.mean())) ** 2
     down, across = (np.abs(np.fft.fftfreq(side)) for side in brightness.shape)
     fine = np.hypot(down[:, None], across) > 0.35
     checkered = (down[:, None] > 0.4) & (across > 0.4)
-    shares = (100 * power[where].sum() / power.sum() for where in (fine, checkered))
-    print(f"| {name} | {loss} | {' | '.join(f'{share:.3f}' for share in shares)} |", flush=True)
+    return 100 * power[fine].sum() / power.sum(), 100 * power[checkered].sum() / power.sum()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from nst_jax.cli import allocator
 from nst_jax.loss import strips
 from nst_jax.loss.objective import Objective
 from nst_jax.optim import compiler
+from nst_jax.optim.box import Box
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, LONGEST_CHUNK, advance, begin
 from nst_jax.pictures import images
@@ -31,11 +32,12 @@ from nst_jax.weights import weights
 
 def _goal(
     photo: np.ndarray, painting: np.ndarray, lanes: int, cuts: tuple[int, ...] = (), precision: str = "float32"
-) -> tuple[Objective, jax.Array]:
-    """Equation 7 for so many lanes, and white noises; nothing else stays in memory."""
+) -> tuple[Objective, jax.Array, Box]:
+    """Equation 7 for so many lanes, white noises, and what images stay in; nothing else stays in memory."""
     seeds = table(["photo"], ["painting"], Axes(seed=tuple(range(lanes))), Settings(precision=precision))
     problem = Problem(weights.load(), {"photo": photo}, {"painting": painting}, seeds, strips=cuts)
-    return jax.device_put(problem.objective(range(lanes))), problem.starts(range(lanes))
+    which = range(lanes)
+    return jax.device_put(problem.objective(which)), problem.starts(which), problem.boxes(which)
 
 
 def pace(size: int, lanes: int, precision: str = "float32") -> dict:
@@ -44,8 +46,8 @@ def pace(size: int, lanes: int, precision: str = "float32") -> dict:
     The peak is the process's on CPU, and the device's elsewhere.
     """
     photo, painting = (images.resize(images.read_image(path), size, size) for path in PAIRS[0])
-    goal, noise = _goal(photo, painting, lanes, precision=precision)
-    carry = begin(noise, goal.unknown(lanes), DEFAULT_OPTIMIZER)
+    goal, noise, boxes = _goal(photo, painting, lanes, precision=precision)
+    carry = begin(noise, goal.unknown(lanes), DEFAULT_OPTIMIZER, boxes)
     before = time.perf_counter()
     step = partial(advance, optimizer=DEFAULT_OPTIMIZER)
     program = jax.jit(step, donate_argnums=1).lower(goal, carry, jnp.int32(1)).compile(compiler.options())
@@ -69,7 +71,7 @@ def evaluation(kind: str, size: int, rows: int, segments: int) -> dict:
     """Peak memory, and seconds of loss and gradient: by themselves ("evaluation"), or in the loop ("optimizer")."""
     random = np.random.default_rng(0)
     photo, painting = (random.uniform(size=(size, size, 3)).astype(np.float32) for _ in range(2))
-    goal, image = _goal(photo, painting, 1, strips.by_rows(size, rows or 1, segments))
+    goal, image, _ = _goal(photo, painting, 1, strips.by_rows(size, rows or 1, segments))
     if kind == "optimizer":
         times = [record.seconds for record in minimize(goal, image, evaluations=4, every=1).history[0]]
         return {"peak MB": peak_mb(), "s/evaluation": (times[-1] - times[0]) / (len(times) - 1)}

@@ -1,10 +1,11 @@
 """Equation 7 with VGG-19 in PyTorch: the peer that benchmarks compare with, in a Python that has torch.
 
 `benchmarking.child` runs its functions: `evaluation` for benchmark.py and benchmark_memory.py, `gradients` for
-benchmark_gradient.py, `lowest_loss` for benchmark_peers.py. Layers and weights are the package's, whose tables need no
+benchmark_gradient.py, `picture` for benchmark_peers.py. Layers and weights are the package's, whose tables need no
 JAX.
 """
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from benchmarking import peak_mb
+from PIL import Image
 from torch.nn.functional import avg_pool2d, conv2d  # pyright: ignore[reportMissingImports]
 
 from nst_jax.loss.conventions import CONVENTIONS, PAPER
@@ -145,10 +147,14 @@ def gradients(case: str, files: dict[str, str]) -> list[dict]:
     return rows
 
 
-def lowest_loss(case: str, evaluations: int) -> float:
-    """By torch.optim.LBFGS with strong Wolfe, from a case's noise, in so many evaluations."""
+def picture(case: str, evaluations: int, output: str) -> float:
+    """The lowest loss that torch.optim.LBFGS with strong Wolfe finds, from a case's noise, in so many evaluations.
+
+    The picture that has it is written as 8 bits.
+    """
     params = read(case)
-    goal, image, losses = goal_of(params), entering(params, params["noise"]).requires_grad_(), []
+    goal, image = goal_of(params), entering(params, params["noise"]).requires_grad_()
+    lowest, best = math.inf, image.detach()
     optimizer = torch.optim.LBFGS(
         [image], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0,
         line_search_fn="strong_wolfe",
@@ -156,10 +162,14 @@ def lowest_loss(case: str, evaluations: int) -> float:
 
     def closure() -> Any:
         optimizer.zero_grad()
+        nonlocal lowest, best
         loss = goal(image)
         loss.backward()
-        losses.append(loss.item())
+        if loss.item() < lowest:
+            lowest, best = loss.item(), image.detach().clone()
         return loss
 
     optimizer.step(closure)
-    return min(losses)
+    levels = best[0].permute(1, 2, 0) / params["scale"] + params["mean"]
+    Image.fromarray(levels.clamp(0, 255).round().byte().numpy()).save(output)
+    return lowest

@@ -14,10 +14,11 @@ NETWORK = [
 ]
 
 
-def convolve(x, kernel, bias):
-    """[in, height, width] and HWIO [3, 3, in, out] -> [out, height, width]: cross-correlation, zeros around."""
+def convolve(x, kernel, bias, padding="zero"):
+    """[in, height, width] and HWIO [3, 3, in, out] -> [out, height, width]: cross-correlation."""
     _, height, width = x.shape
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    modes: dict = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode=modes[padding])
     result = np.zeros((kernel.shape[3], height * width))
     for row in range(3):
         for column in range(3):
@@ -27,17 +28,25 @@ def convolve(x, kernel, bias):
 
 
 def pool(x, kind):
-    """2x2 windows with stride two; what does not fill a window is left out."""
+    """2x2 windows with stride two; what does not fill a window is left out. Binomial: 4x4, the border repeated."""
     height, width = x.shape[1] // 2, x.shape[2] // 2
     result = np.zeros((len(x), height, width))
     for row in range(height):
         for column in range(width):
+            if kind == "binomial":
+                rows, columns = (
+                    np.clip(np.arange(2 * n - 1, 2 * n + 3), 0, side - 1)
+                    for n, side in ((row, x.shape[1]), (column, x.shape[2]))
+                )
+                taps = np.array([1, 3, 3, 1]) / 8
+                result[:, row, column] = np.einsum("nij,i,j->n", x[:, rows][:, :, columns], taps, taps)
+                continue
             window = x[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
             result[:, row, column] = window.mean((1, 2)) if kind == "avg" else window.max((1, 2))
     return result
 
 
-def activations(params, image, layers, kind="avg"):
+def activations(params, image, layers, kind="avg", padding="zero"):
     """{layer: [N, height, width]} of one image [height, width, 3], 0..1."""
     mean, scale = (np.asarray(params["preprocessing"][name], np.float64) for name in ("mean", "scale"))
     x = np.moveaxis((255 * np.asarray(image, np.float64) - mean) * scale, 2, 0)
@@ -47,7 +56,8 @@ def activations(params, image, layers, kind="avg"):
             x = pool(x, kind)
         else:
             weights = params["params"][name]
-            x = convolve(x, np.asarray(weights["kernel"], np.float64), np.asarray(weights["bias"], np.float64))
+            kernel, bias = (np.asarray(weights[name], np.float64) for name in ("kernel", "bias"))
+            x = convolve(x, kernel, bias, padding)
             x = np.maximum(x, 0)
         if name in layers:
             found[name] = x
@@ -93,10 +103,10 @@ def total_variation(image):
     return ((levels[1:] - levels[:-1]) ** 2).sum() + ((levels[:, 1:] - levels[:, :-1]) ** 2).sum()
 
 
-def descriptors(params, image, layers, kind, pool="avg"):
+def descriptors(params, image, layers, kind, pool="avg", padding="zero"):
     """{layer: G / M, or the means and then the standard deviations of its filters}."""
     found = {}
-    for layer, activation in activations(params, image, layers, pool).items():
+    for layer, activation in activations(params, image, layers, pool, padding).items():
         f = matrix(activation)
         found[layer] = f @ f.T / f.shape[1] if kind == "gram" else np.concatenate([f.mean(1), f.std(1)])
     return found

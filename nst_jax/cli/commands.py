@@ -38,7 +38,7 @@ def stylize(
     """One picture; returns the exit code."""
     if save_every is not None and save_every < 1:
         raise InputError(f"{argument('save_every')}: {save_every} is not allowed; must be at least 1")
-    images.check_output(output)
+    images.check_output(output, bits=settings.bits)
     if save_every:
         images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
     _refuse_inputs(output, [content, *style])
@@ -51,7 +51,7 @@ def stylize(
 
     def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
-        return _kept(path, images.resize(image, height, width), text)
+        return _kept(path, images.resize(image, height, width), text, settings.bits)
 
     make = planned(photo, paintings, settings, start=start, memory=plan.of_process(memory), compile=compile)
     started = time.perf_counter()
@@ -113,7 +113,7 @@ def reconstruct(
             own = dict(lane.content_layers if kind == "content" else lane.style_layers)
             about = made_from | {"reconstruct": kind, "layers": {layer: own.get(layer, 0.0) for layer in layers}}
             path = output / f"{lane.name}.png"
-            places.append((path, _kept(path, found[number], json.dumps(about, ensure_ascii=False))))
+            places.append((path, _kept(path, found[number], json.dumps(about, ensure_ascii=False), settings.bits)))
     if not quiet:
         print(*(written for _, written in places), sep="\n")
     if stopped:
@@ -179,9 +179,9 @@ def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dic
     }
 
 
-def _kept(path: Path, image: np.ndarray, text: str) -> Path:
+def _kept(path: Path, image: np.ndarray, text: str, bits: int) -> Path:
     """Writes a picture, and says so if it is not at `path`; returns where it is."""
-    written, trouble = files.kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}))
+    written, trouble = files.kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
     if trouble:
         print(f"nst-jax: {path}: cannot be written ({trouble}); the picture is in {written}", file=sys.stderr)
     return written

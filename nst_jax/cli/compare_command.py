@@ -30,7 +30,9 @@ def run(
     photo = read_picture(content or figures.PHOTOGRAPH, settings, settings.size)
     painting = read_picture(style or figures.PAINTINGS[0], settings, settings.size)
     ours, theirs = weights.load(first), weights.load(second)
-    activations = compare.activation_differences(ours, theirs, [photo, painting], pool=settings.pool)
+    activations = compare.activation_differences(
+        ours, theirs, [photo, painting], pool=settings.pool, padding=settings.padding
+    )
     problem, of_reference = (problem_of(each, photo, painting, settings) for each in (ours, theirs))
     goal, reference = problem.objective([0]), of_reference.objective([0])
     begin = problem.starts([0])

@@ -66,7 +66,7 @@ def reader(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 def _metavar(about: Any) -> str:
     if about["group"] == "axes":
         return "LIST"
-    return "|".join(about["choices"] or ()) or about["parse"].__name__.upper()
+    return "|".join(map(str, about["choices"] or ())) or about["parse"].__name__.upper()
 
 
 def _shown(value: object) -> str:

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "input",
         "weights",
         "network",
+        "output",
     )
     command.add_argument(
         "--memory", type=reader(size_in_bytes), metavar="SIZE",
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "--layers", type=layers, default=STYLE_LAYERS, metavar="LAYERS",
         help=f"(default: {','.join(STYLE_LAYERS)})",
     )  # fmt: skip
-    add_settings(command, Settings, "noise", "seed", "search", "size", "input", "weights", "network")
+    add_settings(command, Settings, "noise", "seed", "search", "size", "input", "weights", "network", "output")
     command.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     command.add_argument("--quiet", action="store_true", help="no progress, no file names")
 
@@ -80,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--style", type=Path, nargs="+", required=True)
     command.add_argument(
         "--measures", action="store_true", dest="with_measures",
-        help="also how much of both is in it, and the scale of its structure",
+        help="also how much of both is in it, the scale of its structure, and how far grids stand out",
     )  # fmt: skip
     add_settings(command, Settings, "loss", "sweep", "style", "style-size", "input", "weights", "network")
 
@@ -156,6 +157,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         "noise",
         "scales",
         "sweep",
+        "output",
     )
 
     command = add_command(
@@ -172,8 +174,9 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
                          help="figure 2: α/β of each painting (default: the paper's)")  # fmt: skip
     _run_options(command)
     add_settings(
-        command, Settings, "noise", "seed", "search", "scales", "size", "style-size", "input", "weights", "network"
-    )
+        command, Settings, "noise", "seed", "search", "scales", "size", "style-size", "input", "weights", "network",
+        "output",
+    )  # fmt: skip
 
     command = add_command(
         commands, "resume", "sweep_commands.resume", "go on with a sweep or figure that was interrupted",

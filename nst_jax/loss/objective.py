@@ -106,7 +106,8 @@ class Objective:
       params: the network's, as `network.features` takes them.
       targets: what the images are compared with.
       loss_weights: α, β, w_l and the weight of total variation; of the same layers as the targets.
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
+      padding: "zero", "reflect" or "replicate".
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
       strips: see `loss.strips.statistics`: the same values and gradients in less memory.
       terms: further ones, from `plus`.
@@ -123,6 +124,7 @@ class Objective:
     targets: Targets
     loss_weights: LossWeights
     pool: str = flax.struct.field(pytree_node=False, default="avg")
+    padding: str = flax.struct.field(pytree_node=False, default="zero")
     precision: str = flax.struct.field(pytree_node=False, default="float32")
     strips: tuple[int, ...] = flax.struct.field(pytree_node=False, default=())
     terms: tuple[Term, ...] = ()
@@ -186,7 +188,7 @@ class Objective:
         wanted = dict.fromkeys(layer for term in self.terms for layer in term.layers)
         styles, content, activations = statistics(
             self.params, images, targets.style, targets.content, wanted,
-            pool=self.pool, precision=self.precision, strips=self.strips,
+            pool=self.pool, padding=self.padding, precision=self.precision, strips=self.strips,
         )  # fmt: skip
         style = {layer: losses.style_layer_loss(styles[layer], target) for layer, target in targets.style.items()}
         lanes = jnp.zeros(images.shape[0], images.dtype)

@@ -1,8 +1,9 @@
 """How the input of a stretch of layers is cut into strips of rows, and what each strip depends on.
 
-A strip's own rows are computed from a *slab*, which has more rows on both sides, as many as the convolutions reach. All
-slabs lie within the picture and are of one height. At the picture's edges a slab ends where the picture does, so that
-the zero padding is the picture's; elsewhere it is wrong, and spoils rows beyond the strip's own, which are left out.
+A strip's own rows are computed from a *slab*, which has more rows on both sides, as many as the convolutions and pools
+reach. All slabs lie within the picture and are of one height. At the picture's edges a slab ends where the picture
+does, so that what is beyond the border is the picture's; elsewhere it is wrong, and spoils rows beyond the strip's own,
+which are left out.
 """
 
 from typing import NamedTuple
@@ -40,19 +41,20 @@ class Slabs:
       height: of each, in rows.
     """
 
-    def __init__(self, after: str | None, last: str, strips: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, after: str | None, last: str, pool: str, strips: int, shape: tuple[int, ...]) -> None:
         """Cuts.
 
         Args:
           after: the layer whose activations the input is; None: it is the picture.
           last: the last layer of the stretch.
+          pool: see `network.features`.
           strips: how many of an image; fewer where it has not so many rows.
           shape: of the input, [images, height, width, channels].
         """
         images, self._rows = shape[:2]
         self._halved = halvings(after) if after else 0
-        step = self.stride(last)  # no pool's window may be cut in two
-        self._halo = -(-reach(after, last) // step) * step
+        step = self.stride(last)  # no pair of rows that a pool makes one of may be cut in two
+        self._halo = -(-reach(after, last, pool) // step) * step
         self._strip = -(-self._rows // (strips * step)) * step
         self._strips = -(-self._rows // self._strip)
         self.height = min(self._rows, self._strip + 2 * self._halo + self._rows % step)
@@ -111,12 +113,13 @@ class Slabs:
         return jnp.where(mine[None, :, None, None], value, 0)
 
 
-def reach(after: str | None, last: str) -> int:
+def reach(after: str | None, last: str, pool: str) -> int:
     """Counts the rows of the input, on either side of its own, that a strip depends on.
 
     Args:
       after: the layer whose activations the input is; None: it is the picture.
       last: the last layer of the stretch.
+      pool: see `network.features`; the binomial filter takes one row more on each side than the others' windows.
 
     Returns:
       Rows.
@@ -124,5 +127,5 @@ def reach(after: str | None, last: str) -> int:
     first = LAYERS.index(after) + 1 if after else 0
     rows = 0
     for layer in reversed(LAYERS[first : LAYERS.index(last) + 1]):
-        rows = rows + 1 if layer in CONVOLUTIONS else 2 * rows
+        rows = rows + 1 if layer in CONVOLUTIONS else 2 * rows + (pool == "binomial")
     return rows

@@ -85,6 +85,7 @@ def statistics(
     kept: Iterable[str] = (),
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
     strips: tuple[int, ...] = (),
     plain: bool = False,
@@ -100,6 +101,7 @@ def statistics(
       content_targets: P of equation 1, {layer: [images or 1, height', width', N]}.
       kept: names of layers whose activations are wanted as well.
       pool: see `network.features`.
+      padding: see `network.features`.
       precision: see `network.features`.
       plain: see `network.features`.
       strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
@@ -109,18 +111,18 @@ def statistics(
       `Statistics`.
 
     Raises:
-      InputError: a layer that the parameters do not reach, an unknown pool or precision, images of another shape, or
-        strips that are not allowed.
+      InputError: a layer that the parameters do not reach, an unknown pool, padding or precision, images of another
+        shape, or strips that are not allowed.
     """
     found = _through(
-        params, images, tuple(style_layers), dict(content_targets), tuple(kept), pool, precision, strips, plain
+        params, images, tuple(style_layers), dict(content_targets), tuple(kept), pool, padding, precision, strips, plain
     )
     sides = images.shape[-3:-1]
     styles = {layer: gram / positions_of(layer, *sides) for layer, gram in found.grams.items()}
     return Statistics(styles, found.contents, found.activations)
 
 
-@partial(jax.jit, static_argnames=("style_layers", "kept", "pool", "precision"))
+@partial(jax.jit, static_argnames=("style_layers", "kept", "pool", "padding", "precision"))
 def values(
     params: Any,
     images: Float[AnyArray, "..."],
@@ -128,6 +130,7 @@ def values(
     kept: tuple[str, ...] = (),
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
 ) -> Statistics:
     """Computes what `statistics` does where no gradient is wanted: in little memory, whatever the images' size.
@@ -140,6 +143,7 @@ def values(
       style_layers: see `statistics`.
       kept: see `statistics`.
       pool: see `network.features`.
+      padding: see `network.features`.
       precision: see `network.features`.
 
     Returns:
@@ -148,20 +152,22 @@ def values(
     Raises:
       InputError: as `statistics`.
     """
-    check_batch(images, pool, precision)
+    check_batch(images, pool, padding, precision)
     strips = for_values(*images.shape[1:3])
     plain = not strips
     return statistics(
-        params, images, style_layers, {}, kept, pool=pool, precision=precision, strips=strips, plain=plain
-    )
+        params, images, style_layers, {}, kept,
+        pool=pool, padding=padding, precision=precision, strips=strips, plain=plain,
+    )  # fmt: skip
 
 
-def check_batch(images: Float[AnyArray, "..."], pool: str, precision: str) -> None:
+def check_batch(images: Float[AnyArray, "..."], pool: str, padding: str, precision: str) -> None:
     """Checks what `statistics` takes.
 
     Args:
       images: must be [images, height, width, 3], one or more, both sides at least 32.
       pool: see `network.vgg.check_images`.
+      padding: likewise.
       precision: likewise.
 
     Raises:
@@ -169,7 +175,7 @@ def check_batch(images: Float[AnyArray, "..."], pool: str, precision: str) -> No
     """
     if images.ndim != 4:
         raise InputError(f"images of shape {images.shape}: must be [images, height, width, 3]")
-    check_images(images, pool, precision)
+    check_images(images, pool, padding, precision)
 
 
 class _Segment(NamedTuple):
@@ -184,6 +190,7 @@ class _Segment(NamedTuple):
     contents: tuple[str, ...]
     """Layers that have content targets."""
     pool: str
+    padding: str
     precision: str
     plain: bool
     strips: int
@@ -204,10 +211,10 @@ class _Found(NamedTuple):
 
 def _through(
     params: Any, images: AnyArray, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
-    pool: str, precision: str, strips: tuple[int, ...], plain: bool,
+    pool: str, padding: str, precision: str, strips: tuple[int, ...], plain: bool,
 ) -> _Found:  # fmt: skip
     """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
-    check_batch(images, pool, precision)
+    check_batch(images, pool, padding, precision)
     check_depth(params, (*styles, *targets, *kept))
     if len(strips) > len(ENDS) or min(strips, default=1) < 1:
         raise InputError(f"strips {strips}: must be at most {len(ENDS)} numbers, each at least 1")
@@ -222,7 +229,7 @@ def _through(
             return tuple(layer for layer in inside if layer in layers)
 
         handed_on = among((*kept, end) if onward else kept)
-        segment = _Segment(after, handed_on, among(styles), among(targets), pool, precision, plain, count)
+        segment = _Segment(after, handed_on, among(styles), among(targets), pool, padding, precision, plain, count)
         if segment.layers:
             own_targets = {layer: targets[layer] for layer in segment.contents}
             part: Any = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
@@ -245,7 +252,7 @@ def _compute(
 
     The slab's targets are cut out of the picture's.
     """
-    network = VGG19(segment.layers, segment.pool, segment.precision, segment.plain, segment.after)
+    network = VGG19(segment.layers, segment.pool, segment.padding, segment.precision, segment.plain, segment.after)
     whole = network.apply(params, x)
     assert isinstance(whole, dict)
     found: dict[str, Array] = {layer: own(value, layer) for layer, value in whole.items()}
@@ -264,7 +271,7 @@ def _cut(
     targets: dict[str, Float[Array, "_ _ _ N"]],
 ) -> _Found:
     """As `_compute`, in strips."""
-    slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
+    slabs = Slabs(segment.after, segment.layers[-1], segment.pool, segment.strips, x.shape)
 
     def body(i: Array, found: _Found) -> _Found:
         slab = slabs.at(i)
@@ -289,7 +296,7 @@ def _forward(segment: _Segment, params: Any, x: AnyArray, targets: dict[str, Arr
 
 def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[None, Array, None]:
     params, x, targets = residuals
-    slabs = Slabs(segment.after, segment.layers[-1], segment.strips, x.shape)
+    slabs = Slabs(segment.after, segment.layers[-1], segment.pool, segment.strips, x.shape)
 
     def body(i: Array, gradient: Array) -> Array:
         slab = slabs.at(i)

@@ -39,6 +39,7 @@ def content_targets(
     layers: Iterable[str] = (CONTENT_LAYER,),
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
 ) -> dict[str, Float[Array, "_ _ _ N"]]:
     """Computes P of equation 1 for content pictures. Another height or width is compiled anew.
@@ -47,7 +48,8 @@ def content_targets(
       params: as `network.features` takes them.
       images: [lanes or 1, height, width, 3] float32 RGB, 0..1; of the size that the optimized images will have.
       layers: names.
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
+      padding: "zero", "reflect" or "replicate".
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
 
     Returns:
@@ -60,7 +62,9 @@ def content_targets(
       >>> nst.loss.content_targets(params, photo[None], ("conv1_1",))["conv1_1"].shape
       (1, 43, 64, 64)
     """
-    return values(params, images, kept=check_layers(layers), pool=pool, precision=precision).activations
+    return values(
+        params, images, kept=check_layers(layers), pool=pool, padding=padding, precision=precision
+    ).activations
 
 
 @jax.transfer_guard("allow")
@@ -70,6 +74,7 @@ def style_targets(
     layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
 ) -> dict[str, Float[Array, "_ N N"]]:
     """Computes A / M_a of equation 4 for style pictures. Another height or width is compiled anew.
@@ -78,7 +83,8 @@ def style_targets(
       params: as `network.features` takes them.
       images: [lanes or 1, height, width, 3] float32 RGB, 0..1; of any size, both sides at least 32.
       layers: names.
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
+      padding: "zero", "reflect" or "replicate".
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
 
     Returns:
@@ -91,7 +97,7 @@ def style_targets(
       >>> nst.loss.style_targets(params, painting[None], ("conv1_1",))["conv1_1"].shape
       (1, 64, 64)
     """
-    return values(params, images, check_layers(layers), pool=pool, precision=precision).styles
+    return values(params, images, check_layers(layers), pool=pool, padding=padding, precision=precision).styles
 
 
 @jax.transfer_guard("allow")

@@ -33,7 +33,7 @@ class PictureDifference(NamedTuple):
 
 @jax.transfer_guard("allow")
 def activation_differences(
-    params: Any, reference: Any, images: Iterable[np.ndarray], *, pool: str = "avg"
+    params: Any, reference: Any, images: Iterable[np.ndarray], *, pool: str = "avg", padding: str = "zero"
 ) -> dict[str, float]:
     """Compares two networks' activations, F and the reference's F'.
 
@@ -41,7 +41,8 @@ def activation_differences(
       params: parameters, as `load_weights` gives them.
       reference: likewise.
       images: each [height, width, 3] float32 RGB, 0..1; both sides at least 32.
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
+      padding: "zero", "reflect" or "replicate".
 
     Returns:
       |F - F'| / |F'| of each convolution, Euclidean over all filters, positions and images.
@@ -51,17 +52,19 @@ def activation_differences(
     """
     squares = {layer: np.zeros(2) for layer in CONVOLUTIONS}
     for image in images:
-        for layer, square in jax.device_get(_squares(params, reference, image, pool=pool)).items():
+        for layer, square in jax.device_get(_squares(params, reference, image, pool=pool, padding=padding)).items():
             squares[layer] += square
     return {layer: float(np.sqrt(difference / size)) for layer, (difference, size) in squares.items()}
 
 
-def _squared_norms(params: Any, reference: Any, image: Array, pool: str) -> dict[str, tuple[Array, Array]]:
-    ours, theirs = (features(each, image, CONVOLUTIONS, pool=pool) for each in (params, reference))
+def _squared_norms(
+    params: Any, reference: Any, image: Array, pool: str, padding: str
+) -> dict[str, tuple[Array, Array]]:
+    ours, theirs = (features(each, image, CONVOLUTIONS, pool=pool, padding=padding) for each in (params, reference))
     return {layer: (((ours[layer] - x) ** 2).sum(), (x**2).sum()) for layer, x in theirs.items()}
 
 
-_squares = jax.jit(_squared_norms, static_argnames=("pool",))
+_squares = jax.jit(_squared_norms, static_argnames=("pool", "padding"))
 
 
 @jax.transfer_guard("allow")

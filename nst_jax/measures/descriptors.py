@@ -47,6 +47,7 @@ def style_descriptors(
     layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
 ) -> dict[str, Array]:
     """Describes the style of each picture, for each layer. Another height or width is compiled anew.
@@ -56,7 +57,8 @@ def style_descriptors(
       images: [..., height, width, 3] float32 RGB, 0..1; both sides at least 32.
       kind: "gram" for G/M of equation 3 (`loss.style_representation`), "compact" for `channel_statistics`.
       layers: names.
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
+      padding: "zero", "reflect" or "replicate".
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
 
     Returns:
@@ -72,14 +74,20 @@ def style_descriptors(
     """
     if kind not in KINDS:
         raise InputError(f"kind {kind!r}: unknown; known are {', '.join(KINDS)}")
-    return _descriptors(params, images, kind, check_layers(layers), pool, precision)
+    return _descriptors(params, images, kind, check_layers(layers), pool, padding, precision)
 
 
-@partial(jax.jit, static_argnames=("kind", "layers", "pool", "precision"))
+@partial(jax.jit, static_argnames=("kind", "layers", "pool", "padding", "precision"))
 def _descriptors(
-    params: Any, images: jax.Array | np.ndarray, kind: str, layers: tuple[str, ...], pool: str, precision: str
+    params: Any,
+    images: jax.Array | np.ndarray,
+    kind: str,
+    layers: tuple[str, ...],
+    pool: str,
+    padding: str,
+    precision: str,
 ) -> dict[str, Array]:
-    activations = features(params, images, layers, pool=pool, precision=precision)
+    activations = features(params, images, layers, pool=pool, padding=padding, precision=precision)
     if kind == "compact":
         return {layer: channel_statistics(x) for layer, x in activations.items()}
     return {layer: losses.style_representation(x, precision) for layer, x in activations.items()}

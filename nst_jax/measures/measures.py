@@ -29,8 +29,11 @@ class Measures(NamedTuple):
     """Of one picture. NaN is what cannot be told: there is no photograph, no painting, or nothing in it that varies.
 
     Example:
-      >>> nst.measures.Measures(ssim=1.0, correlation=1.0, scale=4.5, to_noise={}, to_content={}).row()
-      [1.0, 1.0, 4.5]
+      >>> measures = nst.measures.Measures(
+      ...     ssim=1.0, correlation=1.0, scale=4.5, grid_2=1.1, grid_4=1.0, grid_8=1.0, to_noise={}, to_content={}
+      ... )
+      >>> measures.row()
+      [1.0, 1.0, 4.5, 1.1, 1.0, 1.0]
     """
 
     ssim: float
@@ -39,6 +42,12 @@ class Measures(NamedTuple):
     """Pearson's, of its activations of CONTENT_LAYER with the photograph's, over all filters and positions."""
     scale: float
     """Correlation length of its luminance in pixels: the size of strokes and details."""
+    grid_2: float
+    """Power of its luminance at a 2-pixel grid's frequencies, over what those around let expect: 1 for no grid."""
+    grid_4: float
+    """The same of a grid of 4 pixels."""
+    grid_8: float
+    """The same of a grid of 8 pixels."""
     to_noise: dict[str, float]
     """By style layer, the distance |G/M - A/M_a| (Frobenius) of its Gram matrix from the painting's, over that of white
     noise: 0 for the painting's style, 1 for no better than noise."""
@@ -47,7 +56,7 @@ class Measures(NamedTuple):
 
     def row(self) -> list[float]:
         """Lists all numbers, in the order of `columns`."""
-        return [self.ssim, self.correlation, self.scale, *self.to_noise.values(), *self.to_content.values()]
+        return [*self[:-2], *self.to_noise.values(), *self.to_content.values()]
 
 
 def columns(style_layers: Sequence[str]) -> list[str]:
@@ -59,8 +68,8 @@ def columns(style_layers: Sequence[str]) -> list[str]:
     Returns:
       A name for each number.
     """
-    distances = [f"{layer}_{other}" for other in Measures._fields[3:] for layer in style_layers]
-    return [*Measures._fields[:3], *distances]
+    distances = [f"{layer}_{other}" for other in Measures._fields[-2:] for layer in style_layers]
+    return [*Measures._fields[:-2], *distances]
 
 
 def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, str]:
@@ -74,6 +83,7 @@ def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, st
       {what it is: number}, both as text.
     """
     words = ["structural similarity", f"correlation of {CONTENT_LAYER}", "scale of structure, pixels"]
+    words += [f"power of a {period}-pixel grid, over that around" for period in structure.GRIDS]
     words += [f"{layer} from style, over {other}" for other in ("noise", "photograph") for layer in style_layers]
     return {word: f"{value:.3g}" for word, value in zip(words, row, strict=bool(row)) if not math.isnan(value)}
 
@@ -98,6 +108,7 @@ def summarize(
     style_layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
 ) -> Summary:
     """Summarizes a picture as a file would hold it: clipped to 0..1 and rounded to 8 bits.
@@ -107,6 +118,7 @@ def summarize(
       image: [height, width, 3] float32 RGB; both sides at least 32.
       style_layers: those whose Gram matrices are wanted.
       pool: see `network.features`.
+      padding: see `network.features`.
       precision: see `network.features`.
 
     Returns:
@@ -121,7 +133,7 @@ def summarize(
     coarse = images.resize(image, round(part * height), round(part * width))
     wanted = (style_layers,) if isinstance(style_layers, str) else tuple(style_layers)
     layers = check_layers(wanted, "style_layers") if wanted else ()
-    found = values(params, image[None], layers, (CONTENT_LAYER,), pool=pool, precision=precision)
+    found = values(params, image[None], layers, (CONTENT_LAYER,), pool=pool, padding=padding, precision=precision)
     content, style = jax.device_get((found.activations[CONTENT_LAYER], found.styles))
     style = {layer: style[layer][0] for layer in wanted}
     return Summary(structure.luminance(image), structure.luminance(coarse), content[0], style)
@@ -158,6 +170,7 @@ def compare(
         ssim=structure.similarity(picture.coarse, content.coarse) if content else math.nan,
         correlation=_correlation(picture.content, content.content) if content else math.nan,
         scale=structure.correlation_length(picture.luminance),
+        **{f"grid_{period}": power for period, power in structure.grids(picture.luminance).items()},
         to_noise=distances(noise),
         to_content=distances(content),
     )
@@ -172,6 +185,7 @@ def measure(
     style_layers: Iterable[str] = STYLE_LAYERS,
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
 ) -> Measures:
     """Measures a picture; for one of many use `summarize` and `compare`, or `Problem.measure`.
@@ -183,6 +197,7 @@ def measure(
       style: the painting, of any size; None leaves out what depends on it.
       style_layers: those whose Gram matrices are compared.
       pool: see `network.features`.
+      padding: see `network.features`.
       precision: see `network.features`.
 
     Returns:
@@ -196,10 +211,10 @@ def measure(
       >>> round(measures.ssim, 3), round(measures.correlation, 3), list(measures.to_noise)
       (1.0, 1.0, ['conv1_1'])
     """
-    summarized = partial(summarize, params, style_layers=style_layers, pool=pool, precision=precision)
+    summarized = partial(summarize, params, style_layers=style_layers, pool=pool, padding=padding, precision=precision)
     target = None
     if style is not None:
-        target = style_targets(params, style[None], style_layers, pool=pool, precision=precision)
+        target = style_targets(params, style[None], style_layers, pool=pool, padding=padding, precision=precision)
         target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
     photograph = None if content is None else summarized(content)
     return compare(summarized(image), summarized(noise_reference(*image.shape[:2])), photograph, target)

@@ -1,4 +1,4 @@
-"""The structure of a picture's luminance: how alike two are, and how large one's details. NumPy float64 throughout."""
+"""The structure of a picture's luminance: how alike two are, the scale, whether a grid shows. In float64."""
 
 import math
 
@@ -7,6 +7,10 @@ import numpy as np
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of gamma-encoded RGB
 _SIGMA, _RADIUS, _K1, _K2 = 1.5, 5, 0.01, 0.03  # as Wang et al. chose them
 LOCAL = 1 / 16  # of the longest side: standard deviation of the window within which structure is local
+GRIDS = (2, 4, 8)
+"""Periods in pixels: of the network's positions after one, two and three poolings, where conv4_2 is."""
+_PATCH = 4 * max(GRIDS)
+_ROUNDING = 1 / 12 / 255**2  # variance of what rounding to 8 bits changes
 
 
 def luminance(image: np.ndarray) -> np.ndarray:
@@ -108,3 +112,54 @@ def _rings(lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     within = ring <= reach
     count = np.bincount(ring[within])
     return np.bincount(ring[within], radius[within]) / count, np.bincount(ring[within], lags[within]) / count
+
+
+def grids(plane: np.ndarray) -> dict[int, float]:
+    """Finds how far grids stand out: their power over what the frequencies around them let expect.
+
+    The spectrum is a mean of local ones (Welch, IEEE Trans. Audio Electroacoust. 15, 1967): of patches of 32x32 pixels
+    that overlap by half, their mean removed, under a Hann window. A patch counts relative to the geometric mean of its
+    power, so that smooth areas, where a grid shows, count as much as those full of detail; rounding to 8 bits
+    is added, so that what is less than that does not count. A grid of period p has the frequencies (k/p, l/p), without
+    those that a grid of period p/2 has too. Of the logarithms of the power at each
+
+        the two beside it / 2 + the two above and below / 2 - the four at the corners / 4
+
+    is what it is expected to be, each two bins away, where the window lets nothing of any of the grids through. That is
+    exact for any product of a function of rows and one of columns, hence for the lines of a picture's spectrum along
+    both axes and for its fold at half a cycle a pixel; of a power of the frequency, up to fourth order.
+
+    Args:
+      plane: [height, width] float64, 0..1, both sides at least 32.
+
+    Returns:
+      {period in pixels: geometric mean of the ratios}: 1 where no grid stands out, as in noise of any power law, and
+      for a plane of one value. Of 192x128 pixels of such noise the standard deviations are 0.13, 0.07 and 0.04.
+    """
+    power = np.log(_local_spectrum(plane))
+    across, down = (_beside(power, axis) for axis in (1, 0))
+    over = power - across - down + _beside(across, 0)
+    found = {}
+    for period in GRIDS:
+        ratios, odd = over[:: _PATCH // period, :: _PATCH // period], np.arange(period) % 2 == 1
+        found[period] = math.exp(ratios[odd[:, None] | odd].mean())
+    return found
+
+
+def _local_spectrum(plane: np.ndarray) -> np.ndarray:
+    """[_PATCH, _PATCH]: the mean power of patches, each over its own geometric mean."""
+    taper = np.sin(math.pi * (np.arange(_PATCH) + 0.5) / _PATCH) ** 2
+    window = np.outer(taper, taper)
+    tops, lefts = ([*range(0, side - _PATCH, _PATCH // 2), side - _PATCH] for side in plane.shape)
+    total = np.zeros_like(window)
+    for top in tops:  # one row of patches at a time, since all of a large picture's are many times its size
+        patches = np.lib.stride_tricks.sliding_window_view(plane[top : top + _PATCH], window.shape)[0, lefts]
+        detail = patches - (patches * window).sum((1, 2), keepdims=True) / window.sum()
+        power = np.abs(np.fft.fft2(detail * window)) ** 2 + _ROUNDING * (window**2).sum()
+        total += (power / np.exp(np.log(power).mean((1, 2), keepdims=True))).sum(0)
+    return total / (len(tops) * len(lefts))
+
+
+def _beside(power: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is two bins away to either side; frequencies wrap around."""
+    return (np.roll(power, 2, axis) + np.roll(power, -2, axis)) / 2

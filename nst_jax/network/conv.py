@@ -5,6 +5,7 @@ On CPU most blocks are convolved by the method of Winograd (`network.winograd`),
 are left to `lax.conv`.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -36,8 +37,9 @@ def conv3x3_relu(
     bias: Float[AnyArray, "out"],
     transformed: Transformed | None = None,
     precision: str = "float32",
+    padding: str = "zero",
 ) -> Float[Array, "batch height width out"]:
-    """Convolves with stride one and zero padding, so that height and width stay; adds the bias; applies the ReLU.
+    """Convolves with stride one, padded so that height and width stay; adds the bias; applies the ReLU.
 
     Kernel and bias are frozen, as if behind `lax.stop_gradient`: their gradients are zero and cost nothing. The input's
     gradient is an ordinary convolution with the kernel turned by 180 degrees, since JAX's own rule emits one with a
@@ -52,21 +54,23 @@ def conv3x3_relu(
       bias: [out].
       transformed: from `transform`; computed here when it is not given.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      padding: what is beyond the border: "zero"; "reflect", the picture without its outermost row, or "replicate", that
+        row. A side of one position has nothing to reflect and is replicated.
 
     Returns:
       [batch, height, width, out].
     """
-    return _block(x, kernel, bias, transformed, precision)
+    return _block(*_bordered(x, padding), kernel, bias, transformed, precision)
 
 
 def _conv3x3_relu(
-    x: AnyArray, kernel: AnyArray | None, bias: AnyArray, transformed: Transformed | None, precision: str
+    x: AnyArray, margin: int, kernel: AnyArray | None, bias: AnyArray, transformed: Transformed | None, precision: str
 ) -> Array:
     transformed = _transformed(kernel, transformed)
     if transformed is not None:
-        return _winograd_forward(x, transformed.forward, bias)
+        return _winograd_forward(x, transformed.forward, bias, margin)
     assert kernel is not None
-    return _bias_and_relu(_direct(x, kernel, precision), bias)
+    return _bias_and_relu(_direct(x, kernel, precision, margin), bias)
 
 
 def plain3x3_relu(
@@ -74,6 +78,7 @@ def plain3x3_relu(
     kernel: Float[AnyArray, "3 3 in out"],
     bias: Float[AnyArray, "out"],
     precision: str = "float32",
+    padding: str = "zero",
 ) -> Float[Array, "batch height width out"]:
     """Does what `conv3x3_relu` does, by `lax.conv` whatever the shape, and with JAX's own gradients.
 
@@ -82,11 +87,47 @@ def plain3x3_relu(
       kernel: [3, 3, in, out], HWIO, the same dtype.
       bias: [out].
       precision: see `conv3x3_relu`.
+      padding: see `conv3x3_relu`.
 
     Returns:
       [batch, height, width, out].
     """
-    return _bias_and_relu(_lax_conv(x, kernel, precision), bias)
+    x, margin = _bordered(x, padding)
+    return _bias_and_relu(_lax_conv(x, kernel, precision, margin), bias)
+
+
+def _bordered(x: AnyArray, padding: str) -> tuple[AnyArray, int]:
+    """The input with the border that the padding asks for, and how many zeros are yet to be put around it."""
+    if padding == "zero":
+        return x, 1
+    return _border(x, *(min(1, side - 1) if padding == "reflect" else 0 for side in x.shape[1:3])), 0
+
+
+# With a gradient of its own: JAX's, of slices, is slow on CPU.
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _border(x: AnyArray, row: int, column: int) -> Array:
+    """One more row and column on each side, which repeat these of the input, counted from each border."""
+    batch, height, width, channels = x.shape
+    wide = lax.dynamic_update_slice(jnp.zeros((batch, height + 2, width + 2, channels), x.dtype), x, (0, 1, 1, 0))
+    for axis, side, seen in ((1, height, row), (2, width, column)):
+        for beyond, inside in ((0, 1 + seen), (side + 1, side - seen)):
+            line = lax.dynamic_slice_in_dim(wide, inside, 1, axis)
+            wide = lax.dynamic_update_slice_in_dim(wide, line, beyond, axis)
+    return wide
+
+
+def _border_backward(row: int, column: int, _: None, cotangent: AnyArray) -> tuple[Array]:
+    """Each row beyond the border adds to the one that it repeats."""
+    height, width = (side - 2 for side in cotangent.shape[1:3])
+    for axis, side, seen in ((2, width, column), (1, height, row)):
+        for beyond, inside in ((0, 1 + seen), (side + 1, side - seen)):
+            line = lax.dynamic_slice_in_dim(cotangent, inside, 1, axis)
+            line += lax.dynamic_slice_in_dim(cotangent, beyond, 1, axis)
+            cotangent = lax.dynamic_update_slice_in_dim(cotangent, line, inside, axis)
+    return (jnp.asarray(cotangent[:, 1:-1, 1:-1]),)
+
+
+_border.defvjp(lambda x, row, column: (_border(x, row, column), None), _border_backward)
 
 
 def _bias_and_relu(y: Array, bias: AnyArray) -> Array:
@@ -127,81 +168,89 @@ def _winograd_pays(kernel: tuple[int, ...]) -> bool:
 
 
 # Under jit, layers of one shape are traced once, and outside it there is one program to compile instead of fifty.
-@jax.jit
+@partial(jax.jit, static_argnums=3)
 def _winograd_forward(
-    x: Float[Array, "batch height width in"], transformed: Float[Array, "36 in out"], bias: Float[Array, "out"]
+    x: Float[Array, "batch _ _ in"],
+    transformed: Float[Array, "36 in out"],
+    bias: Float[Array, "out"],
+    margin: int,
 ) -> Float[Array, "batch height width out"]:
-    return winograd.convolve((x,), transformed, after=lambda y: _biased_relu(y, bias))
+    return winograd.convolve((x,), transformed, after=lambda y: _biased_relu(y, bias), margin=margin)
 
 
-@jax.jit
+@partial(jax.jit, static_argnums=3)
 def _winograd_backward(
     cotangent: Float[Array, "batch height width out"],
     y: Float[Array, "batch height width out"],
     transformed: Transformed,
-) -> Float[Array, "batch height width in"]:
+    margin: int,
+) -> Float[Array, "batch _ _ in"]:
     forward, backward = transformed
     kernel, channels = (forward, 2) if backward is None else (backward, 1)
-    return winograd.convolve((cotangent, y), kernel, before=_through_relu, turned=True, channels=channels)
-
-
-def _direct(x: AnyArray, kernel: AnyArray, precision: str) -> Array:
-    if jax.default_backend() == "cpu" and min(kernel.shape[2:]) < FEWEST_CHANNELS:
-        return _from_columns(x, kernel) if kernel.shape[2] < kernel.shape[3] else _to_columns(x, kernel)
-    return _lax_conv(x, kernel, precision)
-
-
-def _lax_conv(x: Any, kernel: Any, precision: str) -> Array:
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision(precision)
+    return winograd.convolve(
+        (cotangent, y), kernel, before=_through_relu, turned=True, channels=channels, margin=margin
     )
 
 
-def _from_columns(x: AnyArray, kernel: AnyArray) -> Array:
+def _direct(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> Array:
+    if jax.default_backend() == "cpu" and min(kernel.shape[2:]) < FEWEST_CHANNELS:
+        return (_from_columns if kernel.shape[2] < kernel.shape[3] else _to_columns)(x, kernel, margin)
+    return _lax_conv(x, kernel, precision, margin)
+
+
+def _lax_conv(x: Any, kernel: Any, precision: str, margin: int) -> Array:
+    around = [(margin, margin)] * 2
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), around, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision(precision)
+    )
+
+
+def _from_columns(x: AnyArray, kernel: AnyArray, margin: int) -> Array:
     """For few channels coming in: one product of the nine shifted inputs with the kernel."""
-    columns = lax.optimization_barrier(jnp.concatenate(_shifted(x, x.shape[1:3]), -1))
+    columns = lax.optimization_barrier(jnp.concatenate(_shifted(x, margin), -1))
     return jnp.einsum("nhwi,io->nhwo", columns, kernel.reshape(-1, kernel.shape[3]))
 
 
-def _to_columns(x: AnyArray, kernel: AnyArray) -> Array:
+def _to_columns(x: AnyArray, kernel: AnyArray, margin: int) -> Array:
     """For few channels going out: one product with the kernel's nine taps, and the sum of its shifted parts."""
     taps = jnp.moveaxis(kernel, 2, 0).reshape(kernel.shape[2], -1)
     columns = lax.optimization_barrier(jnp.einsum("nhwi,io->nhwo", x, taps))
     outgoing = kernel.shape[3]
-    parts = [part[..., n * outgoing :][..., :outgoing] for n, part in enumerate(_shifted(columns, x.shape[1:3]))]
+    parts = [part[..., n * outgoing :][..., :outgoing] for n, part in enumerate(_shifted(columns, margin))]
     return sum(parts[1:], start=parts[0])
 
 
-def _shifted(x: AnyArray, size: tuple[int, ...]) -> list[Array]:
-    """What each of the nine taps sees of x [batch, *size, channels], zero around it."""
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return [padded[:, row : row + size[0], column : column + size[1]] for row in range(3) for column in range(3)]
+def _shifted(x: AnyArray, margin: int) -> list[Array]:
+    """What each of the nine taps sees of x [batch, height, width, channels], with so many zeros around it."""
+    padded = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    height, width = (side - 2 for side in padded.shape[1:3])
+    return [padded[:, row : row + height, column : column + width] for row in range(3) for column in range(3)]
 
 
 _Residuals = tuple[Array, AnyArray | None, Transformed | None]
 
 
 def _forward(
-    x: AnyArray, kernel: AnyArray | None, bias: AnyArray, transformed: Transformed | None, precision: str
+    x: AnyArray, margin: int, kernel: AnyArray | None, bias: AnyArray, transformed: Transformed | None, precision: str
 ) -> tuple[Array, _Residuals]:
-    y = _block(x, kernel, bias, transformed, precision)
+    y = _block(x, margin, kernel, bias, transformed, precision)
     return y, (y, kernel, transformed)
 
 
-def _backward(precision: str, residuals: _Residuals, cotangent: Array) -> tuple[Array, None, None, None]:
+def _backward(margin: int, precision: str, residuals: _Residuals, cotangent: Array) -> tuple[Array, None, None, None]:
     y, kernel, transformed = residuals
     transformed = _transformed(kernel, transformed)
     if transformed is not None:
-        return _winograd_backward(cotangent, y, transformed), None, None, None
+        return _winograd_backward(cotangent, y, transformed, 2 - margin), None, None, None
     assert kernel is not None
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     through = lax.optimization_barrier(_through_relu(cotangent, y))
-    return _direct(through, turned, precision), None, None, None
+    return _direct(through, turned, precision, 2 - margin), None, None, None
 
 
 def _through_relu(cotangent: Array, y: Array) -> Array:
     return jnp.where(y > 0, cotangent, 0)
 
 
-_block = jax.custom_vjp(_conv3x3_relu, nondiff_argnums=(4,))
+_block = jax.custom_vjp(_conv3x3_relu, nondiff_argnums=(1, 5))
 _block.defvjp(_forward, _backward)

@@ -24,8 +24,10 @@ def _convolutions() -> dict[str, tuple[int, int]]:
     return channels
 
 
-POOLS = ("avg", "max")
-"""Average pooling as in the paper, or maximum as the network was trained."""
+POOLS = ("avg", "binomial", "max")
+"""Average pooling as in the paper, the average after a low-pass, or the maximum, as the network was trained."""
+PADDINGS = ("zero", "reflect", "replicate")
+"""What convolutions see beyond the border: zeros, as the network was trained, the picture reflected, or its border."""
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 """How products are rounded on TPU and GPU."""
 

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax.errors import InputError
-from nst_jax.network import conv
-from nst_jax.network.layers import CONVOLUTIONS, LAYERS, POOLS, PRECISIONS
+from nst_jax.network import conv, pooling
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS, PADDINGS, POOLS, PRECISIONS
 from nst_jax.pictures.constants import MIN_SIDE
 
 Array = jax.Array
@@ -28,7 +28,10 @@ class VGG19(nn.Module):
 
     Attributes:
       layers: names out of `nst_jax.network.layers.LAYERS`.
-      pool: "avg", as in the paper, or "max", as the network was trained.
+      pool: "avg", as in the paper, "binomial", which lets no grid through (`network.pooling`), or "max", as the network
+        was trained.
+      padding: what convolutions see beyond the border: "zero", as the network was trained, "reflect" or "replicate"
+        (`network.conv`).
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
       plain: see `features`.
       after: the layer whose activations the network starts from; None: from images.
@@ -41,6 +44,7 @@ class VGG19(nn.Module):
 
     layers: tuple[str, ...]
     pool: str = "avg"
+    padding: str = "zero"
     precision: str = "float32"
     plain: bool = False
     after: str | None = None
@@ -64,15 +68,16 @@ class VGG19(nn.Module):
         activations = {}
         for name in LAYERS[first : 1 + max(LAYERS.index(layer) for layer in self.layers)]:
             if name.startswith("pool"):
-                x = pool2x2(x, self.pool)
+                x = pooling.pool(x, self.pool)
             else:
-                x = _Convolution(self.precision, self.plain, name=name)(x)
+                x = _Convolution(self.padding, self.precision, self.plain, name=name)(x)
             if name in self.layers:
                 activations[name] = x
         return activations
 
 
 class _Convolution(nn.Module):
+    padding: str
     precision: str
     plain: bool
 
@@ -82,27 +87,10 @@ class _Convolution(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (channels[1],))
         transformed = self.get_variable("transformed", "kernel")
         if transformed is not None:  # by `prepare`, which leaves no other kernel
-            return conv.conv3x3_relu(x, None, bias, transformed, self.precision)
+            return conv.conv3x3_relu(x, None, bias, transformed, self.precision, self.padding)
         kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *channels))
         convolve = conv.plain3x3_relu if self.plain else conv.conv3x3_relu
-        return convolve(x, kernel, bias, precision=self.precision)
-
-
-def pool2x2(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyArray, "batch height//2 width//2 N"]:
-    """Pools over windows of 2x2; an odd last row or column is dropped.
-
-    Written as a reshape, whose gradient is a broadcast; XLA's windowed reductions have slow gradients on CPU.
-
-    Args:
-      x: [batch, height, width, N].
-      kind: "avg" for the average, "max" for the maximum.
-
-    Returns:
-      [batch, height // 2, width // 2, N].
-    """
-    batch, height, width, channels = x.shape
-    x = x[:, : height // 2 * 2, : width // 2 * 2, :].reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
+        return convolve(x, kernel, bias, precision=self.precision, padding=self.padding)
 
 
 @jax.transfer_guard("allow")
@@ -112,6 +100,7 @@ def features(
     layers: Iterable[str],
     *,
     pool: str = "avg",
+    padding: str = "zero",
     precision: str = "float32",
     plain: bool = False,
 ) -> dict[str, Float[Array, "..."]]:
@@ -121,7 +110,9 @@ def features(
       params: parameters as `load_weights` or `prepare` gives them.
       images: [..., height, width, 3] float32 RGB, 0..1; both sides at least 32.
       layers: names such as "conv4_2" or "pool1".
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
+      padding: what convolutions see beyond the border: "zero", as the network was trained, "reflect", the picture
+        reflected, or "replicate", its outermost row or column.
       precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
       plain: leaves every convolution to `lax.conv`, which compiles in a fraction of the time and runs more slowly on
         CPU: for images whose activations are needed once. It is as exact. Prepared parameters cannot be left to it.
@@ -131,8 +122,8 @@ def features(
       A convolution's activations are taken after its ReLU. Each pool before a layer halves height and width.
 
     Raises:
-      InputError: an unknown layer, pool or precision, no layer at all, one that the parameters do not reach, or images
-        of another shape.
+      InputError: an unknown layer, pool, padding or precision, no layer at all, one that the parameters do not reach,
+        or images of another shape.
 
     Example:
       >>> activations = nst.features(params, photo, ["conv1_1", "conv2_1"])
@@ -141,9 +132,9 @@ def features(
     """
     layers = check_layers(layers)
     check_depth(params, layers)
-    check_images(images, pool, precision)
+    check_images(images, pool, padding, precision)
     batch = images.reshape(-1, *images.shape[-3:])
-    activations = VGG19(layers, pool, precision, plain).apply(params, batch)
+    activations = VGG19(layers, pool, padding, precision, plain).apply(params, batch)
     assert isinstance(activations, dict)
     return {name: x.reshape(*images.shape[:-3], *x.shape[1:]) for name, x in activations.items()}
 
@@ -191,18 +182,20 @@ def _transformed(
     return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 
 
-def check_images(images: Float[AnyArray, "..."], pool: str, precision: str) -> None:
+def check_images(images: Float[AnyArray, "..."], pool: str, padding: str, precision: str) -> None:
     """Checks what `features` takes.
 
     Args:
       images: must be [..., height, width, 3], one or more, both sides at least 32.
-      pool: must be "avg" or "max".
+      pool: must be "avg", "binomial" or "max".
+      padding: must be "zero", "reflect" or "replicate".
       precision: must be "float32", "tensorfloat32" or "bfloat16".
 
     Raises:
       InputError: one of them is not.
     """
-    for argument, value, allowed in (("pool", pool, POOLS), ("precision", precision, PRECISIONS)):
+    known = (("pool", pool, POOLS), ("padding", padding, PADDINGS), ("precision", precision, PRECISIONS))
+    for argument, value, allowed in known:
         if value not in allowed:
             raise InputError(f"{argument} {value!r}: unknown; known are {', '.join(allowed)}")
     if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < MIN_SIDE or 0 in images.shape:

@@ -67,8 +67,9 @@ def convolve(
     after: Callable[[Array], Array] = lambda y: y,
     turned: bool = False,
     channels: int = 1,
-) -> Float[Array, "batch height width _"]:
-    """Convolves `before(*inputs)` by 3x3, stride one and zero padding, and takes `after` of the outcome.
+    margin: int = 1,
+) -> Float[Array, "batch _ _ _"]:
+    """Convolves `before(*inputs)` by 3x3 with stride one, and takes `after` of the outcome.
 
     Large inputs are worked on in strips of rows, and large batches in groups of images, so that a strip's transformed
     tiles stay in the cache and bound the memory.
@@ -81,17 +82,20 @@ def convolve(
       turned: convolve with the kernel turned by 180 degrees, which, with `transformed` transposed, makes the gradient
         with respect to the input from that with respect to the output.
       channels: the axis of `transformed` that belongs to the inputs' channels; 2 for one that is not yet transposed.
+      margin: how many rows and columns of zeros are around the inputs: 1 keeps height and width, 0 is for inputs that
+        have a border of their own already, 2 is for the gradient with respect to those.
 
     Returns:
-      [batch, height, width, out].
+      [batch, height + 2 (margin - 1), width + 2 (margin - 1), out].
     """
     batch, height, width, incoming = inputs[0].shape
+    high, wide = height + 2 * (margin - 1), width + 2 * (margin - 1)
     outgoing = transformed.shape[3 - channels]
-    down, across = -(-height // TILE), -(-width // TILE)
+    down, across = -(-high // TILE), -(-wide // TILE)
     images, rows = _strip(batch, down, across, (incoming, outgoing), inputs[0].dtype.itemsize)
     strips = -(-down // rows)
     taken = height if strips == 1 else rows * TILE
-    inputs = tuple(jnp.pad(x, ((0, 0), (0, strips * taken - height), (0, 0), (0, 0))) for x in inputs)
+    inputs = tuple(jnp.pad(x, ((0, 0), (0, max(0, strips * taken - height)), (0, 0), (0, 0))) for x in inputs)
 
     def strip(i: Array | int) -> Array:
         def take(start: Array | int, size: int) -> Array:
@@ -99,18 +103,19 @@ def convolve(
             return before(*(lax.dynamic_slice(x, corner, (images, size, width, incoming)) for x in inputs))
 
         start = i % strips * taken
-        parts = [(1, take(start, taken))]
+        parts = [(margin, take(start, taken))]
         if strips > 1:  # at the picture's edge, the index out of range is clamped and what it found there masked
-            parts += [(0, jnp.where(start > 0, take(start - 1, 1), 0))]
-            parts += [(taken + 1, jnp.where(start + taken < height, take(start + taken, 1), 0))]
+            for row in (*range(-margin, 0), *range(taken, taken + 2 - margin)):
+                inside = start + row >= 0 if row < 0 else start + row < height
+                parts.append((margin + row, jnp.where(inside, take(start + row, 1), 0)))
         padded = jnp.zeros((images, rows * TILE + 2, across * TILE + 2, incoming), parts[0][1].dtype)
         for row, part in parts:  # XLA for CPU makes copies of these, and slow loops of `pad` and `concatenate`
-            padded = lax.dynamic_update_slice(padded, part, (0, row, 1, 0))
+            padded = lax.dynamic_update_slice(padded, part, (0, row, margin, 0))
         return lax.optimization_barrier(after(_convolve_tiles(padded, transformed, turned, channels)))
 
     count = batch // images * strips
     y = strip(0)[None] if count == 1 else _stacked(strip, count, inputs[0][0, 0, 0, 0])
-    return y.reshape(batch, -1, across * TILE, outgoing)[:, :height, :width]
+    return y.reshape(batch, -1, across * TILE, outgoing)[:, :high, :wide]
 
 
 def _stacked(part: Callable[[Array | int], Array], count: int, some: Array) -> Array:

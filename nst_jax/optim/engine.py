@@ -20,6 +20,7 @@ from jax.sharding import PartitionSpec as P
 
 from nst_jax.errors import InputError, argument
 from nst_jax.optim import compiler, schedule
+from nst_jax.optim.box import Box
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.loop import LONGEST_CHUNK, NOT_TAKEN, Carry, Optimizer, Rows, advance, begin, rows_of
 from nst_jax.optim.schedule import Schedule
@@ -53,6 +54,10 @@ class Problem(Protocol):
 
     def starts(self, lanes: Sequence[int]) -> Array:
         """The start images of these lanes, [lanes, *shape]."""
+        ...
+
+    def boxes(self, lanes: Sequence[int]) -> Box:
+        """What the images of these lanes stay in."""
         ...
 
     def unknown(self, lanes: int) -> Any:
@@ -278,8 +283,9 @@ class Engine:
     @_own_ways()
     def template(self) -> Carry:
         """Makes a carry of the shapes that the present batch has."""
-        starts = self.problem.starts(self._slot_lanes())
-        return begin(starts, self.problem.unknown(len(self.schedule.slots)), self._optimizer)
+        lanes = self._slot_lanes()
+        starts, boxes = self.problem.starts(lanes), self.problem.boxes(lanes)
+        return begin(starts, self.problem.unknown(len(lanes)), self._optimizer, boxes)
 
     def forget(self, lane: int) -> None:
         """Makes a lane that is over wait again, to be run from its start."""
@@ -320,7 +326,8 @@ class Engine:
         images = jax.ShapeDtypeStruct((batch, *self.problem.shape), self.problem.dtype)
         # As `begin` gives it, which takes ten times as long to trace.
         norm: Any = jax.ShapeDtypeStruct((batch,), images.dtype)
-        return goal, Carry(jax.eval_shape(self._optimizer.init, images), unknown, norm)
+        boxes = self.problem.boxes([0] * batch)
+        return goal, Carry(jax.eval_shape(self._optimizer.init, images, boxes), unknown, norm)
 
     def _specs(self, goal: Any) -> Any:
         return jax.tree.map(lambda own: P("lanes") if own else P(), self.problem.spread(goal))

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
+from nst_jax.optim import box
+from nst_jax.optim.box import Box
 from nst_jax.optim.curvature import dot
 from nst_jax.optim.status import NOT_FINITE, RUNNING
 
@@ -23,6 +25,7 @@ class State(NamedTuple):
     """The image to evaluate next."""
     optimizer: Any
     """The transformation's own state."""
+    box: Box
     status: Array
     """RUNNING or NOT_FINITE, [lanes] int32."""
     accepted: Array
@@ -31,7 +34,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """An optimizer that takes one gradient for one step.
+    """An optimizer that takes one gradient for one step, and projects where it gets to.
 
     Attributes:
       transformation: any Optax gradient transformation that needs no more than the loss and its gradient. It sees each
@@ -48,13 +51,24 @@ class FirstOrder:
 
     transformation: optax.GradientTransformation
 
-    def init(self, images: Float[Array, "lanes *shape"]) -> State:
-        """Makes the state before any evaluation, of start images [lanes, *shape], any floating dtype."""
+    def init(self, images: Float[Array, "lanes *shape"], boxes: Box | None = None) -> State:
+        """Makes the state before any evaluation.
+
+        Args:
+          images: the start, [lanes, *shape], any floating dtype; brought into the boxes.
+          boxes: which each lane's points stay in; None for any point.
+
+        Returns:
+          The state.
+        """
         lanes = images.shape[0]
+        boxes = box.boxes(lanes, images.dtype) if boxes is None else boxes
+        images = jax.vmap(box.project)(boxes, images)
         return State(
             image=images,
             trial=images,
             optimizer=jax.vmap(self.transformation.init)(images),
+            box=boxes,
             status=jnp.full(lanes, RUNNING, jnp.int32),
             accepted=jnp.zeros(lanes, bool),
         )
@@ -69,15 +83,17 @@ class FirstOrder:
 
     def _tell(self, state: State, value: Float[Array, ""], gradient: Float[Array, "*shape"]) -> State:
         accepted = jnp.isfinite(value) & jnp.isfinite(dot(gradient, gradient)) & (state.status == RUNNING)
-        transformation = optax.with_extra_args_support(self.transformation)  # some ask for the loss itself
+        transformation: Any = optax.with_extra_args_support(self.transformation)  # some ask for the loss itself
         with jax.numpy_dtype_promotion("standard"):  # Optax multiplies floats by whole numbers
             updates, optimizer = transformation.update(gradient, state.optimizer, state.trial, value=value)
         image = jnp.where(accepted, state.trial, state.image)
-        moved: Any = optax.apply_updates(state.trial, updates)
+        moved: Any = optax.apply_updates(state.trial, box.unfrozen(state.box, updates))
+        moved = box.project(state.box, moved)
         return State(
             image=image,
             trial=jnp.where(accepted, moved, image),
             optimizer=jax.tree.map(lambda new, old: jnp.where(accepted, new, old), optimizer, state.optimizer),
+            box=state.box,
             status=jnp.where(accepted, RUNNING, NOT_FINITE).astype(jnp.int32),
             accepted=accepted,
         )

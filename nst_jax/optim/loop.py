@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from nst_jax.optim.box import Box
 from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.optim.spectrum import FrequencyShaping
 from nst_jax.optim.status import RUNNING
@@ -24,8 +25,8 @@ DEFAULT_OPTIMIZER = LBFGS(precondition=FrequencyShaping(0.75))
 class Optimizer(Protocol):
     """What the loop needs of an optimizer: pure functions over a state that has `image`, `status` and `accepted`."""
 
-    def init(self, images: Array) -> Any:
-        """Makes the state before any evaluation, of start images [lanes, *shape]."""
+    def init(self, images: Array, boxes: Box | None = None) -> Any:
+        """Makes the state before any evaluation, of start images [lanes, *shape] and the boxes that they stay in."""
         ...
 
     def ask(self, state: Any) -> Array:
@@ -62,18 +63,19 @@ class Rows(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
-def begin(images: Float[Array, "lanes *shape"], unknown: Any, optimizer: Optimizer) -> Carry:
+def begin(images: Float[Array, "lanes *shape"], unknown: Any, optimizer: Optimizer, boxes: Box | None = None) -> Carry:
     """Makes the carry before any evaluation, in buffers of its own, since it is donated; its gradient norm is NaN.
 
     Args:
       images: the start, [lanes, *shape], any floating dtype.
       unknown: losses that are not known yet, a pytree of [lanes], NaN each.
       optimizer: static, so hashable.
+      boxes: what each lane's images stay in; None for any image.
 
     Returns:
       The carry.
     """
-    carry = Carry(optimizer.init(images), unknown, jnp.full(images.shape[0], jnp.nan, images.dtype))
+    carry = Carry(optimizer.init(images, boxes), unknown, jnp.full(images.shape[0], jnp.nan, images.dtype))
     return jax.tree.map(jnp.copy, carry)
 
 

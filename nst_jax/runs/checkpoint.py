@@ -15,6 +15,9 @@ from nst_jax.optim.schedule import Schedule
 from nst_jax.optim.status import Status
 from nst_jax.pictures import files
 
+LAYOUT = 2
+"""Of the file; another one whenever an optimizer's state or the measures are others."""
+
 
 class Saved(NamedTuple):
     """What of a saved state is told without the optimizer."""
@@ -42,6 +45,7 @@ def save(path: Path, engine: Engine, run: Mapping[str, Any], measures: Mapping[i
     records = [record for lane in lanes for record in engine.records[lane]]
     layers = sorted(records[0].losses.style_layers) if records else []
     arrays: dict[str, np.ndarray] = {
+        "layout": np.array(LAYOUT),
         "run": np.frombuffer(json.dumps(run).encode(), np.uint8),
         "slots": np.array([-1 if lane is None else lane for lane in engine.schedule.slots]),
         "waiting": np.array(engine.schedule.waiting, np.int64),
@@ -65,12 +69,16 @@ _TOLD = ("run", "slots", "done", "measures", "lengths", "style_layers", "records
 
 
 def read(path: Path) -> Saved:
-    """The records and states of lanes; raises InputError when the file is damaged."""
+    """The records and states of lanes; raises InputError when the file is damaged or of another version."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _saved({name: arrays[name] for name in _TOLD})
+            told = {name: arrays[name] for name in _TOLD}
+            if "layout" in arrays and int(arrays["layout"]) == LAYOUT:
+                return _saved(told)
     except Exception as error:  # a damaged archive ends in many kinds of error
         raise InputError(f"{path}: damaged checkpoint ({' '.join(str(error).split())})") from None
+    again = "without the folder `checkpoint` its lanes begin anew"
+    raise InputError(f"{path}: of another version of nst_jax, which alone can go on with it; {again}")
 
 
 def restore(path: Path, engine: Engine) -> None:

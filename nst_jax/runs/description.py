@@ -19,6 +19,7 @@ from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 FORMAT = "nst_jax run 1"
+_EARLIER = {"padding": "zero", "bounds": "none", "bits": 8}  # what runs were made with before there were these settings
 
 
 def absolute(table: Table, places: Places = AS_NAMED) -> Table:
@@ -69,6 +70,11 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
         "table": lanes.as_json(table),
     }
     return json.loads(json.dumps(described))  # tuples become lists, as they do in the file
+
+
+def completed(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json holds, with the settings that there were not yet when it was written."""
+    return {**run, "settings": {**_EARLIER, **run["settings"]}}
 
 
 def settings_of(run: dict[str, Any], source: Path) -> Settings:

@@ -19,7 +19,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.engine import Engine
 from nst_jax.pictures import files, images
 from nst_jax.runs import checkpoint, report
-from nst_jax.runs.description import FORMAT, differences, settings_of
+from nst_jax.runs.description import FORMAT, completed, differences, settings_of
 from nst_jax.runs.report import describe_lane
 from nst_jax.transfer.lanes import Lane, Table, from_json
 from nst_jax.transfer.names import file_name
@@ -139,7 +139,7 @@ class RunFolder:
             raise InputError(str(error) if str(path) in str(error) else f"{path}: damaged ({error})") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: damaged ({' '.join(str(error).split())})") from None
-        return data
+        return completed(data)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -165,7 +165,7 @@ class RunFolder:
         if not path.is_file():
             return
         saved = checkpoint.read(path)
-        if changed := differences(saved.run, self._run):
+        if changed := differences(completed(saved.run), self._run):
             raise InputError(f"{self.path}: cannot be resumed, run.json was changed: {', '.join(changed)}")
         checkpoint.restore(path, engine)
         self.measures = saved.measures
@@ -184,7 +184,7 @@ class RunFolder:
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
         about = json.dumps({"lane": describe_lane(lane), "run": "see run.json"}, ensure_ascii=False)
-        images.write_image(self._lanes / file_name(lane.name), image, {"nst_jax": about})
+        images.write_image(self._lanes / file_name(lane.name), image, {"nst_jax": about}, self._run["settings"]["bits"])
 
     def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
         """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""

@@ -110,6 +110,7 @@ def _notes(run: Mapping[str, Any]) -> dict[str, str]:
         "optimizer",
         "history",
         "pool",
+        "padding",
         "weights",
         "init",
         "noise",

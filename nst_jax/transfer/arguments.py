@@ -81,6 +81,30 @@ def brought_to(image: np.ndarray, height: int, width: int, name: str, path: Path
     return images.resize(image, height, width)
 
 
+def mask(given: Any, height: int, width: int, name: str) -> np.ndarray:
+    """Brings a mask to a size of its own aspect.
+
+    Args:
+      given: [h, w], bool or float 0..1.
+      height: in pixels.
+      width: in pixels.
+      name: of the argument that holds it, which messages start with.
+
+    Returns:
+      [height, width] bool, True where it is at least half.
+
+    Raises:
+      InputError: it has another shape, dtype or aspect, or holds values outside of 0..1.
+    """
+    found = np.asarray(given)
+    if found.ndim != 2 or found.dtype.kind not in "bf" or not found.size:
+        raise InputError(f"{argument(name)}: {found.dtype} {found.shape} is no mask; must be bool [height, width]")
+    if not (found.min() >= 0 and found.max() <= 1):
+        raise InputError(f"{argument(name)}: holds values outside of 0..1")
+    levels = np.repeat(found.astype(np.float32)[..., None], 3, 2)
+    return brought_to(levels, height, width, name)[..., 0] >= 0.5
+
+
 def check_blend(settings: Settings, paintings: Sequence[Any]) -> None:
     """Checks the shares of style pictures.
 

@@ -72,7 +72,7 @@ def setting(
       help: what it means, for people.
       kind: what its value is made of, a type and its name for people, where that does not follow from `parse`.
       range: the least and the most that is allowed, of each number in it.
-      choices: the words that are allowed.
+      choices: the words, or numbers, that are allowed.
       metavar: what stands for its value in `--help`.
 
     Returns:
@@ -104,7 +104,7 @@ def check(options: Any) -> None:
             if not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool):
                 raise InputError(f"{argument(item.name)}: {part!r} is not allowed; must be {name}")
             if about["choices"] and part not in about["choices"]:
-                known = ", ".join(about["choices"])
+                known = ", ".join(map(str, about["choices"]))
                 raise InputError(f"{argument(item.name)}: {part!r} is unknown; known are {known}")
             if about["range"] and not (about["range"][0] <= part <= about["range"][1]):
                 least, most = about["range"]

@@ -11,11 +11,13 @@ import optax
 
 from nst_jax.errors import InputError, argument
 from nst_jax.loss import objective as objectives
+from nst_jax.optim.box import Box, boxes
 from nst_jax.optim.compiler import Compile, remembered
 from nst_jax.optim.engine import Engine, Progress, Record
 from nst_jax.optim.first_order import asked_and_told
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.optim.status import Status
+from nst_jax.transfer.settings import BOUNDS
 
 Array = jax.Array
 
@@ -49,6 +51,8 @@ def minimize(
     optimizer: Optimizer | optax.GradientTransformation = DEFAULT_OPTIMIZER,
     evaluations: int = 300,
     tolerance: float = 0.0,
+    bounds: tuple[float, float] | None = None,
+    frozen: Any = None,
     callback: Callable[[Progress], bool | None] | None = None,
     every: int | None = None,
     compile: Compile = remembered,
@@ -62,6 +66,10 @@ def minimize(
       optimizer: any Optax transformation such as `optax.adam(0.02)`, `LBFGS(...)`, or what has its methods.
       evaluations: of loss and gradient for each lane.
       tolerance: a lane is over when its loss fell by less than this part of itself in 20 evaluations; 0 is never.
+      bounds: the least and the greatest value that images may hold on the whole way, the start brought within them;
+        by default 0 and 1 of an `nst.objective`, whose images are pictures, and any value of other functions.
+        `(-math.inf, math.inf)` is any value, always.
+      frozen: variables that keep the start's value, [*shape] bool, where an axis may have length one for all.
       callback: hears of the progress about once a second; when it returns True, the images so far are the result.
       every: the callback is also called after every so many evaluations exactly.
       compile: what compiles the loop.
@@ -82,7 +90,9 @@ def minimize(
     if images.ndim < 1 or images.shape[0] < 1 or not jnp.issubdtype(images.dtype, jnp.floating):
         raise InputError(f"{argument('start')}: {images.dtype} {images.shape}; must be float [lanes, ...]")
     lanes = images.shape[0]
-    problem = _Given(*_as_objective(objective, images), images)
+    if bounds is None and isinstance(objective, objectives.Objective):
+        bounds = BOUNDS["box"]
+    problem = _Given(*_as_objective(objective, images), images, _boxes(images, bounds, frozen))
     engine = Engine(
         problem, asked_and_told(optimizer), evaluations=evaluations, slots=lanes, tolerance=tolerance, every=every,
         fixed=True, compile=compile,
@@ -99,6 +109,19 @@ def minimize(
         tuple(engine.status.get(lane, Status.RUNNING) for lane in range(lanes)),
         engine.records,
     )
+
+
+@jax.transfer_guard("allow")
+def _boxes(images: Array, bounds: tuple[float, float] | None, frozen: Any) -> Box:
+    if bounds is not None and (len(bounds) != 2 or not bounds[0] < bounds[1]):
+        raise InputError(f"{argument('bounds')}: {bounds} is not allowed; must be the least value and a greater one")
+    if frozen is not None:
+        mask, shape = np.asarray(frozen), images.shape[1:]
+        fits = mask.ndim == len(shape) and all(own in (1, side) for own, side in zip(mask.shape, shape, strict=True))
+        if mask.dtype != bool or not fits:
+            about = f"{mask.dtype} {mask.shape}; must be bool {shape}, where an axis may have length one for all"
+            raise InputError(f"{argument('frozen')}: {about}")
+    return boxes(images.shape[0], images.dtype, bounds, frozen)
 
 
 @flax.struct.dataclass
@@ -134,8 +157,8 @@ def _as_objective(objective: Any, images: Array) -> tuple[Any, Any]:
 class _Given:
     """An objective of all lanes at once as an `optim.engine.Problem`."""
 
-    def __init__(self, objective: Any, unknown: Any, images: Array) -> None:
-        self._objective, self._unknown, self._images = objective, unknown, images
+    def __init__(self, objective: Any, unknown: Any, images: Array, boxes: Box) -> None:
+        self._objective, self._unknown, self._images, self._boxes = objective, unknown, images, boxes
         self.shape, self.dtype = images.shape[1:], images.dtype
 
     def __len__(self) -> int:
@@ -149,6 +172,9 @@ class _Given:
 
     def starts(self, lanes: Sequence[int]) -> Array:
         return self._images
+
+    def boxes(self, lanes: Sequence[int]) -> Box:
+        return self._boxes
 
     def unknown(self, lanes: int) -> Any:
         return self._unknown

@@ -19,7 +19,7 @@ class Outcome:
 
     Attributes:
       lane: what was minimized.
-      image: [height, width, 3] float32 RGB, not clipped to 0..1.
+      image: [height, width, 3] float32 RGB, 0..1; without `bounds`, not clipped.
       status: how far it came; `status.message` says it in words.
       history: a record of each evaluation, of all scales.
       strips: in how many the layers were worked through, for each scale; see `loss.strips.statistics`.

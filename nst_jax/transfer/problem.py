@@ -18,10 +18,12 @@ from nst_jax.measures import measures
 from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.layers import LAYERS
 from nst_jax.network.vgg import prepare
+from nst_jax.optim.box import Box, boxes
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
 from nst_jax.transfer import scales
 from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.settings import BOUNDS
 
 Array = jax.Array
 
@@ -58,6 +60,7 @@ class Problem:
         *,
         own: Sequence[Lane] | None = None,
         start: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        frozen: np.ndarray | None = None,
         prepared: Any = None,
         terms: Sequence[Term] = (),
         strips: tuple[int, ...] = (),
@@ -73,6 +76,7 @@ class Problem:
           own: those of the table's lanes that are to be minimized; all by default.
           start: a picture to start from, brought to the content's size, or one for each lane by its name; by default
             what the settings say.
+          frozen: [height, width] bool, True where pixels keep the start's value; none by default.
           prepared: the parameters from `network.prepare`, where they are at hand.
           terms: added to each lane's loss; their weights are of all lanes or one for each of `own`.
           strips: see the attribute.
@@ -94,7 +98,8 @@ class Problem:
         self.shape, self.dtype = shape_of(contents), np.dtype(np.float32)
         self._contents, self._params = contents, params
         self._start: Any = start
-        self._precise = {"pool": settings.pool, "precision": settings.precision}
+        self._frozen = None if frozen is None else frozen[..., None]
+        self._network = {"pool": settings.pool, "padding": settings.padding, "precision": settings.precision}
         self._summaries: dict[str | None, Summary] = {}  # None is for noise
         self._content_targets = {name: self._content_target(picture) for name, picture in contents.items()}
         self._style_targets = {name: self._style_target(picture) for name, picture in of_lanes.items()}
@@ -128,11 +133,12 @@ class Problem:
           The problem.
         """
         made = copy.copy(self)
-        made._start = {
-            lane.name: scales.enlarged(before[lane.name], self._contents[lane.content], lane.alpha > 0)
-            for lane in self.lanes
-        }
+        made._start = {lane.name: self._after(lane, before[lane.name]) for lane in self.lanes}
         return made
+
+    def _after(self, lane: Lane, image: np.ndarray) -> np.ndarray:
+        enlarged = scales.enlarged(image, self._contents[lane.content], lane.alpha > 0)
+        return enlarged if self._frozen is None else np.where(self._frozen, self._start_of(lane), enlarged)
 
     @jax.transfer_guard("allow")
     def objective(self, lanes: Sequence[int]) -> Objective:
@@ -146,7 +152,7 @@ class Problem:
             for term in self._terms
         )
         return Objective(
-            self._prepared, Targets(content, style), self._loss_weights(chosen), **self._precise, strips=self.strips,
+            self._prepared, Targets(content, style), self._loss_weights(chosen), **self._network, strips=self.strips,
             terms=terms,
         )  # fmt: skip
 
@@ -171,6 +177,11 @@ class Problem:
     def starts(self, lanes: Sequence[int]) -> Array:
         """Makes the start images of these lanes, [lanes, height, width, 3] float32 RGB; not clipped to 0..1."""
         return jnp.stack([self._start_of(self.lanes[lane]) for lane in lanes])
+
+    @jax.transfer_guard("allow")
+    def boxes(self, lanes: Sequence[int]) -> Box:
+        """Makes what the images of these lanes stay in: the settings' bounds, and the frozen pixels."""
+        return boxes(len(lanes), self.dtype, BOUNDS[self.table.settings.bounds], self._frozen)
 
     def unknown(self, lanes: int) -> Losses:
         """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
@@ -214,13 +225,13 @@ class Problem:
     def _content_target(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
             return {}
-        return targets.content_targets(self._params, picture[None], self.content_layers, **self._precise)
+        return targets.content_targets(self._params, picture[None], self.content_layers, **self._network)
 
     def _style_target(self, paintings: np.ndarray | Sequence[np.ndarray]) -> dict[str, Array]:
         if not self.style_layers:
             return {}
         several = [paintings] if isinstance(paintings, np.ndarray) else list(paintings)
-        each = [targets.style_targets(self._params, one[None], self.style_layers, **self._precise) for one in several]
+        each = [targets.style_targets(self._params, one[None], self.style_layers, **self._network) for one in several]
         return targets.blend(each, self.table.settings.style_blend or [1.0] * len(several), argument("style_blend"))
 
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
@@ -261,7 +272,7 @@ class Problem:
 
     def _summarize(self, picture: np.ndarray) -> Summary:
         # With the parameters of all layers: the lanes' may end before conv4_2.
-        return measures.summarize(self._params, picture, self.style_layers, **self._precise)
+        return measures.summarize(self._params, picture, self.style_layers, **self._network)
 
 
 def shape_of(contents: Mapping[str, np.ndarray]) -> tuple[int, ...]:

@@ -6,8 +6,17 @@ from typing import Any
 
 from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import CONVENTIONS, PAPER
-from nst_jax.network.layers import CONTENT_LAYER, LAYERS, POOLS, PRECISIONS, ROWS, STYLE_LAYERS, channels_of
-from nst_jax.pictures.constants import MAX_PIXELS, MIN_SIDE, WRITTEN_SIDE
+from nst_jax.network.layers import (
+    CONTENT_LAYER,
+    LAYERS,
+    PADDINGS,
+    POOLS,
+    PRECISIONS,
+    ROWS,
+    STYLE_LAYERS,
+    channels_of,
+)
+from nst_jax.pictures.constants import BITS, MAX_PIXELS, MIN_SIDE, WRITTEN_SIDE
 from nst_jax.transfer.fields import (
     check,
     layer_sets,
@@ -19,6 +28,8 @@ from nst_jax.transfer.fields import (
     whole_numbers,
 )
 
+BOUNDS: dict[str, tuple[float, float] | None] = {"box": (0.0, 1.0), "none": None}
+"""What `bounds` means."""
 _LEAST = 1.2e-38  # what a float32 can tell from zero
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
 _SIDE = (MIN_SIDE, WRITTEN_SIDE["WEBP"])  # so that no format refuses a picture at the end
@@ -87,7 +98,22 @@ class Settings:
     weights: str = setting(
         "vgg19", "weights", str, "parameters: a name that `weights list` shows, or a file", metavar="NAME|FILE"
     )
-    pool: str = setting("avg", "network", str, "average pooling, as in the paper, or maximum", choices=POOLS)
+    pool: str = setting(
+        "avg",
+        "network",
+        str,
+        "average pooling, as in the paper; binomial, an average of wider windows, which overlap, so that no grid grows "
+        "in smooth areas; or the maximum, as the network was trained",
+        choices=POOLS,
+    )
+    padding: str = setting(
+        "zero",
+        "network",
+        str,
+        "what convolutions see beyond the picture's border: zeros, as the network was trained, the picture reflected, "
+        "or its border repeated",
+        choices=PADDINGS,
+    )
     precision: str = setting(
         "float32",
         "network",
@@ -126,7 +152,18 @@ class Settings:
         range=(1, 9),
     )
     history: int = setting(20, "search", int, "curvature pairs that L-BFGS remembers", range=(1, 1000))
+    bounds: str = setting(
+        "box",
+        "search",
+        str,
+        "box keeps every value of the picture within 0..1 on the whole way, so that the file holds what was minimized; "
+        "none is the plain algorithm, whose picture is clipped when it is written",
+        choices=tuple(BOUNDS),
+    )
     learning_rate: float = setting(0.02, "search", float, "of Adam, where black to white is 1", range=(1e-9, 1e3))
+    bits: int = setting(
+        8, "output", int, "a channel in the picture files that are written; 16 in PNG and TIFF alone", choices=BITS
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -45,6 +45,7 @@ def stylize(
     settings: Settings | None = None,
     *,
     start: Any = None,
+    frozen: Any = None,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
@@ -61,6 +62,7 @@ def stylize(
       style: the painting, of any size, or several to blend.
       settings: all at once; those given by name come before them.
       start: a picture to start from, instead of what `init` says.
+      frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly.
       terms: of one's own, added to the loss.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
@@ -89,8 +91,8 @@ def stylize(
         optimizer, options = None, {**options, "optimizer": optimizer}
     settings = given(options, settings=settings)[0]
     make = planned(
-        content, style, settings, start=start, terms=terms, optimizer=optimizer, params=params, memory=memory,
-        compile=compile,
+        content, style, settings, start=start, frozen=frozen, terms=terms, optimizer=optimizer, params=params,
+        memory=memory, compile=compile,
     )  # fmt: skip
     return make(callback, every)
 
@@ -101,6 +103,7 @@ def planned(
     settings: Settings,
     *,
     start: Any = None,
+    frozen: Any = None,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | None = None,
     params: Any = None,
@@ -110,7 +113,7 @@ def planned(
     """Does what `stylize` does before its first evaluation: whatever can be refused is refused here.
 
     Args:
-      content, style, settings, start, terms, optimizer, params, memory, compile: see `stylize`.
+      content, style, settings, start, frozen, terms, optimizer, params, memory, compile: see `stylize`.
 
     Returns:
       What makes the picture; it takes `stylize`'s `callback` and `every`.
@@ -121,8 +124,8 @@ def planned(
     # Other starts gain nothing from coarser scales (docs/speed.md).
     count = settings.scales or (None if settings.init == "noise" and start is None else 1)
     work = Transfer(
-        params, contents, styles, one, count=count, start=start, optimizer=optimizer, terms=terms, compile=compile,
-        complete=True,
+        params, contents, styles, one, count=count, start=start, frozen=frozen, optimizer=optimizer, terms=terms,
+        compile=compile, complete=True,
     )  # fmt: skip
     problems = [work.problem(scale) for scale in work.scales]
 

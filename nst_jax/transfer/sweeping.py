@@ -25,6 +25,7 @@ def sweep(
     style: Any,
     *,
     start: Any = None,
+    frozen: Any = None,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
@@ -41,6 +42,7 @@ def sweep(
       content: the photograph, [height, width, 3] float RGB, 0..1, or several of one size: a list, or a dict by name.
       style: the painting, of any size, or several to sweep over: a list, or a dict by name.
       start: a picture that each lane starts from, instead of what `init` says.
+      frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly.
       terms: of one's own, added to each lane's loss; a weight may be one number for each lane, in the table's order.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
@@ -67,7 +69,9 @@ def sweep(
       1_1e-2 (43, 64, 3)
     """
     batching = Batching(batch, memory, tolerance)
-    return _outcomes(_transfer(content, style, options, params, start, optimizer, terms, compile), batching, callback)
+    return _outcomes(
+        _transfer(content, style, options, params, start, frozen, optimizer, terms, compile), batching, callback
+    )
 
 
 def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[Term] = (), **options: Any) -> Objective:
@@ -96,13 +100,13 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
       (2, 43, 64, 3)
     """
     largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
-    work = _transfer(content, style, {"size": largest, **options}, params, None, None, terms, None)
+    work = _transfer(content, style, {"size": largest, **options}, params, None, None, None, terms, None)
     return jax.device_put(work.problem(work.scales[-1]).objective(range(len(work.table.lanes))))
 
 
 def _transfer(
-    content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, optimizer: Any,
-    terms: Sequence[Term], compile: Compile | None,
+    content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, frozen: Any,
+    optimizer: Any, terms: Sequence[Term], compile: Compile | None,
 ) -> Transfer:  # fmt: skip
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}
@@ -112,8 +116,8 @@ def _transfer(
     lanes = table(list(contents), list(styles), axes, settings)
     several = {name: [painting] for name, painting in styles.items()}
     return Transfer(
-        params, contents, several, lanes, count=settings.scales or 1, start=start, optimizer=optimizer, terms=terms,
-        compile=compile,
+        params, contents, several, lanes, count=settings.scales or 1, start=start, frozen=frozen,
+        optimizer=optimizer, terms=terms, compile=compile,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.pictures import images
 from nst_jax.transfer import scales
-from nst_jax.transfer.arguments import brought_to, picture
+from nst_jax.transfer.arguments import brought_to, mask, picture
 from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.problem import Problem, shape_of
 from nst_jax.transfer.scales import Scale
@@ -54,6 +54,7 @@ class Transfer:
         *,
         count: int | None = None,
         start: np.ndarray | None = None,
+        frozen: Any = None,
         optimizer: Optimizer | optax.GradientTransformation | None = None,
         terms: Sequence[Term] = (),
         compile: Compile | None = None,
@@ -70,14 +71,15 @@ class Transfer:
           count: how many scales; None for what `scales.pyramid` says.
           start: a picture to start from, [height, width, 3], of the content pictures' aspect; by default what the
             settings say.
+          frozen: see `arguments.mask`; where it is white, pixels keep the start's value at each scale.
           optimizer: instead of the settings'.
           terms: of one's own, added to each lane's loss.
           compile: what compiles the loop.
           complete: see `Problem`.
 
         Raises:
-          InputError: a start that is not there or has another aspect, content pictures of different sizes, or scales
-            that do not fit.
+          InputError: a start or mask that is not there or has another aspect, content pictures of different sizes, or
+            scales that do not fit.
         """
         settings = table.settings
         if settings.init not in ("noise", "content") and start is None:
@@ -89,6 +91,7 @@ class Transfer:
         self._styles = {name: [images.fit(one, beside) for one in several] for name, several in styles.items()}
         height, width = shape_of(self._contents)[:2]
         self._start = None if start is None else brought_to(picture(start, "start"), height, width, "start")
+        self._frozen = None if frozen is None else mask(frozen, height, width, "frozen")
         self.scales = scales.pyramid(height, width, settings.evaluations, count)
         # What is of one's own has no key that another process could know it by.
         own = bool(self._terms) or optimizer is not None
@@ -117,6 +120,7 @@ class Transfer:
             styles,
             table,
             start=self._start,
+            frozen=None if self._frozen is None else mask(self._frozen, scale.height, scale.width, "frozen"),
             prepared=self._prepared,
             terms=self._terms,
             complete=self._complete,

@@ -20,7 +20,7 @@ def mean_activations(params: Any, images: Iterable[np.ndarray], *, pool: str = "
     Args:
       params: parameters, as `weights.load` gives them.
       images: each [height, width, 3] float32 RGB, 0..1.
-      pool: "avg" or "max".
+      pool: "avg", "binomial" or "max".
 
     Returns:
       {layer: [filters] float64} for the 16 convolutions.

@@ -1,7 +1,8 @@
 """The normalized network: weights scaled so that each filter's mean activation over images and positions is one.
 
 Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks (CVPR 2016), section 2: the network's
-output is unchanged up to a positive scale per filter, since its units are rectified and its pools let scales through.
+output is unchanged up to a positive scale per filter, since its units are rectified and its pools, of every kind, let
+scales through.
 
 The mean activations alone, with the weights they were measured on, give the normalized network, so a small file keeps
 them: HDF5 with `conv1_1/mean_activation`, float32 [out], for each of the 16 convolutions, and attributes that tell the

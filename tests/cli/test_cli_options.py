@@ -20,6 +20,7 @@ class Few:
     long_name: int | None = setting(None, "some", int, "how many (default: enough)")
     names: tuple[str, ...] = setting(("a", "b"), "some", layers, "which")
     kind: str = setting("dog", "some", str, "which animal", choices=("dog", "cat"))
+    digits: int = setting(8, "some", int, "how many claws", choices=(8, 16))
     loud: bool = setting(False, "some", bool, "whether it barks")
     place: str = setting("here", "some", str, "where", metavar="here|FILE")
     memory: int | None = setting(None, "some", size_in_bytes, "how large")
@@ -40,10 +41,10 @@ def test_each_field_of_the_groups_is_an_option_with_its_default(parser):
 
 
 def test_values_are_read_as_the_field_says(parser):
-    text = "--amount 5e-1 --long-name 7 --names x,y --kind cat --loud --place there --memory 2kB"
+    text = "--amount 5e-1 --long-name 7 --names x,y --kind cat --digits 16 --loud --place there --memory 2kB"
     assert vars(parser.parse_args(text.split())) == {
-        "Few.amount": 0.5, "Few.long_name": 7, "Few.names": ("x", "y"), "Few.kind": "cat", "Few.loud": True,
-        "Few.place": "there", "Few.memory": 2000,
+        "Few.amount": 0.5, "Few.long_name": 7, "Few.names": ("x", "y"), "Few.kind": "cat", "Few.digits": 16,
+        "Few.loud": True, "Few.place": "there", "Few.memory": 2000,
     }  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def test_help_shows_what_is_allowed_and_the_default(parser):
         "--long-name INT how many (default: enough)",
         "--names LAYERS which (default: a,b)",
         "--kind dog|cat which animal (default: dog)",
+        "--digits 8|16 how many claws (default: 8)",
         "--loud whether it barks",
         "--place here|FILE where (default: here)",
         "--memory SIZE_IN_BYTES how large",

@@ -83,9 +83,10 @@ def expected(params, paths, settings) -> dict:
     layers = settings["style_layers"]
     needed = {*layers, settings["content_layer"]}
     shares = np.float64(settings.get("blend", [1.0] * len(styles)))
-    f = {x: oracle.matrix(a) for x, a in oracle.activations(params, picture, needed, settings["pool"]).items()}
-    p = oracle.activations(params, content, needed, settings["pool"])[settings["content_layer"]]
-    found = [oracle.activations(params, style, needed, settings["pool"]) for style in styles]
+    network = settings["pool"], settings.get("padding", "zero")
+    f = {x: oracle.matrix(a) for x, a in oracle.activations(params, picture, needed, *network).items()}
+    p = oracle.activations(params, content, needed, *network)[settings["content_layer"]]
+    found = [oracle.activations(params, style, needed, *network) for style in styles]
     content_loss = oracle.content_loss(f[settings["content_layer"]], oracle.matrix(p))
     by_layer = {}
     for layer in layers:
@@ -126,12 +127,12 @@ def test_evaluate_agrees_with_the_oracle_on_the_papers_settings(inputs, plain, p
     assert_parts_agree(found, expected(params, map(images.read_image, paths), settings))
 
 
-@pytest.mark.parametrize("pool", ["avg", "max"])
-def test_evaluate_agrees_with_the_oracle_on_other_settings(inputs, plain, params, pool):
-    """Two styles of sizes of their own, pooling, layers, weights, and total variation; a larger content picture."""
+@pytest.mark.parametrize(("pool", "padding"), [("avg", "replicate"), ("binomial", "reflect"), ("max", "zero")])
+def test_evaluate_agrees_with_the_oracle_on_other_settings(inputs, plain, params, pool, padding):
+    """Two styles of sizes of their own, network, layers, weights, and total variation; a larger content picture."""
     command = ["evaluate", plain, "--content", inputs / "large.png", "--style"]
     command += [inputs / "large_painting.png", inputs / "painting.png", "--style-size", 96, "--style-blend", "3,1"]
-    command += ["--alpha", 2, "--beta", 30, "--tv", 1e-3, "--pool", pool]
+    command += ["--alpha", 2, "--beta", 30, "--tv", 1e-3, "--pool", pool, "--padding", padding]
     command += ["--content-layer", "pool2", "--style-layers", "conv3_1,conv1_2", "--style-weights", "0.25,4"]
     found = json.loads(done(*command).out)
     picture = images.read_image(plain)
@@ -139,7 +140,7 @@ def test_evaluate_agrees_with_the_oracle_on_other_settings(inputs, plain, params
     styles = [images.read_image(inputs / name, size=96) for name in ("large_painting.png", "painting.png")]
     assert [style.shape for style in styles] == [(96, 80, 3), (72, 96, 3)]
     settings = {"style_layers": ["conv3_1", "conv1_2"], "weights": [0.25, 4.0], "content_layer": "pool2"}
-    settings |= {"alpha": 2.0, "beta": 30.0, "tv": 1e-3, "blend": [3, 1], "pool": pool}
+    settings |= {"alpha": 2.0, "beta": 30.0, "tv": 1e-3, "blend": [3, 1], "pool": pool, "padding": padding}
     assert_parts_agree(found, expected(params, [picture, content, *styles], settings))
 
 
@@ -153,18 +154,19 @@ def test_evaluate_takes_losses_too_large_for_json(inputs, plain):
     assert found["content"] > 0
 
 
-@pytest.mark.parametrize("options", [(), ("--pool", "max")], ids=["avg", "max"])
-def test_evaluate_measures_when_asked(inputs, plain, params, options):
+@pytest.mark.parametrize("network", [{}, {"pool": "max", "padding": "reflect"}], ids=str)
+def test_evaluate_measures_when_asked(inputs, plain, params, network):
     """The columns of a sweep's measures.csv, whatever the order of the layers; two paintings count as their mean."""
     command = ["evaluate", plain, "--content", inputs / "large.png", "--style", inputs / "painting.png"]
-    command += ["--style-layers", "conv2_1,conv1_1", *options]
+    command += ["--style-layers", "conv2_1,conv1_1"]
+    command += [f"--{name}={value}" for name, value in network.items()]
     without = json.loads(done(*command).out)
     found = json.loads(done(*command, "--measures").out)
     measured = found.pop("measures")
     assert found == without
     pictures = [images.read_image(path) for path in (plain, inputs / "large.png", inputs / "painting.png")]
     pictures[1] = images.resize(pictures[1], 48, 64)
-    expected = measures.measure(params, *pictures, ("conv2_1", "conv1_1"), pool=options[-1] if options else "avg")
+    expected = measures.measure(params, *pictures, ("conv2_1", "conv1_1"), **network)
     assert list(measured) == measures.columns(["conv2_1", "conv1_1"])
     np.testing.assert_allclose(list(measured.values()), expected.row(), rtol=1e-4)
     twice = json.loads(done(*command, "--style", *[inputs / "painting.png"] * 2, "--measures").out)["measures"]
@@ -425,6 +427,34 @@ def test_other_formats(stylize, plain, ending, kind):
             assert (picture.format, picture.size) == (kind, (64, 48))
     difference = np.abs(np.int32(pixels(output)) - pixels(plain))
     assert difference.mean() < (0.01 if kind == "TIFF" else 6)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_with_16_bits_the_file_holds_what_was_minimized(inputs, stylize, plain, ending):
+    output = stylize(f"out.{ending}", "--bits", 16, "--save-every", 4, "--json")
+    summary = json.loads(stylize.outcome.out)
+    evaluated = ("--content", inputs / "photo.png", "--style", inputs / "painting.png", *EVALUATED)
+    assert json.loads(done("evaluate", output, *evaluated).out)["total"] == pytest.approx(summary["total"], rel=2e-4)
+    image = images.read_image(output)
+    np.testing.assert_allclose(image, pixels(plain) / 255, rtol=0, atol=0.51 / 255)
+    for path in (output, output.with_name(f"out_4.{ending}")):
+        assert len(np.unique(images.read_image(path))) > 256
+    if ending == "png":
+        assert about(output)["settings"] == about(plain)["settings"] | {"bits": 16}
+
+
+def test_reconstruct_with_16_bits(inputs, tmp_path):
+    options = (*SIZE, "--evaluations", 2, "--layers", "conv1_1", "--quiet", "--bits", 16)
+    done("reconstruct", "style", inputs / "painting.png", "-o", tmp_path, *options)
+    (written,) = tmp_path.iterdir()
+    assert len(np.unique(images.read_image(written))) > 256
+
+
+def test_16_bits_in_a_jpeg_are_refused_before_anything_is_read(tmp_path):
+    outcome = run("stylize", tmp_path / "none.jpg", tmp_path / "nil.jpg", "-o", tmp_path / "out.jpg", "--bits", 16)
+    assert_refused(outcome, f"--output {tmp_path / 'out.jpg'}: JPEG holds 8 bits", "--bits 16 takes .png .tif .tiff")
+    outcome = run("stylize", tmp_path / "none.jpg", tmp_path / "nil.jpg", "-o", tmp_path / "out.png", "--bits", 12)
+    assert_refused(outcome, "--bits: 12 is unknown; known are 8, 16")
 
 
 def test_an_output_is_replaced(inputs, stylize, plain, tmp_path):

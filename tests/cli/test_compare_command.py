@@ -47,8 +47,8 @@ def test_command_refuses(tmp_path):
 
 def test_its_problem_is_one_lane_of_the_settings(params, picture):
     photo, painting = picture("photograph", 32, 48), picture("painting", 36, 40)
-    made = problem_of(params, photo, painting, Settings(seed=3, noise=5.0, pool="max"))
+    made = problem_of(params, photo, painting, Settings(seed=3, noise=5.0, pool="max", padding="reflect"))
     assert len(made) == 1
     goal = made.objective([0])
-    assert (goal.pool, float(goal.loss_weights.alpha[0])) == ("max", np.float32(1e-3))
+    assert (goal.pool, goal.padding, float(goal.loss_weights.alpha[0])) == ("max", "reflect", np.float32(1e-3))
     assert made.starts([0]).shape == (1, 32, 48, 3)

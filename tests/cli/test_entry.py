@@ -228,6 +228,7 @@ NUMBERS = {
     "--content-layer": ["conv6_1", "", "conv4_2,conv5_1"],
     "--style-layers": ["conv1_1,relu2", "", ",", "conv1_1,conv1_1"],
     "--pool": ["mean"],
+    "--padding": ["same", "edge"],
     "--precision": ["float16"],
     "--optimizer": ["sgd"],
 }

@@ -105,10 +105,11 @@ def test_the_same_pictures_give_the_same_bytes(folder, tmp_path):
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
-def test_pool_and_size_are_used(folder, tmp_path, params):
+def test_pool_padding_and_size_are_used(folder, tmp_path, params):
     output = tmp_path / "features.npz"
-    done("features", folder / "a.png", "-o", output, *OPTIONS, "--size", 64, "--pool", "max")
-    expected = oracle.descriptors(params, images.read_image(folder / "a.png", size=64), LAYERS, "gram", "max")
+    done("features", folder / "a.png", "-o", output, *OPTIONS, "--size", 64, "--pool", "max", "--padding", "reflect")
+    picture = images.read_image(folder / "a.png", size=64)
+    expected = oracle.descriptors(params, picture, LAYERS, "gram", "max", "reflect")
     found = arrays(output)
     for layer in LAYERS:
         assert np.linalg.norm(found[layer][0] - expected[layer]) <= 1e-5 * np.linalg.norm(expected[layer])

@@ -21,6 +21,7 @@ from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftover
 from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
 from nst_jax.transfer import figures
+from nst_jax.transfer.stylizing import evaluate
 
 KILLS = 30
 ALWAYS = ["--quiet", "--checkpoint-every", "0"]
@@ -65,6 +66,22 @@ def started(command: list[str], env: dict[str, str]) -> subprocess.Popen:
 def wait(process: subprocess.Popen) -> tuple[int, str]:
     _, err = process.communicate(timeout=300)
     return process.returncode, err
+
+
+def test_the_losses_of_a_run_are_those_of_its_files(params, inputs, whole):
+    """losses.csv, the page's data and the pictures, to what 8 bits cost of pictures of 48 pixels."""
+    run = json.loads((whole / "run.json").read_text())
+    photo, painting = (images.read_image(path) for path in inputs)
+    for lane in run["table"]["lanes"]:
+        layers = {name: weight for name, weight in lane["style_layers"] if weight}
+        found = evaluate(
+            images.read_image(whole / "lanes" / f"{lane['name']}.png"), photo, painting, params=params,
+            alpha=lane["alpha"], beta=lane["beta"], content_layer=lane["content_layers"][0][0],
+            style_layers=tuple(layers), style_weights=tuple(layers.values()),
+        )  # fmt: skip
+        last = [row for row in rows(whole) if row["lane"] == lane["name"]][-1]
+        np.testing.assert_allclose(float(last["total"]), found.total, rtol=0.01)
+        np.testing.assert_allclose(float(last["style"]), found.style, rtol=0.01)
 
 
 # -- killed

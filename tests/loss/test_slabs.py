@@ -6,15 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_jax.loss.slabs import Slabs, reach
-from nst_jax.network.layers import LAYERS
+from nst_jax.network.layers import LAYERS, POOLS
 
 
 @pytest.mark.parametrize(
-    ("after", "last", "rows"),
-    [(None, "conv1_1", 1), (None, "pool1", 2), (None, "pool2", 6), ("pool1", "conv2_1", 1), ("pool2", "pool3", 4)],
+    ("after", "last", "rows", "binomial"),
+    [
+        (None, "conv1_1", 1, 1),
+        (None, "pool1", 2, 3),
+        (None, "pool2", 6, 9),  # a row of pool2 is four of conv2_2, which are six of pool1, which are 14 of conv1_2
+        ("pool1", "conv2_1", 1, 1),
+        ("pool2", "pool3", 4, 5),
+    ],
 )
-def test_rows_that_a_strip_depends_on(after, last, rows):
-    assert reach(after, last) == rows
+def test_rows_that_a_strip_depends_on(after, last, rows, binomial):
+    assert [reach(after, last, pool) for pool in POOLS] == [rows, binomial, rows]
 
 
 @settings(max_examples=50, deadline=None)
@@ -24,14 +30,15 @@ def test_rows_that_a_strip_depends_on(after, last, rows):
     lanes=st.integers(1, 3),
     after=st.sampled_from([None, "pool1", "pool3"]),
     last=st.integers(0, 5),
+    pool=st.sampled_from(POOLS),
 )
-def test_slabs_cover_the_picture_once(height, count, lanes, after, last):
+def test_slabs_cover_the_picture_once(height, count, lanes, after, last, pool):
     """Every row belongs to one strip, and each slab has the rows that its strip depends on, or ends at the picture."""
     first = LAYERS.index(after) + 1 if after else 0
     deepest = LAYERS[first + last]
-    slabs = Slabs(after, deepest, count, (lanes, height, 32, 3))
+    slabs = Slabs(after, deepest, pool, count, (lanes, height, 32, 3))
     step = slabs.stride(deepest)
-    rows = reach(after, deepest)
+    rows = reach(after, deepest, pool)
     owned = []
     for i in range(slabs.count):
         image, begin, low, high = (int(x) for x in slabs.at(np.int32(i)))

@@ -38,7 +38,7 @@ def random(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).uniform(size=shape))
 
 
-def goal(params, images, contents, styles, pool="avg", tv=0.0, separate=False):
+def goal(params, images, contents, styles, pool="avg", padding="zero", tv=0.0, separate=False):
     """An objective of these layers for as many lanes as there are images; `separate`: each with targets of its own."""
     lanes, height, width = images.shape[:3]
     own = lanes if separate else 1
@@ -55,7 +55,7 @@ def goal(params, images, contents, styles, pool="avg", tv=0.0, separate=False):
     alpha, beta = np.linspace(0.5, 1.0, lanes) * bool(contents), np.linspace(1.0, 2.0, lanes) * bool(styles)
     weights = loss_weights(alpha, beta, content_layers=contents, style_layers=styles, tv=tv)
     weights = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), weights)
-    return Objective(params, given, weights, pool)
+    return Objective(params, given, weights, pool, padding)
 
 
 @partial(jax.jit)
@@ -86,6 +86,9 @@ def assert_the_same(found, expected):
         ((70, 40), (100, 100), ("pool3",), (), "avg"),  # nothing wanted in the first segment; more strips than rows
         ((67, 45), (5,), ("conv1_1",), (), "avg"),
         ((67, 45), (4, 2), (), ("pool1",), "avg"),
+        ((95, 32), (48, 24, 12, 6), ("conv4_2",), STYLES, "binomial"),
+        ((67, 45), (5, 3), ("conv3_1",), STYLES[:3], "binomial"),  # an odd last row is seen, in the last strip
+        ((70, 40), (100, 100), ("pool3",), (), "binomial"),
     ],
     ids=str,
 )
@@ -93,6 +96,16 @@ def test_every_part_and_the_gradient_are_the_whole_pictures(params64, size, cuts
     images = random(0, 1, *size, 3)
     whole = goal(params64, images, contents, styles, pool, tv=0.1)
     assert_the_same(evaluate(whole.replace(strips=cuts), images), evaluate(whole, images))
+
+
+@pytest.mark.parametrize(("padding", "pool"), [("reflect", "binomial"), ("replicate", "max")])
+def test_the_border_is_the_pictures_and_no_strips(params64, padding, pool):
+    images = random(0, 1, 67, 45, 3)
+    whole = goal(params64, images, ("conv3_1",), STYLES[:3], pool, padding)
+    expected = evaluate(whole, images)
+    assert_the_same(evaluate(whole.replace(strips=(9, 5)), images), expected)
+    other = evaluate(whole.replace(padding="zero"), images)
+    assert abs(other[0].total - expected[0].total) > 1e-3 * expected[0].total
 
 
 @pytest.mark.parametrize("separate", [True, False])

@@ -11,7 +11,7 @@ from nst_jax.errors import InputError
 from nst_jax.loss import strips
 from nst_jax.measures import measures, structure
 from nst_jax.measures.measures import measure
-from nst_jax.network.layers import STYLE_LAYERS
+from nst_jax.network.layers import POOLS, STYLE_LAYERS
 from nst_jax.pictures import images
 
 HEIGHT, WIDTH = 64, 80
@@ -53,7 +53,7 @@ def test_the_photograph_itself(params, photo, painting):
 def test_the_painting_itself(params, photo, painting):
     found = measure(params, painting, photo, painting)
     assert list(found.to_noise) == list(STYLE_LAYERS)
-    np.testing.assert_allclose(found.row()[3:], 0, atol=1e-4)
+    np.testing.assert_allclose([*found.to_noise.values(), *found.to_content.values()], 0, atol=1e-4)
     assert found.ssim < 0.5
     assert found.correlation < 0.5
 
@@ -90,6 +90,7 @@ def test_against_numpy_float64(params, picture):
         ssim=structure.similarity(*planes),  # nothing to bring down; tested on its own
         correlation=np.corrcoef(seen[0]["conv4_2"].ravel(), seen[1]["conv4_2"].ravel())[0, 1],
         scale=structure.correlation_length(planes[0]),
+        **{f"grid_{period}": power for period, power in structure.grids(planes[0]).items()},
         to_noise={layer: x / n for layer, (x, _, n) in from_style.items()},
         to_content={layer: x / p for layer, (x, p, _) in from_style.items()},
     )
@@ -159,10 +160,10 @@ def test_as_a_file_would_hold_it(params, photo, painting, tmp_path):
 
 def test_what_is_not_there_cannot_be_told(params, photo, painting):
     neither = measure(params, photo)
-    assert [math.isnan(value) for value in neither.row()] == [True, True, False] + [True] * 10
+    assert [math.isnan(value) for value in neither.row()] == [True] * 2 + [False] * 4 + [True] * 10
     no_painting, no_photo = measure(params, photo, photo), measure(params, photo, style=painting)
-    assert [math.isnan(value) for value in no_painting.row()] == [False] * 3 + [True] * 10
-    assert [math.isnan(value) for value in no_photo.row()] == [True, True, False] + [False] * 5 + [True] * 5
+    assert [math.isnan(value) for value in no_painting.row()] == [False] * 6 + [True] * 10
+    assert [math.isnan(value) for value in no_photo.row()] == [True] * 2 + [False] * 9 + [True] * 5
     both = measure(params, photo, photo, painting)
     assert no_photo.to_noise == both.to_noise
     assert (no_painting.ssim, no_painting.correlation) == (both.ssim, both.correlation)
@@ -170,32 +171,37 @@ def test_what_is_not_there_cannot_be_told(params, photo, painting):
 
 
 def test_what_cannot_be_told_though_it_is_there(params, painting):
-    """A blank picture has no scale; the distance of the painting from itself compares nothing."""
+    """A blank picture has no scale, and no grid; the distance of the painting from itself compares nothing."""
     blank = np.full_like(painting, 0.5)
-    assert math.isnan(measure(params, blank).scale)
+    found = measure(params, blank)
+    assert math.isnan(found.scale)
+    assert (found.grid_2, found.grid_4, found.grid_8) == pytest.approx((1, 1, 1), abs=1e-6)
     assert all(map(math.isnan, measure(params, blank, painting, painting).to_content.values()))
 
 
-@pytest.mark.parametrize("pool", ["avg", "max"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_once_seen_and_often_compared(params, photo, painting, noise, pool):
     layers = ("conv2_1", "conv1_1")
     seen = [measures.summarize(params, image, layers, pool=pool) for image in (photo * 0.5, noise, photo, painting)]
     found = measures.compare(*seen[:3], seen[3].style)
     assert_equal(found, measure(params, photo * 0.5, photo, painting, layers, pool=pool), rtol=1e-4)
     names = measures.columns(layers)
-    assert names == ["ssim", "correlation", "scale", "conv2_1_to_noise", "conv1_1_to_noise", "conv2_1_to_content",
-                     "conv1_1_to_content"]  # fmt: skip
+    assert names == ["ssim", "correlation", "scale", "grid_2", "grid_4", "grid_8", "conv2_1_to_noise",
+                     "conv1_1_to_noise", "conv2_1_to_content", "conv1_1_to_content"]  # fmt: skip
     by_name = dict(zip(names, found.row(), strict=True))
+    assert by_name["grid_4"] == found.grid_4
     assert by_name["conv1_1_to_noise"] == found.to_noise["conv1_1"]
     assert by_name["conv2_1_to_content"] == found.to_content["conv2_1"]
 
 
 def test_in_words():
-    row = [0.51234, math.nan, 3.0, 0.25, 1.5]
+    row = [0.51234, math.nan, 3.0, 1.75, 1.0, math.nan, 0.25, 1.5]
     told = measures.described(row, ["conv1_1"])
     assert told == {
         "structural similarity": "0.512",
         "scale of structure, pixels": "3",
+        "power of a 2-pixel grid, over that around": "1.75",
+        "power of a 4-pixel grid, over that around": "1",
         "conv1_1 from style, over noise": "0.25",
         "conv1_1 from style, over photograph": "1.5",
     }

@@ -1,4 +1,4 @@
-"""Structural similarity against scikit-image; the scale of structure against sums written out and against theory."""
+"""Similarity against scikit-image; the scale of structure and grids against sums written out and against theory."""
 
 import math
 
@@ -182,3 +182,119 @@ def test_scale_of_anything(plane, contrast, brightness):
     changes = (plane.T, plane[::-1], plane[:, ::-1], contrast * plane + brightness, -plane)
     for changed in changes[: None if np.ptp(plane) > 0.01 else 3]:
         assert structure.correlation_length(changed) == pytest.approx(found, rel=1e-4)
+
+
+# -- grids
+
+
+def colored(exponent: float, seed: int = 0, deviation: float = 0.05) -> np.ndarray:
+    """Noise whose amplitude is a power of the frequency, as a file of 192x128 pixels holds it."""
+    spectrum = np.fft.fft2(noise(128, 192, seed))
+    radius = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.fftfreq(192))
+    radius[0, 0] = np.inf
+    plane = np.fft.ifft2(spectrum / radius**exponent).real
+    return np.rint(255 * (0.5 + deviation * plane / plane.std())) / 255
+
+
+def dots(period: int, shape=(128, 192), shift=(0, 0)) -> np.ndarray:
+    """Of height one, and a third of that against it between: with all frequencies of the grid, none of a finer one."""
+    plane = np.zeros(shape)
+    plane[shift[0] % (period // 2) :: period // 2, shift[1] % (period // 2) :: period // 2] = -1 / 3
+    plane[shift[0] % period :: period, shift[1] % period :: period] = 1
+    return plane
+
+
+def grids_written_out(plane: np.ndarray) -> dict[int, float]:
+    """The definition, without a Fourier transform of NumPy's."""
+    side = 32
+    tops, lefts = (sorted({*range(0, length - side + 1, side // 2), length - side}) for length in plane.shape)
+    taper = [math.sin(math.pi * (n + 0.5) / side) ** 2 for n in range(side)]
+    window = np.array([[a * b for b in taper] for a in taper])
+    wave = np.exp(-2j * math.pi / side * np.outer(np.arange(side), np.arange(side)))
+    local = []
+    for top in tops:
+        for left in lefts:
+            patch = plane[top : top + side, left : left + side]
+            patch = (patch - (patch * window).sum() / window.sum()) * window
+            power = np.abs(wave @ patch @ wave.T) ** 2 + (window**2).sum() / 12 / 255**2
+            local.append(power / np.exp(np.log(power).mean()))
+    level = np.log(np.mean(local, 0))
+    found = {}
+    for period in (2, 4, 8):
+        ratios = []
+        for k in range(period):
+            for m in range(period):
+                v, u = k * side // period, m * side // period
+                around = {(i, j): level[(v + i) % side, (u + j) % side] for i in (-2, 0, 2) for j in (-2, 0, 2)}
+                if k % 2 or m % 2:
+                    sides = around[0, -2] + around[0, 2] + around[-2, 0] + around[2, 0]
+                    corners = sum(around[i, j] for i in (-2, 2) for j in (-2, 2))
+                    ratios.append(around[0, 0] - sides / 2 + corners / 4)
+        found[period] = math.exp(np.mean(ratios))
+    return found
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (48, 64), (61, 43)], ids=str)
+def test_grids_against_the_definition(picture, shape):
+    plane = structure.luminance(picture("photograph", *shape)) + 0.01 * dots(4, shape)
+    assert structure.grids(plane) == pytest.approx(grids_written_out(plane), rel=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 1.5])
+def test_no_grid_stands_out_of_noise(exponent):
+    found = np.array([list(structure.grids(colored(exponent, seed)).values()) for seed in range(40)])
+    np.testing.assert_allclose(found.mean(0), 1, atol=0.06)
+    assert (found.std(0) < [0.20, 0.10, 0.06]).all()
+
+
+@pytest.mark.parametrize("name", ["photograph", "painting"])
+def test_no_grid_stands_out_of_pictures(picture, name):
+    found = structure.grids(structure.luminance(picture(name, 128, 192)))
+    assert 0.5 < found[2] < 1.5
+    assert 0.8 < found[4] < 1.25
+    assert 0.85 < found[8] < 1.15
+
+
+@pytest.mark.parametrize("period", [2, 4, 8])
+def test_a_faint_grid_raises_its_own_measure(period):
+    """Dots of 1, 4 and 16 levels of 255 in noise of a deviation of 13, most of it in low frequencies as in pictures."""
+    height = {2: 1, 4: 4, 8: 16}[period] / 255
+    plane = colored(1.0)
+    before, after = structure.grids(plane), structure.grids(np.rint(255 * (plane + height * dots(period))) / 255)
+    assert after[period] > 1.5 * before[period]
+    for other in {2, 4, 8} - {period}:
+        assert after[other] == pytest.approx(before[other], abs=0.15)
+
+
+@pytest.mark.parametrize("period", [2, 4, 8])
+def test_a_grid_is_found_wherever_it_begins(period):
+    planes = [0.5 + 0.01 * dots(period, (97, 75), shift) for shift in ((0, 0), (1, 0), (1, 1), (2, 3))]
+    found = [structure.grids(plane)[period] for plane in planes]
+    np.testing.assert_allclose(found, found[0], rtol=1e-6)
+    assert found[0] > 10
+
+
+def test_a_grid_in_a_smooth_area_counts_beside_a_textured_one():
+    """Dots of one level in a sky; the other half has a hundred times that."""
+    sky, leaves = np.full((128, 96), 0.7), 0.5 + 0.4 * noise(128, 96).clip(-1, 1)
+    without, with_grid = (np.hstack([sky + height * dots(4)[:, :96], leaves]) for height in (0, 1 / 255))
+    assert structure.grids(with_grid)[4] > 1.5 * structure.grids(without)[4]
+
+
+def test_lines_along_both_axes_are_no_grid():
+    """Trap: the power of rows and columns of different brightness is on the axes, where a grid has its own."""
+    rows, columns = noise(32, 1) ** 3, noise(1, 32, seed=1) ** 3
+    assert structure.grids(100 * rows * columns) == pytest.approx({2: 1, 4: 1, 8: 1}, rel=1e-3)
+
+
+def test_no_grid_in_a_plane_of_one_value():
+    assert structure.grids(np.full((40, 50), 0.3)) == pytest.approx({2: 1, 4: 1, 8: 1}, rel=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(st.integers(32, 70), st.integers(32, 70)).flatmap(planes), st.floats(-1, 1))
+def test_grids_of_anything(plane, brightness):
+    found = structure.grids(plane)
+    assert all(0 < value < math.inf for value in found.values())
+    for changed in (plane.T, -plane, plane + brightness):
+        assert structure.grids(changed) == pytest.approx(found, rel=1e-6)

@@ -18,10 +18,12 @@ from nst_jax.network.conv import conv3x3_relu
 block = jax.jit(conv3x3_relu)  # one program instead of one for each of its operations
 
 
-def reference(x, kernel, bias):
+def reference(x, kernel, bias, padding="zero"):
     numbers = ("NHWC", "HWIO", "NHWC")
     precision = lax.Precision.HIGHEST
-    y = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=numbers, precision=precision)
+    modes = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=modes[padding])
+    y = lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers, precision=precision)
     return jax.nn.relu(y + bias)
 
 
@@ -64,13 +66,34 @@ def test_value_and_input_gradient_equal_jax_in_float64(monkeypatch, shape, backe
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("padding", ["reflect", "replicate"])
+@pytest.mark.parametrize("shape", [COLUMNS[1], COLUMNS[2], COLUMNS[4], *WINOGRAD[1:]], ids=str)
+def test_other_paddings_equal_jax_in_float64(monkeypatch, shape, padding, backend):
+    """By the same algorithms; a side of one position is replicated, as NumPy does."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    block = partial(conv3x3_relu, padding=padding)
+    expected = partial(reference, padding=padding)
+    with jax.enable_x64(True):
+        x, kernel, bias, weights = arrays(*shape)
+        assert products(block, x, kernel, bias) == ((0, 1) if backend == "cpu" else (1, 0))
+        slopes = []
+        for function in (block, expected):
+            value = jax.jit(lambda x, function=function: jnp.sum(weights * jnp.sin(function(x, kernel, bias))))
+            slopes.append(jax.jit(jax.value_and_grad(value))(x))
+        np.testing.assert_allclose(slopes[0][0], slopes[1][0], rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(slopes[0][1], slopes[1][1], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
 @pytest.mark.parametrize("shape", [COLUMNS[1], WINOGRAD[1]], ids=str)
-def test_the_plain_block_leaves_every_shape_to_jax(shape):
+def test_the_plain_block_leaves_every_shape_to_jax(shape, padding):
+    plain = partial(conv.plain3x3_relu, padding=padding)
     with jax.enable_x64(True):
         x, kernel, bias, _ = arrays(*shape)
-        assert products(conv.plain3x3_relu, x, kernel, bias) == (1, 0)
-        found = jax.jit(conv.plain3x3_relu)(x, kernel, bias)
-        np.testing.assert_allclose(found, reference(x, kernel, bias), rtol=1e-11, atol=1e-11)
+        assert products(plain, x, kernel, bias) == (1, 0)
+        found = jax.jit(plain)(x, kernel, bias)
+        np.testing.assert_allclose(found, reference(x, kernel, bias, padding), rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("columns", [True, False])
@@ -154,11 +177,12 @@ def test_accelerators_get_the_plain_convolution(monkeypatch, backend):
     assert conv.transform(kernel) is None
 
 
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
 @pytest.mark.parametrize("precision", ["float32", "tensorfloat32", "bfloat16"])
-def test_precision_is_asked_of_both_passes(monkeypatch, precision):
+def test_precision_is_asked_of_both_passes(monkeypatch, precision, padding):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     x, kernel, bias, weights = arrays(1, 4, 4, 16, 16, np.float32)
-    slope = gradient(lambda *a: conv3x3_relu(*a, None, precision), weights)
+    slope = gradient(lambda *a: conv3x3_relu(*a, None, precision, padding), weights)
     lowered = jax.jit(slope).lower(x, kernel, bias).as_text()
     name = {"float32": "HIGHEST", "tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}[precision]
     assert lowered.count("stablehlo.convolution") == 2

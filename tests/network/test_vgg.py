@@ -9,7 +9,7 @@ import pytest
 from nst_jax.errors import InputError
 from nst_jax.loss.targets import style_targets
 from nst_jax.network import vgg
-from nst_jax.network.layers import CONVOLUTIONS, LAYERS
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS, PADDINGS, POOLS
 
 
 def shapes(height, width, layers=LAYERS, pool="avg"):
@@ -36,7 +36,7 @@ def test_layers_have_the_papers_names_and_order():
     assert vgg.check_layers("conv1_1") == ("conv1_1",)
 
 
-@pytest.mark.parametrize("pool", vgg.POOLS)
+@pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (63, 64), (95, 33)], ids=str)
 def test_each_pool_halves_and_drops_an_odd_row_or_column(size, pool):
     height, width = size
@@ -55,15 +55,7 @@ def test_the_network_stops_at_the_deepest_layer(params, layer, convolutions):
     assert str(jaxpr).count("name=_conv3x3_relu") == convolutions
 
 
-@pytest.mark.parametrize("kind", vgg.POOLS)
-@pytest.mark.parametrize("size", [(4, 6), (5, 7), (3, 2)], ids=str)
-def test_pools_against_numpy(kind, size):
-    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
-    expected = [np.moveaxis(oracle.pool(np.moveaxis(image, -1, 0), kind), 0, -1) for image in x]
-    np.testing.assert_allclose(vgg.pool2x2(x, kind), expected, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", vgg.POOLS)
+@pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize("size", [(32, 32), (33, 47)], ids=str)
 def test_activations_against_numpy_float64(params, kind, size):
     image = np.random.default_rng(1).uniform(size=(*size, 3)).astype(np.float32)
@@ -72,6 +64,66 @@ def test_activations_against_numpy_float64(params, kind, size):
     for layer in LAYERS:
         difference = np.moveaxis(found[layer], -1, 0) - expected[layer]
         assert np.linalg.norm(difference) <= 1e-5 * np.linalg.norm(expected[layer]), layer
+
+
+@pytest.mark.parametrize("padding", ["reflect", "replicate"])
+@pytest.mark.parametrize("size", [(32, 32), (33, 47)], ids=str)
+def test_other_paddings_against_numpy_float64(params, padding, size):
+    image = np.random.default_rng(1).uniform(size=(*size, 3)).astype(np.float32)
+    found = vgg.features(params, image, LAYERS, pool="binomial", padding=padding)
+    expected = oracle.activations(params, image, LAYERS, "binomial", padding)
+    for layer in LAYERS:
+        difference = np.moveaxis(found[layer], -1, 0) - expected[layer]
+        assert np.linalg.norm(difference) <= 1e-5 * np.linalg.norm(expected[layer]), layer
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_gradient_by_finite_differences_of_the_oracle(params, padding):
+    """In float64, through pools of odd sides and convolutions of each kind."""
+    random = np.random.default_rng(1)
+    image, direction = random.uniform(size=(33, 35, 3)), random.normal(size=(33, 35, 3))
+    layer, step = "conv3_1", 1e-7
+
+    def value(image):
+        return np.sum(np.sin(1e-3 * oracle.activations(params, image, [layer], "binomial", padding)[layer]))
+
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), params)
+
+        def of_features(image):
+            found = vgg.features(wide, image, [layer], pool="binomial", padding=padding)
+            return jnp.sum(jnp.sin(1e-3 * found[layer]))
+
+        found, slope = jax.jit(jax.value_and_grad(of_features))(image)
+    assert found == pytest.approx(value(image), rel=1e-10)
+    expected = (value(image + step * direction) - value(image - step * direction)) / (2 * step)
+    assert np.sum(np.asarray(slope) * direction) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "replicate"])
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_is_one_color_stays_so_to_the_border(params, pool, padding):
+    """Behind zeros it does not, nor where a row is dropped."""
+    image = np.broadcast_to(np.float32([0.2, 0.6, 0.4]), (37, 34, 3))
+    found = vgg.features(params, image, ("conv1_1", "pool2", "conv3_1"), pool=pool, padding=padding)
+    for layer, activation in found.items():
+        np.testing.assert_allclose(
+            activation, np.broadcast_to(activation[:1, :1], activation.shape), rtol=1e-4, atol=1e-2
+        )
+        assert np.asarray(activation).any(), layer
+    zero = np.asarray(vgg.features(params, image, ("conv3_1",), pool=pool)["conv3_1"])
+    assert np.abs(zero - zero[4:5, 4:5]).max() > 10
+
+
+@pytest.mark.parametrize("padding", ["reflect", "replicate"])
+def test_lanes_prepared_and_jit_give_the_same_with_other_borders(params, padding):
+    images = np.random.default_rng(3).uniform(size=(2, 33, 36, 3)).astype(np.float32)
+    options = {"pool": "binomial", "padding": padding}
+    together = vgg.features(vgg.prepare(params, ["conv2_2"]), images, ["conv2_2"], **options)["conv2_2"]
+    alone = jax.jit(lambda image: vgg.features(params, image, ["conv2_2"], **options)["conv2_2"])
+    plain = vgg.features(params, images, ["conv2_2"], **options, plain=True)["conv2_2"]
+    np.testing.assert_allclose(together, np.stack([alone(image) for image in images]), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(together, plain, rtol=1e-4, atol=1e-2)
 
 
 def test_preprocessing_is_of_the_parameters(params):
@@ -116,7 +168,8 @@ IMAGE = np.zeros((32, 32, 3), np.float32)
         (IMAGE, ["conv6_1"], {}, ["layers", "'conv6_1'", "conv1_1", "pool5"]),
         (IMAGE, ["conv1_1", "relu1_1", "x"], {}, ["layers", "'relu1_1', 'x'"]),
         (IMAGE, [], {}, ["layers", "no layer"]),
-        (IMAGE, ["conv1_1"], {"pool": "mean"}, ["pool", "'mean'", "avg, max"]),
+        (IMAGE, ["conv1_1"], {"pool": "mean"}, ["pool", "'mean'", "avg, binomial, max"]),
+        (IMAGE, ["conv1_1"], {"padding": "same"}, ["padding", "'same'", "zero, reflect, replicate"]),
         (IMAGE, ["conv1_1"], {"precision": "float16"}, ["precision", "'float16'", "float32", "bfloat16"]),
         (IMAGE[:31], ["conv1_1"], {}, ["images", "(31, 32, 3)", "32"]),
         (IMAGE[:, :31], ["conv1_1"], {}, ["images", "(32, 31, 3)", "32"]),

@@ -58,6 +58,19 @@ def test_both_directions_equal_jax_in_float64(monkeypatch, shape, strip_bytes):
 
 
 @pytest.mark.parametrize("strip_bytes", [winograd.STRIP_BYTES, 1.0], ids=["whole", "pieces"])
+@pytest.mark.parametrize("shape", [(1, 3, 3, 1, 1), (2, 5, 3, 4, 2), *((1, rows, 23, 4, 6) for rows in range(33, 39))])
+def test_other_margins(monkeypatch, shape, strip_bytes):
+    """None for inputs with a border of their own, two for their gradient; rows of tiles filled to each degree."""
+    monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
+    with jax.enable_x64(True):
+        x, kernel = arrays(*shape)
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        for margin, expected in ((0, reference(x, kernel)[:, 1:-1, 1:-1]), (2, reference(padded, kernel))):
+            found = jax.jit(lambda x, u, margin=margin: winograd.convolve((x,), u, margin=margin))(x, transform(kernel))
+            np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("strip_bytes", [winograd.STRIP_BYTES, 1.0], ids=["whole", "pieces"])
 def test_what_is_done_before_and_after_sees_every_position_once(monkeypatch, strip_bytes):
     monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
     with jax.enable_x64(True):

@@ -148,8 +148,8 @@ class StopsBelow:
     limit: float
     adam = FirstOrder(optax.adam(0.02))
 
-    def init(self, images):
-        return self.adam.init(images)
+    def init(self, images, boxes=None):
+        return self.adam.init(images, boxes)
 
     def ask(self, state):
         return self.adam.ask(state)

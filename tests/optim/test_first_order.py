@@ -7,6 +7,7 @@ import optax
 import optax.contrib
 import pytest
 
+from nst_jax.optim.box import boxes
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import NOT_FINITE, RUNNING
 
@@ -84,3 +85,20 @@ def test_a_gradient_that_is_not_finite_counts_as_well():
     np.testing.assert_array_equal(state.status, [NOT_FINITE, RUNNING])
     np.testing.assert_array_equal(state.image, np.ones((2, 3)))
     np.testing.assert_array_equal(state.trial[0], np.ones(3))
+
+
+def test_points_stay_in_the_box_and_frozen_variables_where_they_began():
+    """`loss` has its minimum at zero, so that bounded from below by a half everything ends there."""
+    frozen = np.arange(SIZE) == 1
+    optimizer = FirstOrder(optax.adam(0.1))
+    state = optimizer.init(jnp.asarray(start()), boxes(LANES, jnp.float32, (0.5, 2.0), frozen))
+    np.testing.assert_array_equal(optimizer.ask(state), np.where(frozen, start(), start().clip(0.5, 2.0)))
+    tell = jax.jit(optimizer.tell)
+    for _ in range(60):
+        trial = np.asarray(optimizer.ask(state))
+        np.testing.assert_array_equal(trial[:, frozen], start()[:, frozen])
+        assert trial[:, ~frozen].min() >= 0.5
+        assert trial[:, ~frozen].max() <= 2.0
+        state = tell(state, *jax.vmap(jax.value_and_grad(loss))(jnp.asarray(trial)))
+    np.testing.assert_array_equal(np.asarray(state.image)[:, ~frozen], np.float32(0.5))
+    assert (np.asarray(state.status) == RUNNING).all()

@@ -10,6 +10,7 @@ import scipy.optimize
 from two_loop_recursion import as_matrix, two_loops
 
 from nst_jax.errors import InputError
+from nst_jax.optim.box import Box, boxes
 from nst_jax.optim.lbfgs import CONVERGED, LBFGS, NOT_FINITE, RUNNING, identity
 from nst_jax.optim.line_search import EVALUATIONS
 from nst_jax.optim.spectrum import FrequencyShaping
@@ -19,14 +20,14 @@ SHAPE = (4, 5, 1)  # of a variable, an image as the preconditioner wants it
 
 
 @partial(jax.jit, static_argnames=("optimizer", "function", "evaluations"))
-def trace(optimizer, function, start, evaluations):
+def trace(optimizer, function, start, evaluations, box=None):
     """Every state of a run, the first one before any evaluation."""
 
     def step(state, _):
         values, gradients = jax.vmap(jax.value_and_grad(function))(optimizer.ask(state))
         return optimizer.tell(state, values, gradients), (state, values)
 
-    last, (states, values) = jax.lax.scan(step, optimizer.init(start), None, evaluations)
+    last, (states, values) = jax.lax.scan(step, optimizer.init(start, box), None, evaluations)
     return jax.tree.map(lambda rows, end: jnp.concatenate([rows, end[None]]), states, last), values
 
 
@@ -210,3 +211,99 @@ def test_settings_that_no_run_could_be_made_of_are_refused(settings):
     ((name, value),) = settings.items()
     with pytest.raises(InputError, match=f"^{name}: {value} is not allowed; must be "):
         LBFGS(**settings)
+
+
+def ellipse(size, condition, seed):
+    """A quadratic with axes in all directions, its minimum half outside of 0..1."""
+    random = np.random.default_rng(seed)
+    axes, _ = np.linalg.qr(random.normal(size=(size, size)))
+    matrix, middle = axes @ np.diag(np.geomspace(1, condition, size)) @ axes.T, random.normal(0.5, 1.0, size)
+    return lambda x: 0.5 * (x - middle) @ jnp.asarray(matrix) @ (x - middle)
+
+
+@pytest.mark.parametrize(
+    ("function", "start", "bounds"),
+    [
+        (ellipse(50, 1e3, 0), np.full(50, 0.5), (0.0, 1.0)),
+        (ellipse(50, 1e5, 1), np.full(50, 0.5), (0.0, 1.0)),
+        (quadratic, np.full(50, 0.2), (0.0, 0.7)),
+        (rosenbrock, np.random.default_rng(10).uniform(-2, 2, 10), (-2.0, 0.9)),
+        (rosenbrock, np.random.default_rng(40).uniform(-2, 2, 40), (0.2, 0.8)),
+        (rosenbrock, np.random.default_rng(10).uniform(-2, 2, 10), (-1.5, 0.5)),
+    ],
+    ids=["quadratic 1e3", "quadratic 1e5", "diagonal", "Rosenbrock 0.9", "Rosenbrock 0.2 0.8", "Rosenbrock 0.5"],
+)
+def test_bounded_it_finds_the_minimum_and_active_set_that_scipy_finds(function, start, bounds):
+    """As soon as scipy does, or nearly; and no accepted point is outside."""
+    with jax.enable_x64(True):
+        slope, theirs = jax.jit(jax.value_and_grad(function)), []
+
+        def evaluate(x):
+            value, gradient = slope(x)
+            theirs.append(float(value))
+            return theirs[-1], np.asarray(gradient)
+
+        options = {"maxcor": 20, "ftol": 0, "gtol": 1e-12, "maxfun": 3000, "maxiter": 3000}
+        begin, limits = np.clip(start, *bounds), [bounds] * len(start)
+        known = scipy.optimize.minimize(evaluate, begin, jac=True, method="L-BFGS-B", bounds=limits, options=options)
+        box = boxes(1, jnp.float64, bounds)
+        states, values = trace(LBFGS(history=20, first_step=0.1), function, start[None], 450, box)
+    images = np.asarray(states.image)[:, 0]
+    last = images[-1]
+    np.testing.assert_allclose(last, known.x, atol=1e-6)
+    for bound in bounds:
+        np.testing.assert_array_equal(last == bound, known.x == bound)
+    assert (known.x == bounds[0]).sum() + (known.x == bounds[1]).sum() > 0
+    assert images.min() >= bounds[0]
+    assert images.max() <= bounds[1]
+    goal = known.fun + 1e-8 * max(1, abs(known.fun))
+    assert evaluations_to_reach(np.asarray(values)[:, 0], goal) <= 1.25 * evaluations_to_reach(theirs, goal) + 15
+
+
+@pytest.mark.parametrize("precondition", [identity, FrequencyShaping(0.75)], ids=["plain", "shaped"])
+def test_bounded_lanes_go_as_if_alone_and_meet_the_conditions_of_a_minimum(precondition):
+    """Each lane has bounds of its own; at the end the gradient pushes out of the box or is zero."""
+    optimizer = LBFGS(first_step=0.01, precondition=precondition)
+    lower, upper = np.array([0.0, -np.inf, 0.9]), np.array([1.0, np.inf, 2.0])
+    with jax.enable_x64(True):
+        start = np.random.default_rng(0).normal(0.5, 1, size=(3, *SHAPE))
+        box = Box(jnp.asarray(lower), jnp.asarray(upper), None)
+        together, _ = jax.device_get(trace(optimizer, bent, start, 150, box))
+        for lane in range(3):
+            own = Box(box.lower[lane : lane + 1], box.upper[lane : lane + 1], None)
+            alone, _ = jax.device_get(trace(optimizer, bent, start[lane : lane + 1], 150, own))
+            np.testing.assert_allclose(together.image[:60, lane], alone.image[:60, 0], rtol=1e-6, atol=1e-9)
+            last = together.image[-1, lane]
+            gradient = np.array(jax.grad(bent)(last))
+            gradient[((last == lower[lane]) & (gradient > 0)) | ((last == upper[lane]) & (gradient < 0))] = 0
+            assert np.abs(gradient).max() < 1e-5
+            assert together.image[:, lane].min() >= lower[lane]
+            assert together.image[:, lane].max() <= upper[lane]
+        assert (together.image[-1, 0] == 0).any()
+        assert (together.image[-1, 2] == 0.9).any()
+        unbounded, _ = jax.device_get(trace(optimizer, bent, start[1:2], 150))
+        np.testing.assert_allclose(unbounded.image[:60, 0], together.image[:60, 1], rtol=1e-6, atol=1e-9)
+
+
+def test_frozen_variables_keep_their_start_and_the_others_find_their_minimum():
+    frozen = np.random.default_rng(1).random(SHAPE) < 0.4
+    optimizer = LBFGS(first_step=0.01, precondition=FrequencyShaping(0.75))
+    with jax.enable_x64(True):
+        start = np.random.default_rng(0).normal(0.0, 0.2, size=(2, *SHAPE)).clip(-0.2, 0.2)
+        states, _ = jax.device_get(trace(optimizer, bent, start, 150, boxes(2, jnp.float64, (-0.2, 0.2), frozen)))
+        gradients = np.asarray(jax.vmap(jax.grad(bent))(states.image[-1]))
+    np.testing.assert_array_equal(states.image[:, :, frozen], np.broadcast_to(start[:, frozen], (151, 2, frozen.sum())))
+    last = states.image[-1]
+    inside = ~frozen & (last > -0.2) & (last < 0.2)
+    assert np.abs(gradients[inside]).max() < 1e-5
+    assert (last != start)[:, ~frozen].all()
+
+
+def test_a_lane_that_is_held_everywhere_has_converged():
+    box = boxes(2, jnp.float32, (0.0, 1.0), np.array([True, True, False]))
+    start = np.array([[0.3, 0.4, 1.0], [0.3, 0.4, 0.5]], np.float32)
+    states, _ = jax.device_get(trace(LBFGS(first_step=0.1), lambda x: -x.sum(), start, 5, box))
+    assert states.status[1, 0] == CONVERGED
+    np.testing.assert_array_equal(states.image[-1, 0], start[0])
+    np.testing.assert_array_equal(states.image[-1, 1], np.float32([0.3, 0.4, 1.0]))
+    assert states.status[-1, 1] == CONVERGED

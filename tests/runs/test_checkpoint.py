@@ -172,6 +172,16 @@ def test_arrays_that_make_no_sense(new, saved, tmp_path, name, value):
     refused(tmp_path / "state.npz", new())
 
 
+@pytest.mark.parametrize("layout", [None, 1, checkpoint.LAYOUT + 1])
+def test_another_version_s_file(saved, tmp_path, layout):
+    with np.load(saved[0]) as file:
+        arrays = dict(file)
+    del arrays["layout"]
+    np.savez(tmp_path / "state.npz", **arrays, **({} if layout is None else {"layout": np.array(layout)}))
+    with pytest.raises(InputError, match="of another version of nst_jax, which alone can go on with it; "):
+        checkpoint.read(tmp_path / "state.npz")
+
+
 def test_damaged_bytes(new, saved, tmp_path):
     """Each of 300 damaged files is refused in one line, or was damaged where it does not matter."""
     path, current = saved

@@ -10,7 +10,7 @@ from run_folders import NAMES
 
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
-from nst_jax.runs.description import absolute, describe, differences, settings_of
+from nst_jax.runs.description import absolute, completed, describe, differences, settings_of
 from nst_jax.transfer.lanes import from_json, table
 from nst_jax.transfer.settings import Axes, Settings
 from nst_jax.weights import weights
@@ -104,6 +104,14 @@ def test_a_missing_input_is_named(inputs, tmp_path):
         describe(made, 0.0)
     with pytest.raises(InputError, match=r"run.json: no such file"):
         describe(table(inputs[:1], inputs[1:], Axes(), Settings(init=str(tmp_path))), 0.0)
+
+
+def test_settings_that_there_were_not_yet_are_as_runs_were_then():
+    run = {"format": "nst_jax run 1", "settings": {"pool": "max", "bits": 16}}
+    assert completed(run) == {**run, "settings": {"pool": "max", "padding": "zero", "bounds": "none", "bits": 16}}
+    assert run["settings"] == {"pool": "max", "bits": 16}
+    everything = {"format": "nst_jax run 1", "settings": vars(Settings(padding="reflect"))}
+    assert completed(everything) == everything
 
 
 @pytest.mark.parametrize("settings", [{"steps": 3}, None, [1]])

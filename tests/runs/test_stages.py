@@ -1,7 +1,10 @@
 """Runs from their beginning to their end: the stages, resuming, running again; what both refuse."""
 
+import base64
 import json
+import re
 import shutil
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +84,27 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(tmp_path, inputs):
     (resumed,) = stages.resume(tmp_path / "run", options, watch(), remembered)
     assert not resumed.interrupted
     assert_same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_pictures_of_16_bits_go_on_to_the_same_bytes(tmp_path, inputs):
+    """Those of the lanes; the sheet and the page are of 8 bits, for viewers and so as not to grow."""
+    made, options = of_two(inputs, bits=16), RunOptions(batch=1, checkpoint_every=1000)
+    list(stages.begin(made, tmp_path / "whole", options, watch(), remembered))
+    (stopped,) = stages.begin(made, tmp_path / "run", options, watch(1), remembered)
+    assert stopped.interrupted
+    for path in (tmp_path / "run" / "lanes").iterdir():
+        path.unlink()  # so that all are written anew
+    list(stages.resume(tmp_path / "run", options, watch(), remembered))
+    assert_same(tmp_path / "run", tmp_path / "whole")
+    assert json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["settings"]["bits"] == 16
+
+    def depths(pictures: Iterable[bytes]) -> list[int]:
+        return [data[24] for data in pictures]
+
+    assert depths(path.read_bytes() for path in (tmp_path / "run" / "lanes").iterdir()) == [16, 16]
+    html = (tmp_path / "run" / "index.html").read_text("utf-8")
+    embedded = [base64.b64decode(data) for data in re.findall(r'"data:image/png;base64,([^"]+)"', html)]
+    assert depths([(tmp_path / "run" / "grid.png").read_bytes(), *embedded]) == [8, 8, 8]
 
 
 def test_a_stop_at_a_coarser_scale_is_the_end(tmp_path, inputs):
@@ -219,9 +243,9 @@ def test_a_run_is_not_run_again_otherwise(finished, tmp_path, more):
 
 
 def test_a_run_of_an_earlier_version_goes_on(own, finished):
-    """Its run.json tells no sizes."""
+    """Its run.json tells no sizes, and lacks settings that there were not yet."""
     data = json.loads((own / "run.json").read_text("utf-8"))
-    del data["sizes"]
+    del data["sizes"], data["settings"]["padding"], data["settings"]["bits"]
     (own / "run.json").write_text(json.dumps(data), "utf-8")
     (own / "checkpoint" / "state-0.npz").unlink()
     assert done("resume", own, "--quiet").err == ""

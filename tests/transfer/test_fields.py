@@ -23,6 +23,7 @@ class Example:
 
     size: int = setting(64, "some", int, "how large", range=(32, 128))
     pool: str = setting("avg", "some", str, "which", choices=("avg", "max"))
+    bits: int = setting(8, "some", int, "how many", choices=(8, 16))
     shares: tuple[float, ...] | None = setting(None, "some", numbers, "how much", range=(0, 1))
 
 
@@ -55,6 +56,7 @@ def test_sets_and_sizes():
     ({"pool": None}, "pool: None is not allowed; must be one value, text"),
     ({"shares": 0.5}, "shares: 0.5 is not allowed; must be several, a tuple of numbers"),
     ({"pool": "min"}, "pool: 'min' is unknown; known are avg, max"),
+    ({"bits": 12}, "bits: 12 is unknown; known are 8, 16"),
     ({"shares": (0.5, 1.5)}, "shares: 1.5 is not allowed; must be from 0 to 1"),
     ({"shares": (0.5, float("nan"))}, "shares: nan is not allowed; must be from 0 to 1"),
 ])  # fmt: skip

@@ -43,13 +43,15 @@ def test_defaults_are_the_papers():
     assert settings.content_layer == "conv4_2"
     assert settings.style_layers == ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     assert settings.layer_weights == dict.fromkeys(settings.style_layers, 0.2)
-    assert (settings.pool, settings.init, settings.optimizer, settings.tv) == ("avg", "noise", "lbfgs", 0.0)
+    assert (settings.pool, settings.padding, settings.tv) == ("avg", "zero", 0.0)
+    assert (settings.init, settings.optimizer) == ("noise", "lbfgs")
     assert (settings.size, settings.seed, settings.precision, settings.weights) == (512, 0, "float32", "vgg19")
 
 
 def test_every_number_has_a_range_and_takes_its_ends():
-    numeric = {item.name for item in fields(Settings) if item.metadata["parse"] in (int, float, numbers)}
-    assert set(RANGES) == numeric
+    """But for those that have choices."""
+    numeric = [item for item in fields(Settings) if item.metadata["parse"] in (int, float, numbers)]
+    assert set(RANGES) == {item.name for item in numeric if not item.metadata["choices"]}
     for name, (low, high) in RANGES.items():
         for value in (low, high):
             other = {"beta": 1.0} if name == "alpha" else {"alpha": 1.0} if name == "beta" else {}
@@ -77,7 +79,8 @@ def test_numbers_out_of_range(name, data):
         ("content_layer", "conv6_1", LAYERS),
         ("content_layer", "", LAYERS),
         ("style_layers", ("conv1_1", "relu2_1"), LAYERS),
-        ("pool", "mean", ("avg", "max")),
+        ("pool", "mean", ("avg", "binomial", "max")),
+        ("padding", "same", ("zero", "reflect", "replicate")),
         ("precision", "float16", ("float32", "tensorfloat32", "bfloat16")),
         ("optimizer", "sgd", ("lbfgs", "adam")),
     ],
@@ -149,13 +152,13 @@ def test_a_setting_with_several_values_is_an_axis(options, expected, varied):
 
 
 def test_names_that_are_not_known_are_answered_with_the_known_ones():
-    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, alpha, .* learning_rate$"):
+    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, alpha, .* learning_rate, bits$"):
         settings_given({"sise": 3})
     with pytest.raises(InputError, match=r"^rows: unknown"):
         settings_given({"rows": "A"})
     with pytest.raises(InputError, match=r"^ratio: \(1.0, 2.0\) is not allowed; must be one value"):
         settings_given({"ratio": [1.0, 2.0]})
-    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, .* learning_rate, rows$"):
+    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, .* learning_rate, bits, rows$"):
         settings_given({"sise": 3}, axes=True)
     with pytest.raises(InputError, match=r"^rows: 3 is not allowed; must be several"):
         settings_given({"rows": 3}, axes=True)

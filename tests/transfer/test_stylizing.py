@@ -1,5 +1,7 @@
 """One picture from Python: the command's defaults, scales, callbacks, blends; and the loss of any picture."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 from nst_jax.errors import InputError
 from nst_jax.loss.objective import Term
 from nst_jax.optim.status import Status
+from nst_jax.pictures.noise import white_noise
+from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import evaluate, stylize
-from nst_jax.transfer.sweeping import sweep
+from nst_jax.transfer.sweeping import objective, sweep
 
 SMALL = {"size": 48, "content_layer": "conv2_1", "style_layers": ("conv1_1", "conv2_1")}
 
@@ -133,3 +137,82 @@ def test_losses_without_a_weight_are_told_of(params, pair):
 def test_weights_that_are_zero_in_float32_are_refused(params, pair):
     with pytest.raises(InputError, match=r"^alpha and beta: both are zero in float32; at least one must be positive$"):
         stylize(*pair, params=params, alpha=1e-60, beta=0.0)
+
+
+def file_of(image):
+    return np.rint(image * 255).astype(np.float32) / 255
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("init", ["noise", "content"])
+def test_the_picture_of_the_file_is_the_one_that_was_minimized(params, pair, optimizer, init):
+    """It never leaves 0..1, at either scale; what is reported is the loss of the file, to what eight bits cost."""
+    inside = []
+    made = stylize(
+        *pair, params=params, evaluations=30, scales=1, optimizer=optimizer, init=init, ratio=1e-5, noise=30.0,
+        callback=lambda step: inside.append((step.image.min(), step.image.max())), **SMALL
+    )  # fmt: skip
+    assert min(least for least, _ in inside) >= 0
+    assert max(most for _, most in inside) <= 1
+    assert ((made.image == 0) | (made.image == 1)).any()
+    filed = evaluate(file_of(made.image), *pair, params=params, ratio=1e-5, **SMALL)
+    np.testing.assert_allclose(made.losses.total, filed.total, rtol=0.01)
+
+
+def test_without_bounds_it_is_the_plain_algorithm(params, pair):
+    plain = stylize(*pair, params=params, evaluations=30, ratio=1e-5, bounds="none", **SMALL)
+    assert plain.image.min() < 0
+    assert plain.image.max() > 1
+    goal = objective(*pair, params=params, ratio=1e-5, **SMALL)
+    start = white_noise(0, 32, 48)[None]
+    same = minimize(goal, start, evaluations=30, bounds=(-np.inf, np.inf))
+    np.testing.assert_allclose(plain.image, same.images[0], atol=1e-5)
+
+
+def test_a_content_start_stays_inside_through_its_scales(params, picture):
+    """Detail of the photograph added to an enlarged picture leaves 0..1."""
+    photo, painting = (picture(name, 64, 96) for name in ("photograph", "painting"))
+    photo = np.where(np.indices((64, 96)).sum(0)[..., None] % 2, photo, 1 - photo)
+    seen = []
+    made = stylize(
+        photo, painting, params=params, init="content", scales=2, evaluations=8,
+        callback=lambda step: seen.append(step.image), every=1, **SMALL | {"size": 96},
+    )  # fmt: skip
+    assert {image.shape[0] for image in seen} == {32, 64}
+    assert min(image.min() for image in seen) >= 0
+    assert max(image.max() for image in seen) <= 1
+    assert made.image.min() == 0
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_frozen_pixels_keep_their_start(params, picture, optimizer):
+    """To the bit, at each of two scales."""
+    photo, painting = (picture(name, 64, 96) for name in ("photograph", "painting"))
+    mask = np.zeros((64, 96), bool)
+    mask[16:48, 24:72] = True
+    for scales in (1, 2):
+        made = stylize(
+            photo, painting, params=params, init="content", frozen=mask, scales=scales, evaluations=8,
+            optimizer=optimizer, **SMALL | {"size": 96},
+        )  # fmt: skip
+        np.testing.assert_array_equal(made.image[mask], photo[mask])
+        assert (made.image != photo)[~mask].mean() > 0.9
+
+
+def test_a_lane_s_frozen_pixels_are_its_own_start_s(params, pair):
+    mask = np.arange(48) < np.full((32, 1), 10)
+    lanes = list(sweep(*pair, params=params, seed=[0, 1], frozen=mask, evaluations=4, **SMALL))
+    for seed, lane in enumerate(lanes):
+        np.testing.assert_array_equal(lane.image[mask], np.asarray(white_noise(seed, 32, 48))[mask])
+
+
+@pytest.mark.parametrize(("mask", "words"), [
+    (np.zeros((32, 48), complex), "complex128 (32, 48) is no mask; must be bool"),
+    (np.zeros((48, 32), bool), "32x48 cannot be brought to 48x32, which has another aspect"),
+    (np.zeros((32, 48, 3), bool), r"bool (32, 48, 3) is no mask; must be bool [height, width]"),
+    (np.full((32, 48), 2.0, np.float32), "holds values outside of 0..1"),
+    (np.full((32, 48), np.nan, np.float32), "holds values outside of 0..1"),
+])  # fmt: skip
+def test_masks_that_cannot_be(params, pair, mask, words):
+    with pytest.raises(InputError, match=f"^frozen: {re.escape(words)}"):
+        stylize(*pair, params=params, frozen=mask, **SMALL)

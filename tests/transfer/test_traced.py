@@ -11,6 +11,7 @@ from nst_jax.loss.objective import Objective, Term
 from nst_jax.loss.targets import Targets, content_targets, style_targets
 from nst_jax.loss.weighting import loss_weights
 from nst_jax.optim import compiler
+from nst_jax.optim.box import boxes
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.lbfgs import LBFGS
@@ -140,12 +141,13 @@ def goal(params, picture):
 
 
 IMAGES = noise.white_noise(0, 32, 48)[None]
+BOX = boxes(1, np.float32, (0.0, 1.0))
 
 
 def minimized(goal, compile, evaluations=5, key="lbfgs", optimizer=DEFAULT_OPTIMIZER):
     """The images and losses of an engine that knows its optimizer by a text."""
-    images = IMAGES
-    engine = Engine(_Given(goal, goal.unknown(1), images), optimizer, evaluations=evaluations, slots=1, compile=compile,
+    problem = _Given(goal, goal.unknown(1), IMAGES, BOX)
+    engine = Engine(problem, optimizer, evaluations=evaluations, slots=1, compile=compile,
                     key=key)  # fmt: skip
     while not engine.finished:
         engine.advance()
@@ -155,7 +157,7 @@ def minimized(goal, compile, evaluations=5, key="lbfgs", optimizer=DEFAULT_OPTIM
 def test_minimizing_through_it_is_minimizing(goal, folder, monkeypatch):
     """To the byte, when the program is made and when it is found again; and so it is without a cache."""
     plain = jax.jit(partial(advance, optimizer=DEFAULT_OPTIMIZER), compiler_options=compiler.options())
-    expected, rows = plain(goal, begin(IMAGES, goal.unknown(1), DEFAULT_OPTIMIZER), jnp.int32(5))
+    expected, rows = plain(goal, begin(IMAGES, goal.unknown(1), DEFAULT_OPTIMIZER, BOX), jnp.int32(5))
     found = [
         minimized(goal, TracedPrograms(folder)),
         minimized(goal, TracedPrograms(None)),
@@ -217,7 +219,7 @@ def test_the_loop_is_compiled_once(goal, folder):
     compile = TracedPrograms(folder, after=lambda: count.append(1))
 
     def engine():
-        return Engine(_Given(goal, goal.unknown(1), IMAGES), DEFAULT_OPTIMIZER, evaluations=6, slots=1,
+        return Engine(_Given(goal, goal.unknown(1), IMAGES, BOX), DEFAULT_OPTIMIZER, evaluations=6, slots=1,
                       compile=compile, key="lbfgs")  # fmt: skip
 
     assert engine().program().memory_analysis().temp_size_in_bytes > 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.network.layers import CONVOLUTIONS, LAYERS
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS, POOLS
 from nst_jax.network.vgg import features
 from nst_jax.pictures import images
 from nst_jax.weights import hdf5, weights
@@ -45,7 +45,7 @@ def test_mean_activation_is_one_over_the_same_pictures(scaled, pictures, means):
         np.testing.assert_array_equal(values[means[layer] == 0], 0, err_msg=layer)
 
 
-@pytest.mark.parametrize("pool", ["avg", "max"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_the_function_is_the_same_up_to_a_positive_scale_per_filter(params, scaled, pictures, means, pool):
     before = features(params, pictures[0], LAYERS, pool=pool)
     after = features(scaled, pictures[0], LAYERS, pool=pool)

@@ -9,19 +9,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 Array = jax.Array
+AnyArray = jax.Array | np.ndarray
 
 
 class Box(NamedTuple):
     """What the variables of lanes may be; the arrays have a leading lane axis."""
 
-    lower: Float[Array, "*lanes"]
+    lower: Float[AnyArray, "*lanes"]
     """The least value of each variable; minus infinity for none."""
-    upper: Float[Array, "*lanes"]
+    upper: Float[AnyArray, "*lanes"]
     """The greatest; infinity for none."""
-    frozen: Bool[Array, "*lanes_and_shape"] | None
+    frozen: Bool[AnyArray, "*lanes_and_shape"] | None
     """Which variables keep the value that they start with, even outside of the bounds; None for none."""
 
 
@@ -37,9 +39,10 @@ def boxes(lanes: int, dtype: Any, bounds: tuple[float, float] | None = None, fro
     Returns:
       The boxes.
     """
-    lower, upper = (-jnp.inf, jnp.inf) if bounds is None else bounds
-    several = None if frozen is None else jnp.broadcast_to(jnp.asarray(frozen, bool), (lanes, *jnp.shape(frozen)))
-    return Box(jnp.full(lanes, lower, dtype), jnp.full(lanes, upper, dtype), several)
+    lower, upper = (-np.inf, np.inf) if bounds is None else bounds
+    several = None if frozen is None else np.broadcast_to(np.asarray(frozen, bool), (lanes, *np.shape(frozen)))
+    least, greatest = np.full(lanes, lower, dtype), np.full(lanes, upper, dtype)  # JAX's debugging stops at infinities
+    return Box(least, greatest, several)
 
 
 def project(box: Box, point: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

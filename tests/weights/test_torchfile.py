@@ -165,7 +165,7 @@ def test_a_hostile_pickle_is_refused_in_one_line_and_never_run(tmp_path, monkeyp
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 3000  # at most the list of what is missing
     assert [entry.name for entry in tmp_path.iterdir()] == ["evil.pth"]
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_a_huge_memo_index_takes_no_memory(tmp_path):

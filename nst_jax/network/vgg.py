@@ -28,7 +28,7 @@ class VGG19(nn.Module):
 
     Attributes:
       layers: names out of `nst_jax.network.layers.LAYERS`.
-      pool: "avg", as in the paper, "binomial", which lets no grid through (`network.pooling`), or "max", as the network
+      pool: "avg", as in the paper, "binomial", behind a low-pass (`network.pooling`), or "max", as the network
         was trained.
       padding: what convolutions see beyond the border: "zero", as the network was trained, "reflect" or "replicate"
         (`network.conv`).

@@ -26,6 +26,7 @@ class State(NamedTuple):
     optimizer: Any
     """The transformation's own state."""
     box: Box
+    """What the points stay in."""
     status: Array
     """RUNNING or NOT_FINITE, [lanes] int32."""
     accepted: Array

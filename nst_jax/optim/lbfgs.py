@@ -37,6 +37,7 @@ class State(NamedTuple):
     history: curvature.History
     search: line_search.Search
     box: Box
+    """What the points stay in."""
     status: Array
     """RUNNING, CONVERGED (no further decrease to be had in this precision) or NOT_FINITE, int32."""
     accepted: Array

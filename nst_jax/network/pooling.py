@@ -2,7 +2,8 @@
 
 An average of 2x2 windows lets much pass that is too fine for the halved grid, which takes it for something coarser; and
 its gradient has steps between the windows. The binomial filter [1 3 3 1] / 8 of rows and columns, centered on the same
-windows, lets less pass and has no such steps (Zhang, Making Convolutional Networks Shift-Invariant Again, arXiv 1904.11486).
+windows, lets less pass and has no such steps (Zhang, Making Convolutional Networks Shift-Invariant Again, arXiv
+1904.11486).
 """
 
 from functools import partial

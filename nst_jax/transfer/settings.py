@@ -102,8 +102,8 @@ class Settings:
         "avg",
         "network",
         str,
-        "average pooling, as in the paper; binomial, an average of wider windows, which overlap; or the maximum, as the "
-        "network was trained",
+        "average pooling, as in the paper; binomial, an average of wider windows, which overlap; or the maximum, as "
+        "the network was trained",
         choices=POOLS,
     )
     padding: str = setting(

@@ -18,12 +18,9 @@ from nst_jax.measures import measures
 from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.layers import LAYERS
 from nst_jax.network.vgg import prepare
-from nst_jax.optim.box import Box, boxes
-from nst_jax.pictures import images
-from nst_jax.pictures.noise import white_noise
-from nst_jax.transfer import scales
+from nst_jax.optim.box import Box
 from nst_jax.transfer.lanes import Lane, Table
-from nst_jax.transfer.settings import BOUNDS
+from nst_jax.transfer.starts import Starts
 
 Array = jax.Array
 
@@ -74,9 +71,7 @@ class Problem:
           styles: likewise, of any size. Several of one name are blended.
           table: the lanes, and the settings that all share.
           own: those of the table's lanes that are to be minimized; all by default.
-          start: a picture to start from, brought to the content's size, or one for each lane by its name; by default
-            what the settings say.
-          frozen: [height, width] bool, True where pixels keep the start's value; none by default.
+          start, frozen: see `Starts`.
           prepared: the parameters from `network.prepare`, where they are at hand.
           terms: added to each lane's loss; their weights are of all lanes or one for each of `own`.
           strips: see the attribute.
@@ -93,12 +88,9 @@ class Problem:
         self.style_layers = self._union(lane.style_layers for lane in table.lanes if complete or lane.beta)
         contents = {lane.content: contents[lane.content] for lane in table.lanes}
         of_lanes = {lane.style: styles[lane.style] for lane in table.lanes if lane.beta or (complete and lane.style)}
-        if start is None and settings.init not in ("noise", "content"):
-            raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
         self.shape, self.dtype = shape_of(contents), np.dtype(np.float32)
         self._contents, self._params = contents, params
-        self._start: Any = start
-        self._frozen = None if frozen is None else frozen[..., None]
+        self._starts = Starts(contents, settings, start, frozen)
         self._network = {"pool": settings.pool, "padding": settings.padding, "precision": settings.precision}
         self._summaries: dict[str | None, Summary] = {}  # None is for noise
         self._content_targets = {name: self._content_target(picture) for name, picture in contents.items()}
@@ -133,12 +125,8 @@ class Problem:
           The problem.
         """
         made = copy.copy(self)
-        made._start = {lane.name: self._after(lane, before[lane.name]) for lane in self.lanes}
+        made._starts = self._starts.after(before, self.lanes)
         return made
-
-    def _after(self, lane: Lane, image: np.ndarray) -> np.ndarray:
-        enlarged = scales.enlarged(image, self._contents[lane.content], lane.alpha > 0)
-        return enlarged if self._frozen is None else np.where(self._frozen, self._start_of(lane), enlarged)
 
     @jax.transfer_guard("allow")
     def objective(self, lanes: Sequence[int]) -> Objective:
@@ -176,12 +164,12 @@ class Problem:
     @jax.transfer_guard("allow")
     def starts(self, lanes: Sequence[int]) -> Array:
         """Makes the start images of these lanes, [lanes, height, width, 3] float32 RGB; not clipped to 0..1."""
-        return jnp.stack([self._start_of(self.lanes[lane]) for lane in lanes])
+        return jnp.stack([self._starts.of(self.lanes[lane]) for lane in lanes])
 
     @jax.transfer_guard("allow")
     def boxes(self, lanes: Sequence[int]) -> Box:
         """Makes what the images of these lanes stay in: the settings' bounds, and the frozen pixels."""
-        return boxes(len(lanes), self.dtype, BOUNDS[self.table.settings.bounds], self._frozen)
+        return self._starts.boxes(len(lanes), self.dtype)
 
     def unknown(self, lanes: int) -> Losses:
         """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
@@ -253,16 +241,6 @@ class Problem:
         )
         height, width = self.shape[:2]
         return translated(given, settings.convention, height, width, settings.ratio_size)
-
-    def _start_of(self, lane: Lane) -> Array:
-        height, width = self.shape[:2]
-        given = self._start[lane.name] if isinstance(self._start, Mapping) else self._start
-        if given is not None:
-            return jnp.asarray(images.resize(np.asarray(given), height, width))
-        settings = self.table.settings
-        if settings.init == "content":
-            return jnp.asarray(self._contents[lane.content])
-        return white_noise(lane.seed, height, width, settings.noise)
 
     def _summary_of(self, name: str | None) -> Summary:
         if name not in self._summaries:

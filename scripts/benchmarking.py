@@ -8,6 +8,7 @@ JAX there. What starts measured processes must be small, since the peak memory o
 """
 
 import importlib
+import itertools
 import json
 import os
 import platform
@@ -25,6 +26,9 @@ from nst_jax.transfer.figures import PAINTINGS, PHOTOGRAPH, SAMPLES
 
 CHECKOUT = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 PAIRS = tuple(zip((PHOTOGRAPH, SAMPLES / "rocamadour.jpg", PHOTOGRAPH), PAINTINGS, strict=True))
+"""A photograph and a painting each, of all that are shipped."""
+MORE_PAIRS = tuple(itertools.product((PHOTOGRAPH, SAMPLES / "rocamadour.jpg"), PAINTINGS))[:5]
+"""More of them, for figures that vary from pair to pair."""
 OURS = [sys.executable, "-c", "import sys; from nst_jax.cli import main; sys.exit(main())"]
 
 
@@ -74,7 +78,8 @@ def spread(values: list[float], digits: int = 3) -> str:
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     """Prints a row, and returns it."""
-    print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    texts = (f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+    print("  ".join(texts), flush=True)
     return row
 
 

@@ -2,9 +2,9 @@
 
 For each pair of shipped pictures the rows A to E of figure 3 are made as one sweep, for each start, pooling and padding
 that is asked for, from one seed and at one scale. Of each picture, as its file holds it, is told
-- loss: of the objective that was minimized, which is another with another pooling or padding;
-- grid 2, 4, 8: as `nst_jax.measures.Measures` defines them; 1 where no grid stands out;
-- grain, checkerboard: as grain.py defines them, in %;
+- loss: as the run reports it, of the objective that was minimized, which is another with another pooling or padding;
+- grid 2, 4, 8: `nst_jax.measures.structure.grids`; about 1 where no grid stands out;
+- grain, checkerboard, color grain: as grain.py defines them;
 - dots: what is in smooth areas, in levels of 255: the root mean square over RGB of the differences from the mean of a
   block of 8x8 pixels, in the quarter of the blocks where the photograph's is least;
 - border: the frame around it, in levels: how far the difference from the photograph, in the mean of the outermost
@@ -22,17 +22,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from grain import grain
+from benchmarking import MORE_PAIRS
+from grain import color_grain, grain
 
 from nst_jax.measures.structure import GRIDS, grids, luminance
 from nst_jax.network.layers import ROWS
 from nst_jax.pictures import images
-from nst_jax.transfer.figures import PAINTINGS, PHOTOGRAPH, SAMPLES
+from nst_jax.transfer.settings import BOUNDS
 from nst_jax.transfer.sweeping import sweep
 from nst_jax.weights import weights
 
-PAIRS = tuple(itertools.product((PHOTOGRAPH, SAMPLES / "rocamadour.jpg"), PAINTINGS))[:5]
-COLUMNS = ("loss", *(f"grid {period}" for period in GRIDS), "grain, %", "checkerboard, %", "dots", "border")
+COLUMNS = ("loss", *(f"grid {period}" for period in GRIDS), "grain, %", "checkerboard, %", "color grain", "dots",
+           "border")  # fmt: skip
 BLOCK = 8
 
 
@@ -47,11 +48,12 @@ class Variant(NamedTuple):
 def main() -> int:
     """Makes the pictures and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=len(PAIRS), help=f"how many, at most {len(PAIRS)}")
+    parser.add_argument("--pairs", type=int, default=len(MORE_PAIRS), help=f"how many, at most {len(MORE_PAIRS)}")
     parser.add_argument("--rows", default="".join(ROWS))
     parser.add_argument("--starts", nargs="+", default=["noise", "content"], choices=("noise", "content"))
     parser.add_argument("--pools", nargs="+", default=["avg", "binomial"])
     parser.add_argument("--paddings", nargs="+", default=["zero"])
+    parser.add_argument("--bounds", default="box", choices=tuple(BOUNDS))
     parser.add_argument("--ratio", type=float, default=1e-4, help="α/β; the default is figure 3's second column")
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--evaluations", type=int, default=150, help="of loss and gradient, for each picture")
@@ -62,7 +64,7 @@ def main() -> int:
     variants = [Variant(*names) for names in itertools.product(chosen.starts, chosen.pools, chosen.paddings)]
     found: dict[tuple, list[list[float]]] = {}
     print(_headings("pair"))
-    for content, style in PAIRS[: chosen.pairs]:
+    for content, style in MORE_PAIRS[: chosen.pairs]:
         pair = f"{content.stem}, {style.stem}"
         for key, row in _measured(content, style, variants, chosen):
             found.setdefault(key, []).append(row)
@@ -83,6 +85,7 @@ def _measured(
     params = weights.load()
     for variant in variants:
         options = {"size": chosen.size, "evaluations": chosen.evaluations, "ratio": chosen.ratio}
+        options["bounds"] = chosen.bounds
         options |= {"init": variant.start, "pool": variant.pool, "padding": variant.padding}
         for outcome in sweep(photo, painting, params=params, rows=tuple(chosen.rows), **options):
             row = chosen.rows[int(outcome.name[0])]
@@ -95,7 +98,7 @@ def _measured(
 
 def _numbers(picture: np.ndarray, photo: np.ndarray | None = None) -> list[float]:
     """All of COLUMNS but the loss; NaN for what is told beside a photograph."""
-    found = [*grids(luminance(picture)).values(), *grain(picture)]
+    found = [*grids(luminance(picture)).values(), *grain(picture), color_grain(picture)]
     if photo is None:
         return [*found, np.nan, np.nan]
     smooth = _deviations(photo)

@@ -30,7 +30,7 @@ class Measures(NamedTuple):
 
     Example:
       >>> measures = nst.measures.Measures(
-      ...     ssim=1.0, correlation=1.0, scale=4.5, grid_2=1.1, grid_4=1.0, grid_8=1.0, to_noise={}, to_content={}
+      ...     ssim=1.0, correlation=1.0, scale=4.5, grids={2: 1.1, 4: 1.0, 8: 1.0}, to_noise={}, to_content={}
       ... )
       >>> measures.row()
       [1.0, 1.0, 4.5, 1.1, 1.0, 1.0]
@@ -42,12 +42,9 @@ class Measures(NamedTuple):
     """Pearson's, of its activations of CONTENT_LAYER with the photograph's, over all filters and positions."""
     scale: float
     """Correlation length of its luminance in pixels: the size of strokes and details."""
-    grid_2: float
-    """Power of its luminance at a 2-pixel grid's frequencies, over what those around let expect: 1 for no grid."""
-    grid_4: float
-    """The same of a grid of 4 pixels."""
-    grid_8: float
-    """The same of a grid of 8 pixels."""
+    grids: dict[int, float]
+    """By period in pixels, the power of its luminance at a grid's frequencies, over what those around let expect
+    (`structure.grids`): about 1 for no grid."""
     to_noise: dict[str, float]
     """By style layer, the distance |G/M - A/M_a| (Frobenius) of its Gram matrix from the painting's, over that of white
     noise: 0 for the painting's style, 1 for no better than noise."""
@@ -56,7 +53,8 @@ class Measures(NamedTuple):
 
     def row(self) -> list[float]:
         """Lists all numbers, in the order of `columns`."""
-        return [*self[:-2], *self.to_noise.values(), *self.to_content.values()]
+        by_name = (self.grids, self.to_noise, self.to_content)
+        return [self.ssim, self.correlation, self.scale, *(value for one in by_name for value in one.values())]
 
 
 def columns(style_layers: Sequence[str]) -> list[str]:
@@ -68,8 +66,9 @@ def columns(style_layers: Sequence[str]) -> list[str]:
     Returns:
       A name for each number.
     """
-    distances = [f"{layer}_{other}" for other in Measures._fields[-2:] for layer in style_layers]
-    return [*Measures._fields[:-2], *distances]
+    grids = [f"grid_{period}" for period in structure.GRIDS]
+    distances = [f"{layer}_{other}" for other in ("to_noise", "to_content") for layer in style_layers]
+    return ["ssim", "correlation", "scale", *grids, *distances]
 
 
 def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, str]:
@@ -111,7 +110,7 @@ def summarize(
     padding: str = "zero",
     precision: str = "float32",
 ) -> Summary:
-    """Summarizes a picture as a file would hold it: clipped to 0..1 and rounded to 8 bits.
+    """Summarizes a picture as a file of 8 bits would hold it: clipped to 0..1 and rounded.
 
     Args:
       params: parameters, as `load_weights` gives them.
@@ -170,7 +169,7 @@ def compare(
         ssim=structure.similarity(picture.coarse, content.coarse) if content else math.nan,
         correlation=_correlation(picture.content, content.content) if content else math.nan,
         scale=structure.correlation_length(picture.luminance),
-        **{f"grid_{period}": power for period, power in structure.grids(picture.luminance).items()},
+        grids=structure.grids(picture.luminance),
         to_noise=distances(noise),
         to_content=distances(content),
     )
@@ -192,7 +191,7 @@ def measure(
 
     Args:
       params: parameters, as `load_weights` gives them.
-      image: [height, width, 3] float32 RGB; measured as a file would hold it.
+      image: [height, width, 3] float32 RGB; measured as a file of 8 bits would hold it.
       content: the photograph, of the same size; None leaves out what depends on it.
       style: the painting, of any size; None leaves out what depends on it.
       style_layers: those whose Gram matrices are compared.

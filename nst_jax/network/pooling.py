@@ -25,8 +25,6 @@ def pool(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyArra
     windows of 4x4, one row and column more on each side: an odd last row has its weight in the last window, and beyond
     the border the outermost row is repeated.
 
-    Written as reshapes, whose gradients are broadcasts; XLA's windowed reductions have slow gradients on CPU.
-
     Args:
       x: [batch, height, width, N]; both sides at least two.
       kind: "avg", "binomial" or "max".
@@ -37,11 +35,12 @@ def pool(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyArra
     batch, height, width, channels = x.shape
     if kind == "binomial":
         return _binomial(x, height, width)
+    # Reshapes, whose gradients are broadcasts: XLA's windowed reductions have slow gradients on CPU.
     x = x[:, : height // 2 * 2, : width // 2 * 2, :].reshape(batch, height // 2, 2, width // 2, 2, channels)
     return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
 
 
-# With a gradient of its own: JAX's, of slices, is five times slower on CPU.
+# With a gradient of its own: JAX's, of slices, is slow on CPU.
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _binomial(x: AnyArray, height: int, width: int) -> Array:
     return _halved(_halved(x, 1), 2)

@@ -164,8 +164,10 @@ def is_deep(picture: Image.Image) -> bool:
 def load(picture: Image.Image) -> Decoded:
     """Decodes a picture that one of READERS has opened."""
     lower = _lower_bytes(picture)
+    _drop_text_for_color_key(picture)
     _scale_color_key(picture)
     picture.load()
+    _drop_text_for_color_key(picture)  # of the texts behind the pixels
     key = picture.info.pop("transparency", None) if lower or is_deep(picture) else None
     return Decoded(plain(picture), lower, key)
 
@@ -195,6 +197,12 @@ def _lower_bytes(picture: Image.Image) -> Image.Image | None:
 
 def _in_planes(picture: TiffImagePlugin.TiffImageFile) -> bool:
     return picture.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2
+
+
+def _drop_text_for_color_key(picture: Image.Image) -> None:
+    """Pillow keeps a PNG's texts, by their keywords, where it keeps the transparent color."""
+    if isinstance(picture.info.get("transparency"), str):
+        del picture.info["transparency"]
 
 
 def _scale_color_key(picture: Image.Image) -> None:

@@ -107,9 +107,9 @@ class Profile(NamedTuple):
         return image
 
     def deep_color(self, values: np.ndarray) -> np.ndarray:
-        """As `Space.deep_color`, by the upper bytes."""
-        upper = (values >> 8).astype(np.uint8)
-        return self.color(Image.frombytes(self.mode, upper.shape[1::-1], upper.tobytes()))
+        """As `Space.deep_color`, rounded to 8 bits."""
+        rounded = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return self.color(Image.frombytes(self.mode, rounded.shape[1::-1], rounded.tobytes()))
 
     def grey(self, values: np.ndarray) -> np.ndarray:
         """As `Space.grey`, through a curve of 256 points: littleCMS has no 16-bit grey here."""

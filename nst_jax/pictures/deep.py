@@ -22,7 +22,7 @@ def write_png(path: Path, pixels: np.ndarray, texts: PngImagePlugin.PngInfo) -> 
     Args:
       path: the file.
       pixels: [height, width, 3] uint16, RGB.
-      texts: chunks that stand before the pixels.
+      texts: chunks that stand before the pixels, in the order given.
     """
     height, width = pixels.shape[:2]
     packer = zlib.compressobj()

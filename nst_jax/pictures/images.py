@@ -26,7 +26,8 @@ _WRITE_OPTIONS = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
-_DEEP = [ending for ending, kind in _WRITTEN.items() if kind in ("PNG", "TIFF")]  # those that take 16 bits
+_PERCEPTUAL = b"\0"  # the rendering intent that a PNG's sRGB chunk holds
+_DEEP = ("PNG", "TIFF")  # those that take 16 bits
 
 
 class PictureWarning(UserWarning):
@@ -203,7 +204,7 @@ def write_image(
       image: [height, width, 3], 0..1, sRGB.
       settings: what a PNG carries along, each as an iTXt chunk (keys: 1 to 79 Latin-1 characters); the other formats
         carry none of them.
-      bits: a channel: 8, or 16 in a PNG or TIFF, which take about two and a half times the room.
+      bits: a channel: 8, or 16 in a PNG or TIFF, which are more than twice as large.
 
     Raises:
       InputError: an unknown ending, or more bits or pixels a side than the format can hold.
@@ -227,6 +228,7 @@ def write_image(
     options: dict = dict(_WRITE_OPTIONS[kind])
     if kind == "PNG":
         options["pnginfo"] = chunks = PngImagePlugin.PngInfo()
+        chunks.add(b"sRGB", _PERCEPTUAL)
         for key, value in (settings or {}).items():
             # File names may hold bytes that are no UTF-8 (lone surrogates here); hours of work must not end in that.
             chunks.add_itxt(key, value.encode("utf-8", "backslashreplace").decode())
@@ -246,9 +248,10 @@ def _kind(path: str | os.PathLike, bits: int, told: str) -> str:
     if kind is None:
         raise InputError(f"{told}: unknown ending; known are {' '.join(_WRITTEN)}")
     if bits not in BITS:
-        raise InputError(f"{argument('bits')}: {bits!r} is not allowed; must be {' or '.join(map(str, BITS))}")
-    if bits == 16 and Path(path).suffix.lower() not in _DEEP:
-        raise InputError(f"{told}: {kind} holds 8 bits a channel; {argument('bits')} 16 takes {' '.join(_DEEP)}")
+        raise InputError(f"{argument('bits')}: {bits!r} is unknown; known are {', '.join(map(str, BITS))}")
+    if bits == 16 and kind not in _DEEP:
+        deep_ones = " ".join(ending for ending, kind in _WRITTEN.items() if kind in _DEEP)
+        raise InputError(f"{told}: {kind} holds 8 bits a channel; {argument('bits')} 16 takes {deep_ones}")
     return kind
 
 

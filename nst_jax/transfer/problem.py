@@ -195,7 +195,7 @@ class Problem:
 
         Args:
           lane: the lane.
-          image: [height, width, 3] float32 RGB; measured as a file would hold it.
+          image: [height, width, 3] float32 RGB; measured as a file of 8 bits would hold it.
 
         Returns:
           The measures.

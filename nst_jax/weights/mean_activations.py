@@ -15,7 +15,7 @@ from nst_jax.weights.normalize import Means
 
 @jax.transfer_guard("allow")
 def mean_activations(params: Any, images: Iterable[np.ndarray], *, pool: str = "avg") -> Means:
-    """Each filter's mean activation over all positions of all images, which may differ in size.
+    """Each filter's mean activation over all positions of all images, which may differ in size; behind zeros.
 
     Args:
       params: parameters, as `weights.load` gives them.

@@ -90,7 +90,7 @@ def test_against_numpy_float64(params, picture):
         ssim=structure.similarity(*planes),  # nothing to bring down; tested on its own
         correlation=np.corrcoef(seen[0]["conv4_2"].ravel(), seen[1]["conv4_2"].ravel())[0, 1],
         scale=structure.correlation_length(planes[0]),
-        **{f"grid_{period}": power for period, power in structure.grids(planes[0]).items()},
+        grids=structure.grids(planes[0]),
         to_noise={layer: x / n for layer, (x, _, n) in from_style.items()},
         to_content={layer: x / p for layer, (x, p, _) in from_style.items()},
     )
@@ -175,7 +175,7 @@ def test_what_cannot_be_told_though_it_is_there(params, painting):
     blank = np.full_like(painting, 0.5)
     found = measure(params, blank)
     assert math.isnan(found.scale)
-    assert (found.grid_2, found.grid_4, found.grid_8) == pytest.approx((1, 1, 1), abs=1e-6)
+    assert found.grids == pytest.approx({2: 1, 4: 1, 8: 1}, abs=1e-6)
     assert all(map(math.isnan, measure(params, blank, painting, painting).to_content.values()))
 
 
@@ -189,7 +189,7 @@ def test_once_seen_and_often_compared(params, photo, painting, noise, pool):
     assert names == ["ssim", "correlation", "scale", "grid_2", "grid_4", "grid_8", "conv2_1_to_noise",
                      "conv1_1_to_noise", "conv2_1_to_content", "conv1_1_to_content"]  # fmt: skip
     by_name = dict(zip(names, found.row(), strict=True))
-    assert by_name["grid_4"] == found.grid_4
+    assert by_name["grid_4"] == found.grids[4]
     assert by_name["conv1_1_to_noise"] == found.to_noise["conv1_1"]
     assert by_name["conv2_1_to_content"] == found.to_content["conv2_1"]
 

@@ -244,7 +244,7 @@ def test_grids_against_the_definition(picture, shape):
 def test_no_grid_stands_out_of_noise(exponent):
     found = np.array([list(structure.grids(colored(exponent, seed)).values()) for seed in range(40)])
     np.testing.assert_allclose(found.mean(0), 1, atol=0.06)
-    assert (found.std(0) < [0.20, 0.10, 0.06]).all()
+    np.testing.assert_allclose(found.std(0), [0.13, 0.07, 0.04], rtol=0.3)
 
 
 @pytest.mark.parametrize("name", ["photograph", "painting"])

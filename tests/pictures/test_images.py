@@ -136,6 +136,15 @@ def test_16_bits(tmp_path, ending):
     assert again.read_bytes() == paths[0].read_bytes()  # 16 bits survive exactly
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_png_says_which_colors_it_has(tmp_path, bits):
+    """By the chunk that the PNG specification has for sRGB (11.3.2.5), before the pixels and once."""
+    write_image(tmp_path / "a.png", np.zeros((32, 32, 3), np.float32), {"seed": "0"}, bits=bits)
+    data = (tmp_path / "a.png").read_bytes()
+    assert data.count(b"\0\0\0\1sRGB\0") == data.count(b"sRGB") == 1
+    assert data.index(b"sRGB") < data.index(b"IDAT")
+
+
 @pytest.mark.parametrize("bits", [0, 1, 10, 32, -8, "8", None])
 def test_other_bits_are_refused(tmp_path, bits):
     for refused in (
@@ -144,7 +153,7 @@ def test_other_bits_are_refused(tmp_path, bits):
     ):
         with pytest.raises(InputError) as error:
             refused()
-        assert str(error.value) == f"bits: {bits!r} is not allowed; must be 8 or 16"
+        assert str(error.value) == f"bits: {bits!r} is unknown; known are 8, 16"
     assert list(tmp_path.iterdir()) == []
 
 

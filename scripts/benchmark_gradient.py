@@ -92,8 +92,8 @@ def _goal(way: str, size: int, *pair: str):
 
 def gradients(folder: str, way: str, cases: list) -> None:
     """Writes gradients and which activations are positive, a file for each case, and for one way the cases too."""
-    slope = jax.jit(jax.grad(lambda x, goal: goal(x).total.sum()), compiler_options=compiler.options())
-    features = jax.jit(vgg.features, static_argnums=2, compiler_options=compiler.options())
+    slope = jax.jit(jax.grad(lambda x, goal: goal(x).total.sum()), compiler_options=compiler.options("cpu"))
+    features = jax.jit(vgg.features, static_argnums=2, compiler_options=compiler.options("cpu"))
     for number, case in enumerate(cases[:1] if way == "float64" else cases):  # a function that agrees once always does
         photo, painting, noise, goal = _goal(way, *case)
         grain = np.random.default_rng(0).normal(0, 1 / 255, photo.shape)

@@ -13,7 +13,8 @@ which takes it that more evaluations are no worse. The peer's file is that of it
 its own loss is told beside that. The peers have a history of 100.
 
 Both sides read the same pixels: pictures are brought to their size first. The peer runs first, since its picture is the
-aim; then, after the search, ours and the peer's in turn. Medians and ranges are told. The peers are installed into a virtual environment of their own (--peers FOLDER, made when it is not there).
+aim; then, after the search, ours and the peer's in turn. Medians and ranges are told. The peers are installed into a
+virtual environment of their own (--peers FOLDER, made when it is not there).
 """
 
 import argparse

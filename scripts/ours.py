@@ -50,7 +50,11 @@ def pace(size: int, lanes: int, precision: str = "float32") -> dict:
     carry = begin(noise, goal.unknown(lanes), DEFAULT_OPTIMIZER, boxes)
     before = time.perf_counter()
     step = partial(advance, optimizer=DEFAULT_OPTIMIZER)
-    program = jax.jit(step, donate_argnums=1).lower(goal, carry, jnp.int32(1)).compile(compiler.options())
+    program = (
+        jax.jit(step, donate_argnums=1)
+        .lower(goal, carry, jnp.int32(1))
+        .compile(compiler.options(jax.default_backend()))
+    )
     compiled = time.perf_counter() - before
     allocator.keep_freed_memory()  # as the command line does
     on_cpu = jax.default_backend() == "cpu"
@@ -76,7 +80,7 @@ def evaluation(kind: str, size: int, rows: int, segments: int) -> dict:
         times = [record.seconds for record in minimize(goal, image, evaluations=4, every=1).history[0]]
         return {"peak MB": peak_mb(), "s/evaluation": (times[-1] - times[0]) / (len(times) - 1)}
     total = jax.value_and_grad(lambda image, goal: jnp.sum(goal(image).total))
-    evaluate = jax.jit(total, compiler_options=compiler.options())
+    evaluate = jax.jit(total, compiler_options=compiler.options(jax.default_backend()))
     jax.block_until_ready(evaluate(image, goal))
     before = time.perf_counter()
     for _ in range(2):

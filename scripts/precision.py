@@ -67,7 +67,8 @@ def emulated(convolution: Factors, gram: Factors) -> Iterator[None]:
 
     jax.clear_caches()
     with (
-        patch.object(jax, "default_backend", lambda: "gpu"),
+        patch.object(lax, "platform_dependent", lambda *arguments, default, **_: default(*arguments)),
+        patch("nst_jax.devices.platform", lambda: "gpu"),
         patch.object(lax, "conv_general_dilated", through(lax.conv_general_dilated, convolution, 0)),
         patch.object(jnp, "einsum", through(jnp.einsum, gram, 1)),
     ):

@@ -1,8 +1,11 @@
 """VGG-19's block, 3x3 convolution, bias and ReLU, with frozen parameters: each layer's algorithm and gradient.
 
 On CPU most blocks are convolved by the method of Winograd (`network.winograd`), whose single convolutions differ from
-`lax.conv`'s by about 1e-6 of their norm; the one between three channels and 64 is a matrix product; on GPU and TPU all
-are left to `lax.conv`.
+`lax.conv`'s by about 1e-6 of their norm. The one between three channels and 64 is a matrix product on CPU, and on TPU,
+where an axis of three channels at an array's end is padded to 128. All else is left to `lax.conv`.
+
+Which platform it is, JAX tells when it lowers a program, not when it traces it: a program may be for a device that is
+not the default one, or for a machine that is not there. A kernel that `network.prepare` has transformed is for CPU.
 """
 
 from functools import partial
@@ -46,13 +49,13 @@ def conv3x3_relu(
     reversed kernel, which XLA for CPU leaves in a slow form inside `while`, `scan` and `cond` bodies, where optimizers
     run. Only the result is kept for it: where it is zero, the ReLU's derivative is zero.
 
-    The algorithm is chosen by the kernel's shape, and by JAX's default backend at the time of tracing.
+    The algorithm is chosen by the kernel's shape, and by the platform that the program is lowered for.
 
     Args:
       x: [batch, height, width, in] float32 (float64 works too).
       kernel: [3, 3, in, out], HWIO, the same dtype; not needed where there is a transformed one.
       bias: [out].
-      transformed: from `transform`; computed here when it is not given.
+      transformed: from `transform`, for CPU; where it is wanted and not given, it is computed here.
       precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
       padding: what is beyond the border: "zero"; "reflect", the picture without its outermost row, or "replicate", that
         row. A side of one position has nothing to reflect and is replicated.
@@ -66,11 +69,19 @@ def conv3x3_relu(
 def _conv3x3_relu(
     x: AnyArray, margin: int, kernel: AnyArray | None, bias: AnyArray, transformed: Transformed | None, precision: str
 ) -> Array:
-    transformed = _transformed(kernel, transformed)
     if transformed is not None:
         return _winograd_forward(x, transformed.forward, bias, margin)
     assert kernel is not None
-    return _bias_and_relu(_direct(x, kernel, precision, margin), bias)
+
+    def directly(x: AnyArray, kernel: AnyArray, bias: AnyArray) -> Array:
+        return _bias_and_relu(_direct(x, kernel, precision, margin), bias)
+
+    def by_winograd(x: AnyArray, kernel: AnyArray, bias: AnyArray) -> Array:
+        return _winograd_forward(x, _transform(kernel).forward, bias, margin)
+
+    if not _winograd_pays(kernel.shape):
+        return directly(x, kernel, bias)
+    return lax.platform_dependent(x, kernel, bias, cpu=by_winograd, default=directly)
 
 
 def plain3x3_relu(
@@ -146,25 +157,21 @@ def transform(kernel: Float[AnyArray, "3 3 in out"]) -> Transformed | None:
       kernel: [3, 3, in, out], HWIO, float32 or float64.
 
     Returns:
-      What `conv3x3_relu` takes, four times as large as the kernel, and as much again for small kernels; None where it
-      would not use it.
+      What `conv3x3_relu` takes on CPU, four times as large as the kernel, and as much again for small kernels; None for
+      kernels of few channels, which are not transformed.
     """
     return _transform(kernel) if _winograd_pays(kernel.shape) else None
 
 
 @jax.jit
-def _transform(kernel: Array) -> Transformed:
+def _transform(kernel: AnyArray) -> Transformed:
     forward = winograd.transform_kernel(kernel)
     twice = kernel.shape[2] * kernel.shape[3] <= LARGEST_TWICE
     return Transformed(forward, jnp.swapaxes(forward, 1, 2) if twice else None)
 
 
-def _transformed(kernel: AnyArray | None, transformed: Transformed | None) -> Transformed | None:
-    return transform(kernel) if transformed is None and kernel is not None else transformed
-
-
 def _winograd_pays(kernel: tuple[int, ...]) -> bool:
-    return jax.default_backend() == "cpu" and min(kernel[2:]) >= FEWEST_CHANNELS
+    return min(kernel[2:]) >= FEWEST_CHANNELS
 
 
 # Under jit, layers of one shape are traced once, and outside it there is one program to compile instead of fifty.
@@ -193,9 +200,16 @@ def _winograd_backward(
 
 
 def _direct(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> Array:
-    if jax.default_backend() == "cpu" and min(kernel.shape[2:]) < FEWEST_CHANNELS:
-        return (_from_columns if kernel.shape[2] < kernel.shape[3] else _to_columns)(x, kernel, margin)
-    return _lax_conv(x, kernel, precision, margin)
+    def by_lax(x: AnyArray, kernel: AnyArray) -> Array:
+        return _lax_conv(x, kernel, precision, margin)
+
+    def by_columns(x: AnyArray, kernel: AnyArray) -> Array:
+        columns = _from_columns if kernel.shape[2] < kernel.shape[3] else _to_columns
+        return columns(x, kernel, precision, margin)
+
+    if min(kernel.shape[2:]) >= FEWEST_CHANNELS:
+        return _lax_conv(x, kernel, precision, margin)
+    return lax.platform_dependent(x, kernel, cpu=by_columns, tpu=by_columns, default=by_lax)
 
 
 def _lax_conv(x: Any, kernel: Any, precision: str, margin: int) -> Array:
@@ -205,19 +219,23 @@ def _lax_conv(x: Any, kernel: Any, precision: str, margin: int) -> Array:
     )
 
 
-def _from_columns(x: AnyArray, kernel: AnyArray, margin: int) -> Array:
+def _from_columns(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> Array:
     """For few channels coming in: one product of the nine shifted inputs with the kernel."""
     columns = lax.optimization_barrier(jnp.concatenate(_shifted(x, margin), -1))
-    return jnp.einsum("nhwi,io->nhwo", columns, kernel.reshape(-1, kernel.shape[3]))
+    return _product(columns, kernel.reshape(-1, kernel.shape[3]), precision)
 
 
-def _to_columns(x: AnyArray, kernel: AnyArray, margin: int) -> Array:
+def _to_columns(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> Array:
     """For few channels going out: one product with the kernel's nine taps, and the sum of its shifted parts."""
     taps = jnp.moveaxis(kernel, 2, 0).reshape(kernel.shape[2], -1)
-    columns = lax.optimization_barrier(jnp.einsum("nhwi,io->nhwo", x, taps))
+    columns = lax.optimization_barrier(_product(x, taps, precision))
     outgoing = kernel.shape[3]
     parts = [part[..., n * outgoing :][..., :outgoing] for n, part in enumerate(_shifted(columns, margin))]
     return sum(parts[1:], start=parts[0])
+
+
+def _product(x: AnyArray, matrix: AnyArray, precision: str) -> Array:
+    return jnp.einsum("nhwi,io->nhwo", x, matrix, precision=lax.Precision(precision))
 
 
 def _shifted(x: AnyArray, margin: int) -> list[Array]:
@@ -239,16 +257,24 @@ def _forward(
 
 def _backward(margin: int, precision: str, residuals: _Residuals, cotangent: Array) -> tuple[Array, None, None, None]:
     y, kernel, transformed = residuals
-    transformed = _transformed(kernel, transformed)
     if transformed is not None:
         return _winograd_backward(cotangent, y, transformed, 2 - margin), None, None, None
     assert kernel is not None
-    turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-    through = lax.optimization_barrier(_through_relu(cotangent, y))
-    return _direct(through, turned, precision, 2 - margin), None, None, None
+
+    def directly(cotangent: AnyArray, y: AnyArray, kernel: AnyArray) -> Array:
+        turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+        through = lax.optimization_barrier(_through_relu(cotangent, y))
+        return _direct(through, turned, precision, 2 - margin)
+
+    def by_winograd(cotangent: AnyArray, y: AnyArray, kernel: AnyArray) -> Array:
+        return _winograd_backward(cotangent, y, _transform(kernel), 2 - margin)
+
+    if not _winograd_pays(kernel.shape):
+        return directly(cotangent, y, kernel), None, None, None
+    return lax.platform_dependent(cotangent, y, kernel, cpu=by_winograd, default=directly), None, None, None
 
 
-def _through_relu(cotangent: Array, y: Array) -> Array:
+def _through_relu(cotangent: AnyArray, y: AnyArray) -> Array:
     return jnp.where(y > 0, cotangent, 0)
 
 

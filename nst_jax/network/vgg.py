@@ -1,7 +1,6 @@
 """VGG-19's sixteen convolutions and five pools (Simonyan & Zisserman, arXiv 1409.1556, column E) as a Linen module."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nst_jax import devices
 from nst_jax.errors import InputError
 from nst_jax.network import conv, pooling
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS, PADDINGS, POOLS, PRECISIONS
@@ -140,16 +140,17 @@ def features(
 
 
 @jax.transfer_guard("allow")
-def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
+def prepare(params: Any, layers: Iterable[str] = LAYERS, platform: str | None = None) -> Any:
     """Prepares parameters for many evaluations: computes what `features` otherwise would from the kernels each time.
 
-    On CPU that is the Winograd transform of each kernel, in its place and four times as large; elsewhere there is
-    nothing to prepare. Whatever computes activations takes these parameters too, and returns the same; what changes
-    or saves parameters (`nst_jax.weights`) needs the kernels.
+    For CPU that is the Winograd transform of each kernel, in its place and four times as large; for others there is
+    nothing to prepare, and transformed kernels would be slow. Whatever computes activations takes these parameters too,
+    and returns the same; what changes or saves parameters (`nst_jax.weights`) needs the kernels.
 
     Args:
       params: parameters as `load_weights` gives them; layers that are prepared already stay so.
       layers: those that will be asked for; the parameters of deeper ones are left out.
+      platform: what the evaluations are for, "cpu" or another; by default that of JAX's default device.
 
     Returns:
       Parameters.
@@ -169,15 +170,14 @@ def prepare(params: Any, layers: Iterable[str] = LAYERS) -> Any:
     needed = {name: params["params"][name] for name in _convolutions(layers)}
     transformed = {name: kernel for name, kernel in params.get("transformed", {}).items() if name in needed}
     kernels = {name: layer["kernel"] for name, layer in needed.items() if name not in transformed}
-    transformed |= _transformed(kernels, jax.default_backend())
+    if (platform or devices.platform()) == "cpu":
+        transformed |= _transformed(kernels)
     kept = {name: {"bias": layer["bias"]} if name in transformed else layer for name, layer in needed.items()}
     return {**params, "params": kept, "transformed": transformed}
 
 
-@partial(jax.jit, static_argnums=1)
-def _transformed(
-    kernels: dict[str, Float[Array, "3 3 in out"]], _backend: str
-) -> dict[str, dict[str, conv.Transformed]]:
+@jax.jit
+def _transformed(kernels: dict[str, Float[Array, "3 3 in out"]]) -> dict[str, dict[str, conv.Transformed]]:
     found = {name: conv.transform(kernel) for name, kernel in kernels.items()}
     return {name: {"kernel": kernel} for name, kernel in found.items() if kernel is not None}
 

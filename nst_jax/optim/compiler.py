@@ -7,6 +7,10 @@ from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
+from jax.sharding import SingleDeviceSharding
+
+from nst_jax import devices
 
 _ON_CPU: dict[str, str | bool] = {
     # Products and convolutions by Eigen instead of YNNPACK, which is slower in these programs (docs/speed.md).
@@ -70,7 +74,8 @@ class Programs:
         self, function: Callable[..., Any], arguments: tuple[Any, ...], donate: int, key: tuple, result: Any
     ) -> Any:
         """Compiles a function, whether or not it is known; see `Compile`."""
-        return jax.jit(function, donate_argnums=donate).lower(*arguments).compile(options())
+        lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+        return lowered.compile(options(platform_of(arguments)))
 
 
 remembered = Programs()
@@ -78,13 +83,31 @@ remembered = Programs()
 
 
 @cache
-def options() -> dict[str, str | bool]:
+def options(platform: str) -> dict[str, str | bool]:
     """Gives the compiler's options.
 
+    Args:
+      platform: of the devices, such as "cpu".
+
     Returns:
-      What `jax.jit` and `lower(...).compile` take; what this version of XLA, or the backend, does not know is left out.
+      What `jax.jit` and `lower(...).compile` take; what this version of XLA does not know is left out.
     """
-    return {name: value for name, value in _ON_CPU.items() if _known({name: value})}
+    return {name: value for name, value in _ON_CPU.items() if _known({name: value})} if platform == "cpu" else {}
+
+
+def platform_of(arguments: Any) -> str:
+    """Tells for which platform a program with these arguments is.
+
+    Args:
+      arguments: pytrees of arrays, or of their shapes; those that have a sharding say where they are.
+
+    Returns:
+      Such as "cpu"; of JAX's default device where they do not say.
+    """
+    for leaf in jax.tree.leaves(arguments):
+        if sharding := getattr(leaf, "sharding", None):
+            return next(iter(sharding.device_set)).platform
+    return devices.platform()
 
 
 def configuration() -> tuple[Any, ...]:
@@ -97,10 +120,10 @@ def configuration() -> tuple[Any, ...]:
 
 
 def _known(option: dict[str, str | bool]) -> bool:
-    if jax.default_backend() != "cpu":
-        return False
+    somewhere = SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
+    number = jax.ShapeDtypeStruct((), jnp.float32, sharding=somewhere)
     try:
-        jax.jit(lambda x: x).lower(0.0).compile(option)
+        jax.jit(lambda x: x).lower(number).compile(option)
     except jax.errors.JaxRuntimeError:
         return False
     return True

@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
+from nst_jax.devices import local_devices
 from nst_jax.errors import InputError, argument
 from nst_jax.optim import compiler, schedule
 from nst_jax.optim.box import Box
@@ -193,7 +194,7 @@ class Engine:
         self.problem, self.evaluations, self.tolerance = problem, evaluations, tolerance
         self._optimizer, self._every, self._compile, self._key = optimizer, every, compile, key
         self._earlier = earlier or dict.fromkeys(range(len(problem)), 0)
-        self._devices = list(devices or jax.local_devices()[:1])
+        self._devices = list(devices or local_devices()[:1])
         self._mesh = Mesh(np.array(self._devices), ("lanes",))
         self._smallest = slots if fixed else len(self._devices)
         self._programs: dict[int, Any] = {}

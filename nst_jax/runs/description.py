@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from nst_jax import __version__
+from nst_jax.devices import local_devices
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
 from nst_jax.runs.moved import AS_NAMED, Places, placed
@@ -61,7 +62,7 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
         "version": __version__,
         "jax": jax.__version__,
         "python": platform.python_version(),
-        "device": jax.local_devices()[0].device_kind,
+        "device": local_devices()[0].device_kind,
         "settings": vars(settings),
         "tolerance": tolerance,
         "weights": {"name": settings.weights, "sha256": verified.sha256},

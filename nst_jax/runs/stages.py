@@ -12,8 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-
+from nst_jax.devices import local_devices
 from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
@@ -239,7 +238,7 @@ def _begun(
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
         run.create(described | {"plan": planned | {"asked": asked}})
     here = run.run()  # of this process or, in a folder with several shares, of a faster one
-    ours = described | {"plan": here["plan"] | {"devices": len(jax.local_devices()), "shares": shares}}
+    ours = described | {"plan": here["plan"] | {"devices": len(local_devices()), "shares": shares}}
     if differing := description.differences(here, ours):
         name = argument("output")
         raise InputError(f"{name} {stage.folder}: another run's folder; it differs in {', '.join(differing)}")
@@ -253,7 +252,7 @@ def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, 
         begun = f"{run.path} was begun with {before['plan']['shares']} shares"
         raise InputError(f"{argument('share')}: {begun}, not {shares}")
     now = description.describe(table, before["tolerance"], places)
-    now |= {"plan": before["plan"] | {"devices": len(jax.local_devices())}, "sizes": before.get("sizes")}
+    now |= {"plan": before["plan"] | {"devices": len(local_devices())}, "sizes": before.get("sizes")}
     changed = description.differences(before, now)
     if refused := [change for change in changed if not change.startswith(_ELSEWHERE)]:
         raise InputError(f"{run.path}: cannot be resumed, changed since: {', '.join(refused)}")
@@ -332,7 +331,7 @@ def _maker(stage: Stage, options: RunOptions, compile: Compile, *, planning: boo
     def make(slots: int, strips: plan.Cuts) -> Engine:
         return Engine(
             problem.cut(strips), optimizer, evaluations=settings.evaluations, slots=slots, tolerance=options.tolerance,
-            devices=jax.local_devices(), compile=compile, key=optimizer_key(settings),
+            devices=local_devices(), compile=compile, key=optimizer_key(settings),
         )  # fmt: skip
 
     return make

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-
+from nst_jax.devices import local_devices, platform
 from nst_jax.errors import InputError, argument
 from nst_jax.loss import strips
 from nst_jax.optim.engine import Engine
@@ -57,9 +56,9 @@ def choose(
     Raises:
       InputError: not even one lane a device fits, in the smallest strips.
     """
-    count = len(jax.local_devices())
+    count = len(local_devices())
     limit = _free(count) if memory is None else memory
-    on_cpu = jax.local_devices()[0].platform == "cpu"
+    on_cpu = platform() == "cpu"
     height, width = make(count, cuts).problem.shape[:2]
     cuts = cuts or _usual(height, width)
     each = -(-batch // count) if batch else (max(1, CPU_PIXELS // (height * width)) if on_cpu else lanes)
@@ -137,7 +136,7 @@ def _cut(
 
 
 def _usual(height: int, width: int) -> Cuts:
-    large = jax.default_backend() == "cpu" and height * width >= LARGE
+    large = platform() == "cpu" and height * width >= LARGE
     return strips.by_rows(height, 64, 2) if large else ()
 
 
@@ -162,11 +161,11 @@ def of_process(memory: int | None) -> int | None:
     Returns:
       Bytes for the program, or None.
     """
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = platform() == "cpu"
     return memory if memory is None or not on_cpu else max(0, memory - machine.PROCESS_BYTES)
 
 
 def _free(devices: int) -> int:
     """Bytes that a program may take on each of so many local devices."""
-    device = jax.local_devices()[0]
+    device = local_devices()[0]
     return machine.free_memory(device) // (devices if device.platform == "cpu" else 1)

@@ -77,11 +77,9 @@ class Starts:
         Returns:
           The settings' bounds, and the frozen pixels.
         """
-        return boxes(lanes, dtype, BOUNDS[self._settings.bounds], self._of_colors())
+        frozen = None if self._frozen is None else self._frozen[..., None]
+        return boxes(lanes, dtype, BOUNDS[self._settings.bounds], frozen)
 
     def _enlarged(self, lane: Lane, image: np.ndarray) -> np.ndarray:
         enlarged = scales.enlarged(image, self._contents[lane.content], lane.alpha > 0)
-        return enlarged if self._frozen is None else np.where(self._of_colors(), self.of(lane), enlarged)
-
-    def _of_colors(self) -> np.ndarray | None:
-        return None if self._frozen is None else self._frozen[..., None]
+        return enlarged if self._frozen is None else np.where(self._frozen[..., None], self.of(lane), enlarged)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import optax
 
+from nst_jax.devices import local_devices
 from nst_jax.loss.objective import Objective, Term
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine, Progress
@@ -137,8 +138,7 @@ def _outcomes(
     count = len(work.table.lanes)
 
     def make(problem: Problem, slots: int, cuts: plan.Cuts, earlier: Mapping[int, int]) -> Engine:
-        devices = jax.local_devices()
-        return work.engine(problem, slots, cuts, tolerance=batching.tolerance, earlier=earlier, devices=devices)
+        return work.engine(problem, slots, cuts, tolerance=batching.tolerance, earlier=earlier, devices=local_devices())
 
     made: dict[str, np.ndarray] = {}
     history = {lane: [] for lane in range(count)}

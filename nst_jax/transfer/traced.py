@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from jax import export
 
-from nst_jax.optim.compiler import Programs, configuration, options
+from nst_jax.optim.compiler import Programs, configuration, options, platform_of
 from nst_jax.pictures import files
 
 _DIGEST = 32  # bytes of SHA-256, in front of a file's contents
@@ -62,14 +62,15 @@ class TracedPrograms(Programs):
         self, function: Callable[..., Any], arguments: tuple[Any, ...], donate: int, key: tuple, result: Any
     ) -> Any:
         """Compiles a function, from the folder if it is there; see `Compile`."""
-        if not isinstance(key[0], str):
+        platform = platform_of(arguments)
+        if not isinstance(key[0], str) or platform != jax.default_backend():  # which is what JAX exports for
             program = super().compiled(function, arguments, donate, key, result)
             self._after()
             return program
         leaves, structure = jax.tree.flatten(arguments)
         shapes = [(leaf.shape, str(leaf.dtype), getattr(leaf, "weak_type", False)) for leaf in leaves]
         spread = [str(getattr(leaf.sharding, "spec", None)) for leaf in leaves]
-        backend = (jax.default_backend(), jax.devices()[0].device_kind)
+        backend = (platform, jax.devices()[0].device_kind)
         about = (key, structure, shapes, spread, jax.__version__, backend, configuration(), _source())
         path = self._folder and self._folder / f"advance-{hashlib.sha256(repr(about).encode()).hexdigest()}.stablehlo"
 
@@ -83,7 +84,7 @@ class TracedPrograms(Programs):
 
         first = len(jax.tree.leaves(arguments[:donate]))
         own = tuple(range(first, first + len(jax.tree.leaves(arguments[donate]))))
-        program = jax.jit(advance, donate_argnums=own).lower(*leaves).compile(options())
+        program = jax.jit(advance, donate_argnums=own).lower(*leaves).compile(options(platform))
         self._after()
         return Program(program, jax.tree.structure(result))
 

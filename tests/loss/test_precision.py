@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax.extend import core
+from platforms import believed
 
 from nst_jax import loss
 from nst_jax.loss.objective import Objective
@@ -19,13 +20,11 @@ OF_GRADIENT = 2 * (13 + 5)  # convolutions and Gram matrices as far as conv5_1, 
 ASKED = {"float32": "HIGHEST", "tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}
 
 
-@pytest.fixture(autouse=True)
-def accelerator(monkeypatch):
+@pytest.fixture(autouse=True, params=["cuda", "tpu"])
+def accelerator(request):
     """The algorithms of accelerators; nothing of the kind is needed for tracing."""
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
+    with believed(request.param):
+        yield
 
 
 def shaped(*shape):

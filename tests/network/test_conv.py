@@ -1,5 +1,6 @@
 """The block against JAX's own convolution in float64, by either algorithm, and its frozen parameters."""
 
+import re
 from functools import partial
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as Spec
+from platforms import NAMES, believed, lowered
 
 from nst_jax import loss
 from nst_jax.loss import objective
@@ -40,25 +42,32 @@ def gradient(function, weights):
     return jax.jit(jax.grad(lambda x, *rest: jnp.sum(weights * jnp.sin(function(x, *rest)))))
 
 
-def products(function, *arguments):
+def products(function, *arguments, platform="cpu"):
     """How many convolutions and matrix products a function's program has."""
-    program = str(jax.make_jaxpr(function)(*arguments))
-    return program.count("conv_general_dilated["), program.count("dot_general[")
+    program = lowered(function, *arguments, platform=platform)
+    return program.count("stablehlo.convolution("), program.count("stablehlo.dot_general ")
 
 
 COLUMNS = [(1, 8, 8, 3, 4), (2, 7, 5, 4, 3), (1, 1, 1, 2, 2), (3, 1, 6, 1, 1), (1, 8, 8, 3, 16), (2, 5, 6, 16, 3)]
 WINOGRAD = [(1, 8, 8, 16, 16), (2, 7, 5, 16, 24), (4, 1, 1, 16, 16), (1, 13, 3, 32, 16), (1, 2, 2, 16, 16)]
+
+
+def by(shape, platform):
+    """Convolutions and matrix products of one block."""
+    columns = shape in COLUMNS and platform == "tpu"
+    return (0, 1) if platform == "cpu" or columns else (1, 0)
+
+
 SMALL = {True: (2, 4, 3, 3, 20), False: (2, 7, 9, 16, 20)}  # by whether columns do them
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize("shape", COLUMNS + WINOGRAD, ids=str)
-def test_value_and_input_gradient_equal_jax_in_float64(monkeypatch, shape, backend):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    block = partial(conv3x3_relu)  # a function that jit has not traced for the other backend
-    with jax.enable_x64(True):
+def test_value_and_input_gradient_equal_jax_in_float64(shape, platform):
+    block = partial(conv3x3_relu)  # a function that jit has not traced for another platform
+    with jax.enable_x64(True), believed(platform):
         x, kernel, bias, weights = arrays(*shape)
-        assert products(block, x, kernel, bias) == ((0, 1) if backend == "cpu" else (1, 0))
+        assert products(block, x, kernel, bias) == by(shape, platform)
         value = jax.jit(block)(x, kernel, bias)
         assert value.dtype == np.float64
         np.testing.assert_allclose(value, reference(x, kernel, bias), rtol=1e-11, atol=1e-11)
@@ -66,17 +75,16 @@ def test_value_and_input_gradient_equal_jax_in_float64(monkeypatch, shape, backe
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize("padding", ["reflect", "replicate"])
 @pytest.mark.parametrize("shape", [COLUMNS[1], COLUMNS[2], COLUMNS[4], *WINOGRAD[1:]], ids=str)
-def test_other_paddings_equal_jax_in_float64(monkeypatch, shape, padding, backend):
+def test_other_paddings_equal_jax_in_float64(shape, padding, platform):
     """By the same algorithms; a side of one position is replicated, as NumPy does."""
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
     block = partial(conv3x3_relu, padding=padding)
     expected = partial(reference, padding=padding)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), believed(platform):
         x, kernel, bias, weights = arrays(*shape)
-        assert products(block, x, kernel, bias) == ((0, 1) if backend == "cpu" else (1, 0))
+        assert products(block, x, kernel, bias) == by(shape, platform)
         slopes = []
         for function in (block, expected):
             value = jax.jit(lambda x, function=function: jnp.sum(weights * jnp.sin(function(x, kernel, bias))))
@@ -169,26 +177,29 @@ def test_kernel_and_bias_are_frozen_and_no_gradient_of_theirs_is_computed(column
     assert products(gradients, x, kernel, bias) == (0, 2)  # forward, input gradient
 
 
-@pytest.mark.parametrize("backend", ["gpu", "tpu"])
-def test_accelerators_get_the_plain_convolution(monkeypatch, backend):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    x, kernel, bias, weights = arrays(*SMALL[False], np.float32)
-    assert products(gradient(conv3x3_relu, weights), x, kernel, bias) == (2, 0)
-    assert conv.transform(kernel) is None
+@pytest.mark.parametrize("platform", NAMES)
+@pytest.mark.parametrize("columns", [True, False])
+def test_the_platform_decides_when_a_program_is_lowered(columns, platform):
+    """Not when it is traced, and not by the default one, which is CPU here: forward and input gradient."""
+    x, kernel, bias, weights = arrays(*SMALL[columns], np.float32)
+    found = products(gradient(conv3x3_relu, weights), x, kernel, bias, platform=platform)
+    assert found == ((0, 2) if by(COLUMNS[0] if columns else WINOGRAD[0], platform) == (0, 1) else (2, 0))
 
 
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
-@pytest.mark.parametrize("precision", ["float32", "tensorfloat32", "bfloat16"])
-def test_precision_is_asked_of_both_passes(monkeypatch, precision, padding):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    x, kernel, bias, weights = arrays(1, 4, 4, 16, 16, np.float32)
+@pytest.mark.parametrize(("precision", "name"), [
+    ("float32", "HIGHEST"), ("tensorfloat32", "HIGH"), ("bfloat16", "DEFAULT")])  # fmt: skip
+@pytest.mark.parametrize(("platform", "columns"), [("cuda", False), ("cuda", True), ("tpu", False), ("tpu", True)])
+def test_precision_is_asked_of_both_passes(precision, name, padding, platform, columns):
+    x, kernel, bias, weights = arrays(*SMALL[columns], np.float32)
     slope = gradient(lambda *a: conv3x3_relu(*a, None, precision, padding), weights)
-    lowered = jax.jit(slope).lower(x, kernel, bias).as_text()
-    name = {"float32": "HIGHEST", "tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}[precision]
-    assert lowered.count("stablehlo.convolution") == 2
-    assert lowered.count(f"precision_config = [#stablehlo<precision {name}>") == (2 if name != "DEFAULT" else 0) or (
-        name == "DEFAULT" and "precision HIGH" not in lowered
-    )
+    program = lowered(slope, x, kernel, bias, platform=platform)
+    products = [line for line in program.splitlines() if "stablehlo.convolution(" in line or "dot_general " in line]
+    assert len(products) == 2
+    for line in products:
+        asked = set(re.findall(r"(?:#stablehlo<)?precision (\w+)|precision = \[(\w+), \2\]", line))
+        assert {word for pair in asked for word in pair if word} <= {name}, line
+        assert asked or name == "DEFAULT", line
 
 
 @pytest.mark.slow

@@ -103,7 +103,7 @@ def test_gradient_by_finite_differences_of_the_oracle(params, padding):
 @pytest.mark.parametrize("padding", ["reflect", "replicate"])
 @pytest.mark.parametrize("pool", POOLS)
 def test_what_is_one_color_stays_so_to_the_border(params, pool, padding):
-    """Behind zeros it does not, nor where a row is dropped."""
+    """Odd rows, which pools drop, change nothing of it; behind zeros it does not stay so."""
     image = np.broadcast_to(np.float32([0.2, 0.6, 0.4]), (37, 34, 3))
     found = vgg.features(params, image, ("conv1_1", "pool2", "conv3_1"), pool=pool, padding=padding)
     for layer, activation in found.items():
@@ -186,25 +186,24 @@ def test_refusals_are_one_line(params, image, layers, options, words):
     assert all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("backend", ["cpu", "tpu"])
-def test_prepared_parameters_give_the_same(monkeypatch, params, backend):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    prepared = vgg.prepare(params, ("conv1_1", "conv2_1"))
+@pytest.mark.parametrize("platform", [None, "cpu", "gpu", "tpu"])
+def test_prepared_parameters_give_the_same(params, platform):
+    """On whichever platform they are used: here it is CPU."""
+    prepared = vgg.prepare(params, ("conv1_1", "conv2_1"), platform)
     assert list(prepared["params"]) == ["conv1_1", "conv1_2", "conv2_1"]
-    assert list(prepared["transformed"]) == (["conv1_2", "conv2_1"] if backend == "cpu" else [])
+    assert list(prepared["transformed"]) == (["conv1_2", "conv2_1"] if platform in (None, "cpu") else [])
     image = np.random.default_rng(0).uniform(size=(32, 40, 3)).astype(np.float32)
     found, expected = (vgg.features(p, image, ("conv2_1",))["conv2_1"] for p in (prepared, params))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "tpu"])
-def test_prepared_parameters_are_prepared_already(monkeypatch, params, backend):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    once = vgg.prepare(params, ("conv3_1",))
-    twice, less = vgg.prepare(once, ("conv3_1",)), vgg.prepare(once, "conv1_2")
+@pytest.mark.parametrize("platform", ["cpu", "tpu"])
+def test_prepared_parameters_are_prepared_already(params, platform):
+    once = vgg.prepare(params, ("conv3_1",), platform)
+    twice, less = (vgg.prepare(once, layers, platform) for layers in ("conv3_1", "conv1_2"))
     assert jax.tree.structure(twice) == jax.tree.structure(once)
     assert all(a is b for a, b in zip(jax.tree.leaves(twice), jax.tree.leaves(once), strict=True))
-    assert jax.tree.structure(less) == jax.tree.structure(vgg.prepare(params, "conv1_2"))
+    assert jax.tree.structure(less) == jax.tree.structure(vgg.prepare(params, "conv1_2", platform))
 
 
 @pytest.mark.parametrize("use", [

@@ -1,5 +1,7 @@
 """Programs: compiled once, known again by key and shapes, and not kept for ever."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,8 +44,16 @@ def test_the_latest_are_remembered():
     assert program(programs, "2") is not two
 
 
-def test_options_are_those_that_this_compiler_knows(monkeypatch):
-    assert jax.jit(lambda x: x + 1).lower(0.0).compile(compiler.options())(1.0) == 2
+def test_options_are_those_that_this_compiler_knows():
+    assert jax.jit(lambda x: x + 1).lower(0.0).compile(compiler.options("cpu"))(1.0) == 2
     assert compiler._known({"xla_no_such_option": True}) is False
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert compiler._known({"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}) is False
+    assert compiler.options("cpu")
+    assert compiler.options("gpu") == compiler.options("tpu") == {}
+
+
+def test_the_platform_is_that_of_the_arguments():
+    """Not the default one; what says nothing of where it is will be on the default device."""
+    shape = jax.ShapeDtypeStruct((2,), jnp.float32)
+    assert compiler.platform_of((shape, 3)) == "cpu"
+    elsewhere = SimpleNamespace(device_set=[SimpleNamespace(platform="tpu")])
+    assert compiler.platform_of({"a": shape, "b": SimpleNamespace(sharding=elsewhere)}) == "tpu"

@@ -100,7 +100,7 @@ def test_a_loop_never_copies_the_rings(lanes):
 
         return jax.lax.fori_loop(0, steps, step, state)
 
-    run = jax.jit(loop, donate_argnums=0, compiler_options=compiler.options())
+    run = jax.jit(loop, donate_argnums=0, compiler_options=compiler.options("cpu"))
     program = run.lower(optimizer.init(start), jnp.int32(3)).compile().as_text()
     assert program is not None
     ring = rf"f32\[{lanes},7,8,8,3\]"

@@ -296,7 +296,7 @@ def test_no_worse_than_scipy_after_200_evaluations_from_white_noise(params, pict
     goal = Objective(vgg.prepare(params), targets, loss_weights([1e-3]))
     slope = jax.jit(
         lambda terms, image: jax.value_and_grad(lambda x: terms(x[None]).total[0])(image),
-        compiler_options=compiler.options(),
+        compiler_options=compiler.options("cpu"),
     )
 
     def scipys(image, unit):

@@ -156,7 +156,7 @@ def minimized(goal, compile, evaluations=5, key="lbfgs", optimizer=DEFAULT_OPTIM
 
 def test_minimizing_through_it_is_minimizing(goal, folder, monkeypatch):
     """To the byte, when the program is made and when it is found again; and so it is without a cache."""
-    plain = jax.jit(partial(advance, optimizer=DEFAULT_OPTIMIZER), compiler_options=compiler.options())
+    plain = jax.jit(partial(advance, optimizer=DEFAULT_OPTIMIZER), compiler_options=compiler.options("cpu"))
     expected, rows = plain(goal, begin(IMAGES, goal.unknown(1), DEFAULT_OPTIMIZER, BOX), jnp.int32(5))
     found = [
         minimized(goal, TracedPrograms(folder)),

@@ -32,12 +32,27 @@ def pool(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyArra
     Returns:
       [batch, height // 2, width // 2, N].
     """
-    batch, height, width, channels = x.shape
+    height, width = x.shape[1:3]
     if kind == "binomial":
         return _binomial(x, height, width)
-    # Reshapes, whose gradients are broadcasts: XLA's windowed reductions have slow gradients on CPU.
-    x = x[:, : height // 2 * 2, : width // 2 * 2, :].reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return x.mean((2, 4)) if kind == "avg" else x.max((2, 4))
+    x = x[:, : height // 2 * 2, : width // 2 * 2, :]
+    if kind == "max":
+        return _pairs(x).max((2, 4))
+    return lax.platform_dependent(x, tpu=_mean_of_windows, default=lambda x: _pairs(x).mean((2, 4)))
+
+
+def _pairs(x: AnyArray) -> Array:
+    """As [batch, height / 2, 2, width / 2, 2, N].
+
+    The gradients of reductions of it are broadcasts; XLA's windowed reductions have slow ones on CPU.
+    """
+    batch, height, width, channels = x.shape
+    return jnp.reshape(x, (batch, height // 2, 2, width // 2, 2, channels))
+
+
+def _mean_of_windows(x: AnyArray) -> Array:
+    """For TPU, where an axis of two is padded to a tile."""
+    return lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
 
 
 # With a gradient of its own: JAX's, of slices, is slow on CPU.

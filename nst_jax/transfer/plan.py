@@ -1,7 +1,10 @@
 """How many lanes to run at once, and in how many strips those that do not fit into memory whole."""
 
+import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import jax
 
 from nst_jax.devices import local_devices, platform
 from nst_jax.errors import InputError, argument
@@ -68,7 +71,7 @@ def choose(
             rounds = -(-lanes // (each * count))
             each = -(-lanes // (rounds * count))  # rounds of equal length
         engine = make(each * count, cuts)
-        needed = _bytes(engine.program())
+        needed = _bytes(engine, limit)
         if needed <= limit or each == 1:
             break
         each = max(1, min(each - 1, int(each * limit / needed)))
@@ -77,7 +80,7 @@ def choose(
 
     def cut(more: Cuts) -> int:
         made[more] = make(each * count, more)
-        return _bytes(made[more].program())
+        return _bytes(made[more], limit)
 
     cuts, needed = _cut(cut, needed, cuts, height, width, limit)
     return Plan(each * count, count, needed, cuts), made[cuts]
@@ -106,7 +109,7 @@ def strips_of(make: Callable[[Cuts], Engine], memory: int | None = None) -> Cuts
         return cuts
 
     def needed(cuts: Cuts) -> int:
-        return _bytes(make(cuts).program())
+        return _bytes(make(cuts), limit)
 
     return _cut(needed, needed(cuts), cuts, height, width, limit)[0]
 
@@ -146,8 +149,19 @@ def _temporaries(height: int, width: int, cuts: Cuts) -> float:
     return _REST[len(cuts)] * height * width + max(slabs, default=0)
 
 
-def _bytes(program: Any) -> int:
-    analysis = program.memory_analysis()
+def _bytes(engine: Engine, limit: int) -> int:
+    """What an engine's program takes on a device; more than the limit where the device does not have it.
+
+    The compilers of TPUs refuse a program that does not fit, and say how much its temporaries would take.
+    """
+    try:
+        analysis = engine.program().memory_analysis()
+    except jax.errors.JaxRuntimeError as error:
+        told = re.search(r"RESOURCE_EXHAUSTED.*?([\d.]+)([KMGT])", str(error), re.DOTALL)
+        if told is None:
+            raise
+        temporaries = int(float(told[1]) * 1024 ** (1 + "KMGT".index(told[2])))
+        return max(limit + 1, temporaries + engine.argument_bytes())
     # Donated arguments are counted twice: as arguments and, aliased, as output.
     return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
 

@@ -1,5 +1,6 @@
 """How many lanes a batch gets: by memory, in balanced rounds, over devices."""
 
+import math
 import re
 
 import jax
@@ -21,7 +22,7 @@ def own(params, picture):
 def devices(request, monkeypatch):
     """So many of them, for the planner and for sweeps."""
     chosen = jax.local_devices()[: request.param]
-    monkeypatch.setattr(jax, "local_devices", lambda: chosen)
+    monkeypatch.setattr(jax, "local_devices", lambda **_: chosen)
     return request.param
 
 
@@ -36,12 +37,23 @@ class Analysis:
 class Pretended:
     """What the planner needs of a sweep, without a compiler."""
 
-    def __init__(self, slots: int, strips: tuple[int, ...], devices: int, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, slots: int, strips: tuple[int, ...], devices: int, shape: tuple[int, int, int], most: float = math.inf
+    ) -> None:
         self.problem, self.batch, self.strips, self._devices = self, slots, strips, devices
-        self.shape = shape
+        self.shape, self._most = shape, most
 
     def program(self):
+        needed = self.memory_analysis().temp_size_in_bytes
+        if needed > self._most:  # in the words of libtpu
+            raise jax.errors.JaxRuntimeError(
+                "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries "
+                f"({needed / 1024:.5f}K) exceeds available HBM ({self._most / 1024:.5f}K)."
+            )
         return self
+
+    def argument_bytes(self):
+        return self.memory_analysis().argument_size_in_bytes
 
     def memory_analysis(self):
         return Analysis(self.batch // self._devices, self.strips)
@@ -98,6 +110,31 @@ def test_too_little_memory_for_one_lane(devices):
         choose(20, devices, memory=49)
     assert "\n" not in str(caught.value)
     assert "smaller size" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("most", "batch", "strips"), [(84, 4, ()), (83, 2, ()), (66, 1, ()), (65, 1, (2,)), (15, 1, (4, 2))]
+)
+@pytest.mark.parametrize("allowed", [140, 10_000])
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_programs_that_the_compiler_refuses(devices, most, batch, strips, allowed):
+    """As those of TPUs do: fewer lanes, then strips, whatever is allowed."""
+
+    def make(slots: int, cuts: tuple[int, ...]) -> Pretended:
+        return Pretended(slots, cuts, devices, (128, 128, 3), most)
+
+    chosen, found = plan.choose(make, 4, memory=allowed)
+    assert (chosen.batch, chosen.strips) == (found.batch, found.strips) == (batch, strips)
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_other_errors_of_the_compiler_are_not_hidden(devices):
+    class Broken(Pretended):
+        def program(self):
+            raise jax.errors.JaxRuntimeError("INTERNAL: 3.5G of nothing")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        plan.choose(lambda slots, cuts: Broken(slots, cuts, devices, (128, 128, 3)), 4)
 
 
 @pytest.mark.parametrize("devices", [1], indirect=True)

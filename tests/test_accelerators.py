@@ -104,7 +104,9 @@ def test_a_topology_that_is_not_known():
 
 
 @compiler
-@pytest.mark.parametrize("case", [Case(), Case(size=512), Case(lanes=8, precision="bfloat16"), Case("v5e:2x2", lanes=8)])
+@pytest.mark.parametrize(
+    "case", [Case(), Case(size=512), Case(lanes=8, precision="bfloat16"), Case("v5e:2x2", lanes=8)]
+)
 def test_as_lean_as_what_is_committed(case):
     """And within the memory; products as they were asked for; chips never wait for each other."""
     found, before = accelerators.figures(case), COMMITTED[json.dumps(case._asdict())]

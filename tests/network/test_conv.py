@@ -58,11 +58,14 @@ def by(shape, platform):
     return (0, 1) if platform == "cpu" or columns else (1, 0)
 
 
+BLOCKS = [(shape, platform) for shape in COLUMNS for platform in ("cpu", "cuda", "tpu")] + [
+    (shape, platform) for shape in WINOGRAD for platform in ("cpu", "cuda")
+]
+"""TPUs convolve as GPUs do where there are many channels."""
 SMALL = {True: (2, 4, 3, 3, 20), False: (2, 7, 9, 16, 20)}  # by whether columns do them
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-@pytest.mark.parametrize("shape", COLUMNS + WINOGRAD, ids=str)
+@pytest.mark.parametrize(("shape", "platform"), BLOCKS, ids=str)
 def test_value_and_input_gradient_equal_jax_in_float64(shape, platform):
     block = partial(conv3x3_relu)  # a function that jit has not traced for another platform
     with jax.enable_x64(True), believed(platform):
@@ -75,9 +78,9 @@ def test_value_and_input_gradient_equal_jax_in_float64(shape, platform):
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize("padding", ["reflect", "replicate"])
-@pytest.mark.parametrize("shape", [COLUMNS[1], COLUMNS[2], COLUMNS[4], *WINOGRAD[1:]], ids=str)
+@pytest.mark.parametrize(("shape", "platform"), [
+    block for block in BLOCKS if block[0] in (COLUMNS[1], COLUMNS[2], COLUMNS[4], *WINOGRAD[1:])], ids=str)  # fmt: skip
 def test_other_paddings_equal_jax_in_float64(shape, padding, platform):
     """By the same algorithms; a side of one position is replicated, as NumPy does."""
     block = partial(conv3x3_relu, padding=padding)

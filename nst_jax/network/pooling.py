@@ -41,7 +41,7 @@ def pool(x: Float[AnyArray, "batch height width N"], kind: str) -> Float[AnyArra
     return lax.platform_dependent(x, tpu=_mean_of_windows, default=lambda x: _pairs(x).mean((2, 4)))
 
 
-def _pairs(x: AnyArray) -> Array:
+def _pairs(x: AnyArray) -> AnyArray:
     """As [batch, height / 2, 2, width / 2, 2, N].
 
     The gradients of reductions of it are broadcasts; XLA's windowed reductions have slow ones on CPU.

@@ -9,6 +9,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from platforms import believed, lowered
 
 from nst_jax.network.layers import POOLS
 from nst_jax.network.pooling import pool
@@ -46,6 +47,20 @@ def test_values_in_float32(kind, size):
     found = pool(x, kind)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_oracle(x, kind), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 7), (3, 2)], ids=str)
+def test_a_tpu_s_windows_are_the_average(size):
+    """The value and the gradient, by an algorithm of their own there."""
+    random = np.random.default_rng(0)
+    x, weights = random.normal(size=(2, *size, 3)), random.normal(size=(2, size[0] // 2, size[1] // 2, 3))
+    assert "reduce_window" in lowered(lambda x: pool(x, "avg"), x.astype(np.float32), platform="tpu")
+    with jax.enable_x64(True):
+        expected = value_and_gradient(x, weights, "avg")
+        with believed("tpu"):
+            found = value_and_gradient(x, weights, "avg")
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", POOLS)

@@ -195,7 +195,7 @@ def _dumped(case: Case, folder: Path, full: bool, patience: float) -> tuple[floa
     """Compiles in a process of its own that leaves XLA's texts in a folder; its seconds, and why it was refused."""
     flags = f"--xla_dump_to={folder} --xla_dump_hlo_as_text --xla_dump_hlo_module_re=.*advance.*|.*step.*|.*flat.*"
     command = [sys.executable, __file__, "--compile", json.dumps(case._asdict())]
-    command += ["--full", "-o", str(folder / "compiled.txt")] if full else []
+    command += ["-o", str(folder / "compiled.txt")] if full else []
     before = time.monotonic()
     with (folder / "errors").open("w") as errors:
         own = os.environ | ENVIRONMENT | {"XLA_FLAGS": flags}

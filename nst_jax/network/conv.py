@@ -79,7 +79,7 @@ def _conv3x3_relu(
     def by_winograd(x: AnyArray, kernel: AnyArray, bias: AnyArray) -> Array:
         return _winograd_forward(x, _transform(kernel).forward, bias, margin)
 
-    if not _winograd_pays(kernel.shape):
+    if _few_channels(kernel):
         return directly(x, kernel, bias)
     return lax.platform_dependent(x, kernel, bias, cpu=by_winograd, default=directly)
 
@@ -160,7 +160,7 @@ def transform(kernel: Float[AnyArray, "3 3 in out"]) -> Transformed | None:
       What `conv3x3_relu` takes on CPU, four times as large as the kernel, and as much again for small kernels; None for
       kernels of few channels, which are not transformed.
     """
-    return _transform(kernel) if _winograd_pays(kernel.shape) else None
+    return None if _few_channels(kernel) else _transform(kernel)
 
 
 @jax.jit
@@ -170,8 +170,8 @@ def _transform(kernel: AnyArray) -> Transformed:
     return Transformed(forward, jnp.swapaxes(forward, 1, 2) if twice else None)
 
 
-def _winograd_pays(kernel: tuple[int, ...]) -> bool:
-    return min(kernel[2:]) >= FEWEST_CHANNELS
+def _few_channels(kernel: AnyArray) -> bool:
+    return min(kernel.shape[2:]) < FEWEST_CHANNELS
 
 
 # Under jit, layers of one shape are traced once, and outside it there is one program to compile instead of fifty.
@@ -207,9 +207,9 @@ def _direct(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> Array
         columns = _from_columns if kernel.shape[2] < kernel.shape[3] else _to_columns
         return columns(x, kernel, precision, margin)
 
-    if min(kernel.shape[2:]) >= FEWEST_CHANNELS:
-        return _lax_conv(x, kernel, precision, margin)
-    return lax.platform_dependent(x, kernel, cpu=by_columns, tpu=by_columns, default=by_lax)
+    if _few_channels(kernel):
+        return lax.platform_dependent(x, kernel, cpu=by_columns, tpu=by_columns, default=by_lax)
+    return by_lax(x, kernel)
 
 
 def _lax_conv(x: Any, kernel: Any, precision: str, margin: int) -> Array:
@@ -269,7 +269,7 @@ def _backward(margin: int, precision: str, residuals: _Residuals, cotangent: Arr
     def by_winograd(cotangent: AnyArray, y: AnyArray, kernel: AnyArray) -> Array:
         return _winograd_backward(cotangent, y, _transform(kernel), 2 - margin)
 
-    if not _winograd_pays(kernel.shape):
+    if _few_channels(kernel):
         return directly(cotangent, y, kernel), None, None, None
     return lax.platform_dependent(cotangent, y, kernel, cpu=by_winograd, default=directly), None, None, None
 

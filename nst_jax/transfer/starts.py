@@ -18,6 +18,20 @@ from nst_jax.transfer.settings import BOUNDS, Settings
 Array = jax.Array
 
 
+def check_start(settings: Settings, given: Any) -> None:
+    """Checks that there is something to start from.
+
+    Args:
+      settings: whose `init` may name a file, which somebody else has to read.
+      given: what was read, or made; None for nothing.
+
+    Raises:
+      InputError: neither the settings nor a picture say it.
+    """
+    if given is None and settings.init not in ("noise", "content"):
+        raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
+
+
 class Starts:
     """The start images of lanes at one scale."""
 
@@ -40,8 +54,7 @@ class Starts:
         Raises:
           InputError: a start that is not there.
         """
-        if given is None and settings.init not in ("noise", "content"):
-            raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
+        check_start(settings, given)
         self._contents, self._settings, self._given, self._frozen = contents, settings, given, frozen
 
     def of(self, lane: Lane) -> Array:

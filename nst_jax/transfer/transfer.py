@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import optax
 
-from nst_jax.errors import InputError, argument
 from nst_jax.loss.objective import Term
 from nst_jax.network.vgg import prepare
 from nst_jax.optim.compiler import Compile, remembered
@@ -22,6 +21,7 @@ from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.problem import Problem, shape_of
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.starts import check_start
 from nst_jax.weights import weights
 
 
@@ -82,8 +82,7 @@ class Transfer:
             scales that do not fit.
         """
         settings = table.settings
-        if settings.init not in ("noise", "content") and start is None:
-            raise InputError(f"{argument('init')}: {settings.init!r} is not allowed; must be noise or content")
+        check_start(settings, start)
         self.table, self._terms = table, tuple(terms)
         self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}

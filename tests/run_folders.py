@@ -12,6 +12,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from PIL import Image
 
 from nst_jax.runs import checkpoint
+from nst_jax.transfer.lanes import Table, table
+from nst_jax.transfer.settings import Axes, Settings
 
 SWEEP = (
     "--size", "48", "--evaluations", "24", "--history", "3", "--batch", "2", "--content-layer", "conv2_1",
@@ -21,6 +23,13 @@ SWEEP = (
 SHORT = (*SWEEP, "--evaluations", "3", "--quiet")
 NAMES = ["0_conv1_1_1e-3", "1_conv1_1_1e-2", "2_conv1_1+conv2_1_1e-3", "3_conv1_1+conv2_1_1e-2"]
 FILES = ["checkpoint", "grid.png", "index.html", "lanes", "losses.csv", "measures.csv", "run.json"]
+
+
+def of_two(inputs, **settings) -> Table:
+    """The lanes of `SHORT` with the first style layers, in Python; `inputs` are a photograph and a painting."""
+    chosen = {"size": 48, "evaluations": 3, "history": 3, "content_layer": "conv2_1", "style_layers": ("conv1_1",)}
+    photo, painting = inputs
+    return table([photo], [painting], Axes(ratio=(1e-3, 1e-2)), Settings(**chosen | settings))
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.runs import stages
+from nst_jax.runs.forecast import forecast
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.stages import NEW, Ended, Kept, Watch
+from nst_jax.runs.stage import NEW, Kept
+from nst_jax.runs.stages import Ended, Watch
 from nst_jax.transfer import figures, lanes, table_file
 from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.settings import Axes, Settings
@@ -125,7 +127,7 @@ def _tell(table: Table, options: RunOptions, compile: Compile, kept: Kept, place
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
-    found = stages.forecast(table, options, compile, kept, places)
+    found = forecast(table, options, compile, kept, places)
     plan, seconds = found.plan, found.pace * found.rounds * found.evaluations
     cut = f", in {'+'.join(map(str, plan.strips))} strips" if plan.strips else ""
     print(

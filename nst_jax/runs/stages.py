@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,40 +16,16 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
-from nst_jax.runs import description, inputs, moved, report
+from nst_jax.runs import description, moved, report
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import own_lanes, share_of
-from nst_jax.transfer import lanes, plan, scales
+from nst_jax.runs.stage import NEW, Kept, Maker, Stage, engines, plan_of, scales_of
+from nst_jax.transfer import lanes, scales
 from nst_jax.transfer.lanes import Table
-from nst_jax.transfer.problem import Problem
-from nst_jax.transfer.transfer import optimizer_key, optimizer_of
-from nst_jax.weights import weights
 
-SECONDS_TO_MEASURE = 2.0  # for a forecast
 _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
-
-
-class Kept(NamedTuple):
-    """The plan of a run that is run again."""
-
-    batch: int | None = None
-    strips: plan.Cuts = ()
-
-
-NEW = Kept()
-"""That of a run which is to be planned."""
-
-
-class Stage(NamedTuple):
-    """A run at one scale."""
-
-    folder: Path
-    table: Table
-    """With the settings of this scale; a finer one starts from the folder of the one before."""
-    kept: Kept = NEW
-    places: Places = AS_NAMED
 
 
 class Watch(NamedTuple):
@@ -73,23 +48,9 @@ class Ended(NamedTuple):
     """Lanes whose loss is not finite."""
 
 
-class Forecast(NamedTuple):
-    """What a run would take."""
-
-    plan: plan.Plan
-    lanes: int
-    """Of this process."""
-    rounds: int
-    """Batches, one after the other."""
-    pace: float
-    """Seconds an evaluation of a batch at the finest scale, as measured."""
-    evaluations: int
-    """Of each batch, at all scales, in evaluations of the finest."""
-
-
 def stages_of(folder: Path, table: Table, kept: Kept = NEW, places: Places = AS_NAMED) -> list[Stage]:
     """The stages of a run, in the order in which they go on. Raises InputError as `scales.pyramid` does."""
-    sizes = _scales(table, places)
+    sizes = scales_of(table, places)
     found, settings = [], table.settings
     for scale in sizes[:-1]:
         coarse = scales.settings_at(scale, sizes[-1], settings)
@@ -165,33 +126,8 @@ def again(source: Path, options: RunOptions, find_in: Sequence[Path] = ()) -> tu
     return table, options, Kept(planned["batch"], tuple(planned["strips"])), places
 
 
-def forecast(
-    table: Table, options: RunOptions, compile: Compile, kept: Kept = NEW, places: Places = AS_NAMED
-) -> Forecast:
-    """What a run would take, which is measured on its first steps; nothing is written."""
-    share, shares = share_of(options)
-    options = replace(options, share=(share, shares), distributed=False)
-    *coarser, finest = _scales(table, places)
-    at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
-    stage, options = Stage(Path(), at_finest, kept, places), replace(options, tolerance=0.0)
-    chosen, engine = _planned(stage, options, _maker(stage, options, compile))
-    own = len(engine.problem)
-    while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:
-        engine.advance()
-    pace = engine.seconds * min(chosen.batch, own) / sum(map(len, engine.records.values()))
-    pixels = sum(one.evaluations * one.height * one.width for one in coarser)
-    evaluations = finest.evaluations + round(pixels / finest.height / finest.width)
-    return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
-
-
-def _scales(table: Table, places: Places) -> tuple[scales.Scale, ...]:
-    settings, first = table.settings, table.lanes[0].content
-    height, width = inputs.read_picture(Path(places.get(first, first)), settings, settings.size).shape[:2]
-    return scales.pyramid(height, width, settings.evaluations, settings.scales or 1)
-
-
 def _gone_through(
-    stages: list[Stage], last: tuple[RunFolder, "_Maker | None"], options: RunOptions, watch: Watch, compile: Compile
+    stages: list[Stage], last: tuple[RunFolder, Maker | None], options: RunOptions, watch: Watch, compile: Compile
 ) -> Iterator[Ended]:
     """Goes on with each stage; the last one has been begun."""
     if report.numbered(stages[-1].table):
@@ -218,7 +154,7 @@ def _gone_through(
 
 def _begun(
     stage: Stage, table: Table, options: RunOptions, compile: Compile, stack: ExitStack
-) -> tuple[RunFolder, "_Maker"]:
+) -> tuple[RunFolder, Maker]:
     """Makes the stage's folder, unless another process was faster, and holds it; and what makes its engine.
 
     Args:
@@ -230,10 +166,10 @@ def _begun(
     run = RunFolder(stage.folder, share)
     run.check(force=options.force, joining=shares > 1)  # before anything is computed
     # Pictures are read before the folder is made: what cannot be read leaves none.
-    maker = _maker(stage, options, compile, planning=True)
+    make = engines(stage, options, compile, planning=True)
     stack.enter_context(run.opened(force=options.force, joining=shares > 1))
     if not run.begun:
-        chosen, _ = _planned(stage, options, maker)
+        chosen, _ = plan_of(stage, options, make)
         planned = {"batch": chosen.batch, "strips": list(chosen.strips), "devices": chosen.devices, "shares": shares}
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
         run.create(described | {"plan": planned | {"asked": asked}})
@@ -242,7 +178,7 @@ def _begun(
     if differing := description.differences(here, ours):
         name = argument("output")
         raise InputError(f"{name} {stage.folder}: another run's folder; it differs in {', '.join(differing)}")
-    return run, maker
+    return run, make
 
 
 def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, watch: Watch, stack: ExitStack) -> None:
@@ -262,12 +198,12 @@ def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, 
 
 
 def _gone_on(
-    stage: Stage, begun: tuple[RunFolder, "_Maker | None"], options: RunOptions, watch: Watch, compile: Compile
+    stage: Stage, begun: tuple[RunFolder, Maker | None], options: RunOptions, watch: Watch, compile: Compile
 ) -> Ended:
     """Takes a stage to its end, or to where the watch stops it."""
     run, make = begun
     table, shares, planned = stage.table, options.share[1], run.run()["plan"]
-    engine = (make or _maker(stage, options, compile))(planned["batch"], tuple(planned["strips"]))
+    engine = (make or engines(stage, options, compile))(planned["batch"], tuple(planned["strips"]))
     problem: Any = engine.problem
     run.restore(engine)
     run.tidy(table, shares)
@@ -296,42 +232,3 @@ def _remember(folder: Path, places: Places, watch: Watch) -> None:
         name, place = next(iter(places.items()))
         others = f", and {len(places) - 1} more inputs elsewhere" if len(places) > 1 else ""
         watch.note(f"{name}: found in {place}{others}")
-
-
-_Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
-
-
-def _planned(stage: Stage, options: RunOptions, make: _Maker) -> tuple[plan.Plan, Engine]:
-    """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
-    return plan.choose(
-        make, -(-len(stage.table.lanes) // options.share[1]), batch=stage.kept.batch or options.batch,
-        cuts=stage.kept.strips,
-        memory=plan.of_process(options.memory),
-    )  # fmt: skip
-
-
-def _maker(stage: Stage, options: RunOptions, compile: Compile, *, planning: bool = False) -> _Maker:
-    """Reads pictures and parameters; makes engines of this process's lanes that have not begun.
-
-    The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
-
-    Args:
-      planning: the stage may start from one that is yet to run; then only shapes are right.
-    """
-    table, settings = stage.table, stage.table.settings
-    own = own_lanes(table, *options.share)
-    here = moved.placed(settings, stage.places)
-    contents, styles = inputs.read_pictures(table, stage.places)
-    waits = planning and stage.folder / "scales" in Path(settings.init).parents
-    start = next(iter(contents.values())) if waits else inputs.starts_of(table._replace(settings=here), own, contents)
-    problem = Problem(weights.load(here.weights), contents, styles, table, own=own, start=start)
-    optimizer = optimizer_of(settings)
-
-    @cache
-    def make(slots: int, strips: plan.Cuts) -> Engine:
-        return Engine(
-            problem.cut(strips), optimizer, evaluations=settings.evaluations, slots=slots, tolerance=options.tolerance,
-            devices=local_devices(), compile=compile, key=optimizer_key(settings),
-        )  # fmt: skip
-
-    return make

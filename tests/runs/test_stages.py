@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from program import assert_refused, done, run
-from run_folders import NAMES, SHORT, assert_same, assert_whole, edit, measured, pictures, rows
+from run_folders import NAMES, SHORT, assert_same, assert_whole, edit, measured, of_two, pictures, rows
 
 from nst_jax.errors import InputError
 from nst_jax.optim import engine
@@ -19,19 +19,12 @@ from nst_jax.optim.compiler import remembered
 from nst_jax.pictures import images
 from nst_jax.runs import description, stages
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.stages import Ended, Kept, Watch
-from nst_jax.transfer.lanes import Table, table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.runs.stage import Kept
+from nst_jax.runs.stages import Ended, Watch
+from nst_jax.transfer.lanes import Table
 from nst_jax.weights import weights
 
 # -- stages
-
-
-def of_two(inputs, **settings) -> Table:
-    """The lanes of `finished` with the first style layers, in Python."""
-    chosen = {"size": 48, "evaluations": 3, "history": 3, "content_layer": "conv2_1", "style_layers": ("conv1_1",)}
-    photo, painting = inputs
-    return table([photo], [painting], Axes(ratio=(1e-3, 1e-2)), Settings(**chosen | settings))
 
 
 def watch(stop_after: int = 1000, notes: list[str] | None = None) -> Watch:
@@ -118,20 +111,6 @@ def test_a_stop_at_a_coarser_scale_is_the_end(tmp_path, inputs):
     ended = [*stages.resume(folder, RunOptions(), watch(), remembered)]
     assert [stage.folder for stage in ended] == [folder / "scales" / "48x40", folder]
     assert len(rows(folder)) == 2 * 3
-
-
-def test_a_forecast_writes_nothing(tmp_path, inputs, monkeypatch):
-    """At the finest scale, of which the coarser one's evaluations take a quarter."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stages, "SECONDS_TO_MEASURE", 1e-9)
-    made = of_two(inputs, size=96, evaluations=10, scales=2)
-    found = stages.forecast(made, RunOptions(batch=4), remembered)
-    assert (found.lanes, found.rounds, found.evaluations) == (2, 1, 7)
-    assert found.pace > 0
-    assert (found.plan.batch, found.plan.devices, found.plan.strips) == (4, 4, ())
-    assert [*tmp_path.iterdir()] == []
-    share = stages.forecast(made, RunOptions(batch=4, share=(1, 2)), remembered)
-    assert (share.lanes, share.rounds) == (1, 1)
 
 
 # -- resuming

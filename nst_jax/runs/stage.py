@@ -1,0 +1,87 @@
+"""A run at one scale, and what makes its engine: pictures and parameters as they are read, and its plan."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_jax.devices import local_devices
+from nst_jax.optim.compiler import Compile
+from nst_jax.optim.engine import Engine
+from nst_jax.runs import inputs, moved
+from nst_jax.runs.moved import AS_NAMED, Places
+from nst_jax.runs.options import RunOptions
+from nst_jax.runs.shares import own_lanes
+from nst_jax.transfer import plan, scales
+from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.scales import Scale
+from nst_jax.transfer.transfer import optimizer_key, optimizer_of
+from nst_jax.weights import weights
+
+
+class Kept(NamedTuple):
+    """The plan of a run that is run again."""
+
+    batch: int | None = None
+    strips: plan.Cuts = ()
+
+
+NEW = Kept()
+"""That of a run which is to be planned."""
+
+
+class Stage(NamedTuple):
+    """A run at one scale."""
+
+    folder: Path
+    table: Table
+    """With the settings of this scale; a finer one starts from the folder of the one before."""
+    kept: Kept = NEW
+    places: Places = AS_NAMED
+
+
+def scales_of(table: Table, places: Places) -> tuple[Scale, ...]:
+    """The scales of a table, coarsest first, from the size of its first photograph."""
+    settings, first = table.settings, table.lanes[0].content
+    height, width = inputs.read_picture(Path(places.get(first, first)), settings, settings.size).shape[:2]
+    return scales.pyramid(height, width, settings.evaluations, settings.scales or 1)
+
+
+Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
+
+
+def plan_of(stage: Stage, options: RunOptions, make: Maker) -> tuple[plan.Plan, Engine]:
+    """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
+    return plan.choose(
+        make, -(-len(stage.table.lanes) // options.share[1]), batch=stage.kept.batch or options.batch,
+        cuts=stage.kept.strips,
+        memory=plan.of_process(options.memory),
+    )  # fmt: skip
+
+
+def engines(stage: Stage, options: RunOptions, compile: Compile, *, planning: bool = False) -> Maker:
+    """Reads pictures and parameters; makes engines of this process's lanes that have not begun.
+
+    The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
+
+    Args:
+      planning: the stage may start from one that is yet to run; then only shapes are right.
+    """
+    table, settings = stage.table, stage.table.settings
+    own = own_lanes(table, *options.share)
+    here = moved.placed(settings, stage.places)
+    contents, styles = inputs.read_pictures(table, stage.places)
+    waits = planning and stage.folder / "scales" in Path(settings.init).parents
+    start = next(iter(contents.values())) if waits else inputs.starts_of(table._replace(settings=here), own, contents)
+    problem = Problem(weights.load(here.weights), contents, styles, table, own=own, start=start)
+    optimizer = optimizer_of(settings)
+
+    @cache
+    def make(slots: int, strips: plan.Cuts) -> Engine:
+        return Engine(
+            problem.cut(strips), optimizer, evaluations=settings.evaluations, slots=slots, tolerance=options.tolerance,
+            devices=local_devices(), compile=compile, key=optimizer_key(settings),
+        )  # fmt: skip
+
+    return make

@@ -296,7 +296,8 @@ class Engine:
 
     def _fill(self) -> None:
         before = self.schedule
-        self.schedule, kept, fresh = schedule.filled(before, self._left(), self._smallest)
+        platform = self._devices[0].platform
+        self.schedule, kept, fresh = schedule.filled(before, self._left(), self._smallest, platform)
         if len(kept) < len(before.slots):
             self.carry = self.carry and jax.tree.map(lambda leaf: leaf[np.array(kept)], self.carry)
             self._objective = None

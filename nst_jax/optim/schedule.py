@@ -1,10 +1,11 @@
 """Which lane takes which slot of the batch, and when: pure functions of counts of evaluations, never of time.
 
 A batch has a fixed number of slots. When a lane is over, the next one that waits takes its slot. When none waits and at
-least half of the slots are idle, the batch is halved, as often as that goes. A run that was interrupted and resumed
-takes the same course, to the same bytes.
+least half of the slots are idle, the batch is halved, as often as that goes and makes up for another program. A run
+that was interrupted and resumed takes the same course, to the same bytes.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -12,8 +13,11 @@ LOOK = 20
 """Evaluations after which the slots of lanes that stopped by themselves are filled. A lane may stop in the middle of a
 chunk, and the length of chunks depends on time; so slots are looked at every LOOK evaluations, when a lane has had its
 last one, and when nothing runs."""
-WORTH_SHRINKING = 50
-"""Evaluations that must be left to make up for compiling a smaller batch."""
+WORTH_SHRINKING = {"cpu": 50, "gpu": 500}
+"""Evaluations that must be left to make up for compiling a smaller batch, by platform; on others, TPUs, it never does.
+
+An H200 takes 110 ms for 8 lanes of 512 pixels in float32, a fifth of that in tensorfloat32, and 5 to 20 s to compile; a
+TPU's compiler takes minutes for what 30 ms of an evaluation are to be saved by (docs/accelerators.md)."""
 TOLERANCE_WINDOW = 20
 """Evaluations over which a tolerance looks at the loss."""
 
@@ -58,13 +62,14 @@ def begun(lanes: int, slots: int) -> Schedule:
     return Schedule((None,) * slots, tuple(range(lanes)))
 
 
-def filled(schedule: Schedule, left: Mapping[int, int], smallest: int) -> Filled:
+def filled(schedule: Schedule, left: Mapping[int, int], smallest: int, platform: str = "cpu") -> Filled:
     """Gives empty slots to waiting lanes; halves the batch while half of it stays empty and it is worth it.
 
     Args:
       schedule: before.
       left: the evaluations that each lane still has.
       smallest: the number of slots that the batch is not halved below, and stays a multiple of: that of devices.
+      platform: of the devices.
 
     Returns:
       The schedule after that, and what became of the slots.
@@ -76,17 +81,17 @@ def filled(schedule: Schedule, left: Mapping[int, int], smallest: int) -> Filled
     vacant = [slot for slot in every if slots[slot] is None][: len(waiting)]
     for slot in vacant:
         slots[slot] = waiting.pop(0)
-    kept = _kept(slots, left, smallest)
+    kept = _kept(slots, left, smallest, platform)
     fresh = tuple(slot in vacant for slot in kept)
     return Filled(Schedule(tuple(slots[slot] for slot in kept), tuple(waiting)), kept, fresh)
 
 
-def _kept(slots: list[int | None], left: Mapping[int, int], smallest: int) -> tuple[int, ...]:
+def _kept(slots: list[int | None], left: Mapping[int, int], smallest: int, platform: str) -> tuple[int, ...]:
     """The slots that are worth keeping, those with lanes first, or all of them."""
     active = [slot for slot, lane in enumerate(slots) if lane is not None]
     idle = [slot for slot, lane in enumerate(slots) if lane is None]
     most, size = max((left[lane] for lane in slots if lane is not None), default=0), len(slots)
-    while most >= WORTH_SHRINKING and len(active) <= size // 2 and size // 2 % smallest == 0:
+    while most >= WORTH_SHRINKING.get(platform, math.inf) and len(active) <= size // 2 and size // 2 % smallest == 0:
         size //= 2
     return (*active, *idle[: size - len(active)]) if size < len(slots) else tuple(range(size))
 

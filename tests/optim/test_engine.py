@@ -191,7 +191,7 @@ def limit(five):
 def test_the_course_does_not_depend_on_the_clock(five, limit, monkeypatch):
     """With chunks of one evaluation and with the longest ones, lanes take over slots at the same evaluations."""
     monkeypatch.setattr(schedule, "LOOK", 5)
-    monkeypatch.setattr(schedule, "WORTH_SHRINKING", 3)
+    monkeypatch.setitem(schedule.WORTH_SHRINKING, "cpu", 3)
     found = []
     for seconds in (0.0, 1e9):
         monkeypatch.setattr(engines, "SECONDS_PER_CHUNK", seconds)
@@ -209,7 +209,7 @@ def test_the_course_does_not_depend_on_the_clock(five, limit, monkeypatch):
 def test_a_batch_that_is_half_empty_shrinks_with_one_more_compilation(five, caplog, monkeypatch):
     """From four slots at once to the one that is needed, not by way of two."""
     monkeypatch.setattr(schedule, "LOOK", 6)
-    monkeypatch.setattr(schedule, "WORTH_SHRINKING", 10)
+    monkeypatch.setitem(schedule.WORTH_SHRINKING, "cpu", 10)
     lanes = (lane(1, 1e38), LANES[0], lane(2, 1e38), lane(3, 1e38))  # three whose losses are infinite
     with jax.log_compiles(), caplog.at_level(logging.WARNING, "jax._src.dispatch"):
         current, images, slots = course(five, lanes, OPTIMIZER, evaluations=18, slots=4, compile=Programs())

@@ -1,10 +1,13 @@
 """Which lane takes which slot: by counts alone, each lane once, in order, to the end of its evaluations."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_jax.optim import schedule
 from nst_jax.optim.schedule import LOOK, WORTH_SHRINKING, Schedule, begun, filled, longest, passed, vacated
+
+ENOUGH = WORTH_SHRINKING["cpu"]
 
 
 def run(lanes: int, slots: int, evaluations: int, ends: dict[int, int], smallest: int, chunk) -> list[tuple]:
@@ -81,13 +84,21 @@ def test_slots_are_looked_at_every_so_often():
     assert filled(now, dict.fromkeys(range(3), 80), 1).schedule.slots == (0, 2)
 
 
+@pytest.mark.parametrize(("platform", "left", "slots"), [
+    ("cpu", 50, 1), ("gpu", 50, 4), ("gpu", 499, 4), ("gpu", 500, 1), ("tpu", 10**6, 4),
+])  # fmt: skip
+def test_where_another_program_costs_more_than_it_saves_the_batch_stays(platform, left, slots):
+    half = Schedule((4, None, None, None), ())
+    assert len(filled(half, {4: left}, 1, platform).schedule.slots) == slots
+
+
 def test_a_batch_that_is_half_empty_is_halved_where_it_is_worth_it():
     half = Schedule((None, 4, None, None), ())
-    now, kept, fresh = filled(half, {4: WORTH_SHRINKING}, 1)
+    now, kept, fresh = filled(half, {4: ENOUGH}, 1)
     assert (now.slots, kept, fresh) == ((4,), (1,), (False,))
-    assert filled(half, {4: WORTH_SHRINKING}, 2).schedule.slots == (4, None)
-    assert filled(half, {4: WORTH_SHRINKING - 1}, 1).schedule == half
-    assert filled(half, {4: WORTH_SHRINKING}, 4).schedule == half  # lanes that belong together
+    assert filled(half, {4: ENOUGH}, 2).schedule.slots == (4, None)
+    assert filled(half, {4: ENOUGH - 1}, 1).schedule == half
+    assert filled(half, {4: ENOUGH}, 4).schedule == half  # lanes that belong together
 
 
 def test_chunks_end_where_somebody_has_to_look():

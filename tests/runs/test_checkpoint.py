@@ -83,7 +83,7 @@ def test_goes_on_to_the_same_bytes_from_any_point(new, tmp_path, monkeypatch):
 
 def test_a_batch_that_shrank_is_restored_so(five, tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "LOOK", 2)
-    monkeypatch.setattr(schedule, "WORTH_SHRINKING", 3)
+    monkeypatch.setitem(schedule.WORTH_SHRINKING, "cpu", 3)
     lanes = (lane(8, 1e38), LANES[0])
 
     def make() -> Engine:

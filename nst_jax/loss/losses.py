@@ -13,6 +13,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
+from nst_jax.network.layers import of_products
+
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
 
@@ -43,7 +45,7 @@ def gram_matrix(
 
     Args:
       activations: F, [..., height, width, N] float.
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: how products are rounded on TPU and GPU, one of `network.layers.PRECISIONS`.
 
     Returns:
       G, [..., N, N], symmetric and positive semidefinite, in the units of F squared.
@@ -58,7 +60,7 @@ def gram_matrix(
 def _gram_product(activations: Float[AnyArray, "*batch height width N"], precision: str) -> Float[Array, "*batch N N"]:
     # One position axis, not two: XLA for CPU would transpose a copy of F for a product over two.
     positions = activations.reshape(*activations.shape[:-3], -1, activations.shape[-1])
-    return jnp.einsum("...mi,...mj->...ij", positions, positions, precision=lax.Precision(precision))
+    return jnp.einsum("...mi,...mj->...ij", positions, positions, precision=lax.Precision(of_products(precision)))
 
 
 def _gram_backward(
@@ -66,7 +68,7 @@ def _gram_backward(
 ) -> tuple[Float[Array, "*batch height width N"]]:
     # dF = (dG + dGᵀ) F is one product; JAX's own rule makes two, and on CPU transposes F for each.
     both = cotangent + jnp.swapaxes(cotangent, -2, -1)
-    return (jnp.einsum("...hwi,...ij->...hwj", activations, both, precision=lax.Precision(precision)),)
+    return (jnp.einsum("...hwi,...ij->...hwj", activations, both, precision=lax.Precision(of_products(precision))),)
 
 
 _gram = jax.custom_vjp(_gram_product, nondiff_argnums=(1,))

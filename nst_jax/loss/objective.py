@@ -108,7 +108,7 @@ class Objective:
       loss_weights: α, β, w_l and the weight of total variation; of the same layers as the targets.
       pool: "avg", "binomial" or "max".
       padding: "zero", "reflect" or "replicate".
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: see `network.features`.
       strips: see `loss.strips.statistics`: the same values and gradients in less memory.
       terms: further ones, from `plus`.
 

@@ -50,7 +50,7 @@ def content_targets(
       layers: names.
       pool: "avg", "binomial" or "max".
       padding: "zero", "reflect" or "replicate".
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: see `network.features`.
 
     Returns:
       {layer: [lanes or 1, height', width', N] float32}.
@@ -85,7 +85,7 @@ def style_targets(
       layers: names.
       pool: "avg", "binomial" or "max".
       padding: "zero", "reflect" or "replicate".
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: see `network.features`.
 
     Returns:
       {layer: [lanes or 1, N, N] float32}.

@@ -59,7 +59,7 @@ def style_descriptors(
       layers: names.
       pool: "avg", "binomial" or "max".
       padding: "zero", "reflect" or "replicate".
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: see `network.features`.
 
     Returns:
       {layer: [..., N, N] or [..., 2N] float32}.

@@ -18,11 +18,15 @@ from jax import lax
 from jaxtyping import Float
 
 from nst_jax.network import winograd
+from nst_jax.network.layers import of_products
 
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
 FEWEST_CHANNELS = 16  # coming in or going out: with fewer, the transforms cost more than they save
 LARGEST_TWICE = 256 * 256  # channels in times out, up to which both layouts of a transformed kernel are kept
+LARGEST_TURNED = (
+    64  # channels, up to which a TPU's gradients take a kernel that is turned before (docs/accelerators.md)
+)
 
 
 class Transformed(NamedTuple):
@@ -56,7 +60,8 @@ def conv3x3_relu(
       kernel: [3, 3, in, out], HWIO, the same dtype; not needed where there is a transformed one.
       bias: [out].
       transformed: from `transform`, for CPU; where it is wanted and not given, it is computed here.
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16"; with
+        "bfloat16-activations", as with "bfloat16", and the result is in bfloat16, everywhere.
       padding: what is beyond the border: "zero"; "reflect", the picture without its outermost row, or "replicate", that
         row. A side of one position has nothing to reflect and is replicated.
 
@@ -69,15 +74,16 @@ def conv3x3_relu(
 def _conv3x3_relu(
     x: AnyArray, margin: int, kernel: AnyArray | None, bias: AnyArray, transformed: Transformed | None, precision: str
 ) -> Array:
+    stored = _stored(x, precision)
     if transformed is not None:
-        return _winograd_forward(x, transformed.forward, bias, margin)
+        return _winograd_forward(x, transformed.forward, bias, margin).astype(stored)
     assert kernel is not None
 
     def directly(x: AnyArray, kernel: AnyArray, bias: AnyArray) -> Array:
-        return _bias_and_relu(_direct(x, kernel, precision, margin), bias)
+        return _bias_and_relu(_direct(x, kernel, precision, margin), bias, stored)
 
     def by_winograd(x: AnyArray, kernel: AnyArray, bias: AnyArray) -> Array:
-        return _winograd_forward(x, _transform(kernel).forward, bias, margin)
+        return _winograd_forward(x, _transform(kernel).forward, bias, margin).astype(stored)
 
     if _few_channels(kernel):
         return directly(x, kernel, bias)
@@ -104,7 +110,7 @@ def plain3x3_relu(
       [batch, height, width, out].
     """
     x, margin = _bordered(x, padding)
-    return _bias_and_relu(_lax_conv(x, kernel, precision, margin), bias)
+    return _bias_and_relu(_lax_conv(x, kernel, precision, margin), bias, _stored(x, precision))
 
 
 def _bordered(x: AnyArray, padding: str) -> tuple[AnyArray, int]:
@@ -141,9 +147,14 @@ def _border_backward(row: int, column: int, _: None, cotangent: AnyArray) -> tup
 _border.defvjp(lambda x, row, column: (_border(x, row, column), None), _border_backward)
 
 
-def _bias_and_relu(y: Array, bias: AnyArray) -> Array:
+def _stored(x: AnyArray, precision: str) -> Any:
+    """The dtype in which a layer's activations are handed on."""
+    return jnp.bfloat16 if precision == "bfloat16-activations" else x.dtype
+
+
+def _bias_and_relu(y: Array, bias: AnyArray, stored: Any) -> Array:
     # The barrier lets the ReLU be computed once, not again in every consumer.
-    return lax.optimization_barrier(_biased_relu(y, bias))
+    return lax.optimization_barrier(_biased_relu(y, bias).astype(stored))
 
 
 def _biased_relu(y: Array, bias: AnyArray) -> Array:
@@ -213,9 +224,9 @@ def _direct(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> Array
 
 
 def _lax_conv(x: Any, kernel: Any, precision: str, margin: int) -> Array:
-    around = [(margin, margin)] * 2
+    around, asked = [(margin, margin)] * 2, lax.Precision(of_products(precision))
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), around, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision(precision)
+        x, kernel, (1, 1), around, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=asked
     )
 
 
@@ -235,7 +246,7 @@ def _to_columns(x: AnyArray, kernel: AnyArray, precision: str, margin: int) -> A
 
 
 def _product(x: AnyArray, matrix: AnyArray, precision: str) -> Array:
-    return jnp.einsum("nhwi,io->nhwo", x, matrix, precision=lax.Precision(precision))
+    return jnp.einsum("nhwi,io->nhwo", x, matrix, precision=lax.Precision(of_products(precision)))
 
 
 def _shifted(x: AnyArray, margin: int) -> list[Array]:
@@ -258,20 +269,36 @@ def _forward(
 def _backward(margin: int, precision: str, residuals: _Residuals, cotangent: Array) -> tuple[Array, None, None, None]:
     y, kernel, transformed = residuals
     if transformed is not None:
-        return _winograd_backward(cotangent, y, transformed, 2 - margin), None, None, None
+        wide = transformed.forward.dtype
+        return _winograd_backward(cotangent.astype(wide), y.astype(wide), transformed, 2 - margin), None, None, None
     assert kernel is not None
+    wide = kernel.dtype
+
+    def convolved(cotangent: AnyArray, y: AnyArray, turned: AnyArray) -> Array:
+        through = lax.optimization_barrier(_through_relu(cotangent, y))
+        return _direct(through.astype(wide), turned, precision, 2 - margin)
 
     def directly(cotangent: AnyArray, y: AnyArray, kernel: AnyArray) -> Array:
-        turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-        through = lax.optimization_barrier(_through_relu(cotangent, y))
-        return _direct(through, turned, precision, 2 - margin)
+        return convolved(cotangent, y, _turned(kernel))
+
+    def on_tpu(cotangent: AnyArray, y: AnyArray, kernel: AnyArray) -> Array:
+        # Behind a barrier it is turned before; a convolution that turns a small one itself takes twice the time.
+        turned = _turned(kernel)
+        small = max(kernel.shape[2:]) <= LARGEST_TURNED
+        return convolved(cotangent, y, lax.optimization_barrier(turned) if small else turned)
 
     def by_winograd(cotangent: AnyArray, y: AnyArray, kernel: AnyArray) -> Array:
-        return _winograd_backward(cotangent, y, _transform(kernel), 2 - margin)
+        return _winograd_backward(cotangent.astype(wide), y.astype(wide), _transform(kernel), 2 - margin)
 
     if _few_channels(kernel):
         return directly(cotangent, y, kernel), None, None, None
-    return lax.platform_dependent(cotangent, y, kernel, cpu=by_winograd, default=directly), None, None, None
+    found = lax.platform_dependent(cotangent, y, kernel, cpu=by_winograd, tpu=on_tpu, default=directly)
+    return found, None, None, None
+
+
+def _turned(kernel: AnyArray) -> Array:
+    """By 180 degrees, with the channels that come in going out."""
+    return jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
 
 
 def _through_relu(cotangent: AnyArray, y: AnyArray) -> Array:

@@ -28,14 +28,19 @@ POOLS = ("avg", "binomial", "max")
 """Average pooling as in the paper, the average after a low-pass, or the maximum, as the network was trained."""
 PADDINGS = ("zero", "reflect", "replicate")
 """What convolutions see beyond the border: zeros, as the network was trained, the picture reflected, or its border."""
-PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
-"""How products are rounded on TPU and GPU."""
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "bfloat16-activations")
+"""How products are rounded on TPU and GPU; the last one also rounds what layers hand on, on CPU too."""
 
 LAYERS: tuple[str, ...] = _layers()
 """The 21 layers, conv1_1, conv1_2, pool1, ... conv5_4, pool5, in the order they are applied."""
 
 CONVOLUTIONS: dict[str, tuple[int, int]] = _convolutions()
 """The 16 convolutions, in order: name -> (input channels, output channels). All are 3x3 with stride 1 and a bias."""
+
+
+def of_products(precision: str) -> str:
+    """Names the precision of products, as `jax.lax.Precision` has it, that one of PRECISIONS asks for."""
+    return precision.removesuffix("-activations")
 
 
 def channels_of(layer: str) -> int:

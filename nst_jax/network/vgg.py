@@ -32,7 +32,8 @@ class VGG19(nn.Module):
         was trained.
       padding: what convolutions see beyond the border: "zero", as the network was trained, "reflect" or "replicate"
         (`network.conv`).
-      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16".
+      precision: how products are rounded on TPU and GPU: "float32", "tensorfloat32" or "bfloat16"; or
+        "bfloat16-activations", which are products of bfloat16 and layers that hand on bfloat16, in half the memory.
       plain: see `features`.
       after: the layer whose activations the network starts from; None: from images.
 
@@ -64,15 +65,15 @@ class VGG19(nn.Module):
             mean = self.variable("preprocessing", "mean", jnp.zeros, (3,)).value[None, None, None]
             scale = self.variable("preprocessing", "scale", jnp.ones, (3,)).value[None, None, None]
             x = (255.0 * x - mean) * scale  # zero padding comes after the subtraction, as in training
-        first = 0 if self.after is None else LAYERS.index(self.after) + 1
+        first, wide = 0 if self.after is None else LAYERS.index(self.after) + 1, x.dtype
         activations = {}
         for name in LAYERS[first : 1 + max(LAYERS.index(layer) for layer in self.layers)]:
             if name.startswith("pool"):
-                x = pooling.pool(x, self.pool)
+                x = jnp.asarray(pooling.pool(x.astype(wide), self.pool)).astype(x.dtype)
             else:
-                x = _Convolution(self.padding, self.precision, self.plain, name=name)(x)
+                x = _Convolution(self.padding, self.precision, self.plain, name=name)(x.astype(wide))
             if name in self.layers:
-                activations[name] = x
+                activations[name] = x.astype(wide)
         return activations
 
 
@@ -113,7 +114,7 @@ def features(
       pool: "avg", "binomial" or "max".
       padding: what convolutions see beyond the border: "zero", as the network was trained, "reflect", the picture
         reflected, or "replicate", its outermost row or column.
-      precision: "float32", "tensorfloat32" or "bfloat16"; how products are rounded on TPU and GPU.
+      precision: see `VGG19`.
       plain: leaves every convolution to `lax.conv`, which compiles in a fraction of the time and runs more slowly on
         CPU: for images whose activations are needed once. It is as exact. Prepared parameters cannot be left to it.
 
@@ -189,7 +190,7 @@ def check_images(images: Float[AnyArray, "..."], pool: str, padding: str, precis
       images: must be [..., height, width, 3], one or more, both sides at least 32.
       pool: must be "avg", "binomial" or "max".
       padding: must be "zero", "reflect" or "replicate".
-      precision: must be "float32", "tensorfloat32" or "bfloat16".
+      precision: must be one of `layers.PRECISIONS`.
 
     Raises:
       InputError: one of them is not.

@@ -118,7 +118,7 @@ class Settings:
         "float32",
         "network",
         str,
-        "how products are rounded on TPU and GPU",
+        "how products are rounded on TPU and GPU; with bfloat16-activations what layers hand on takes half the memory",
         choices=PRECISIONS,
     )
     size: int = setting(512, "size", int, "longest side of the picture in pixels", range=_SIDE)

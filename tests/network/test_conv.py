@@ -210,19 +210,18 @@ def test_the_whole_loss_and_gradient_are_as_exact_as_with_plain_convolutions(mon
     photograph, painting = (picture(name, 37, 58)[None] for name in ("photograph", "painting"))
     start = (0.7 * photograph + 0.3 * painting).astype(np.float32)
 
+    targets = loss.Targets(loss.content_targets(params, photograph), loss.style_targets(params, painting))
+
     def outcome(dtype, plain):
         if plain:
             monkeypatch.setattr(conv, "FEWEST_CHANNELS", 10**6)
-        cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), (start, params, photograph, painting, WEIGHTING))
+        cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), (start, params, targets, WEIGHTING))
         value, slope = jax.jit(jax.value_and_grad(total))(*cast)
         monkeypatch.undo()
         return float(value), np.asarray(slope, np.float64)
 
-    def total(images, params, photograph, painting, loss_weights):
-        content = loss.content_targets(params, photograph)
-        style = loss.style_targets(params, painting)
-        terms = objective.Objective(params, loss.Targets(content, style), loss_weights)(images)
-        return jnp.sum(terms.total)
+    def total(images, params, targets, loss_weights):
+        return jnp.sum(objective.Objective(params, targets, loss_weights)(images).total)
 
     found, plain = outcome(np.float32, False), outcome(np.float32, True)
     with jax.enable_x64(True):

@@ -8,7 +8,7 @@ import pytest
 
 from nst_jax.errors import InputError
 from nst_jax.loss.targets import style_targets
-from nst_jax.network import vgg
+from nst_jax.network import conv, pooling, vgg
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS, PADDINGS, POOLS
 
 
@@ -157,6 +157,50 @@ def test_init_makes_parameters_of_the_shipped_shapes(params):
     found = vgg.features(made, image, ["conv1_2"])["conv1_2"]
     assert np.all(np.isfinite(found))
     assert np.any(found > 0)
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_layers_that_hand_on_bfloat16(params, picture, kind):
+    """Every layer's result is rounded to 8 bits before the next one; what is told of it is float32."""
+    image, layers = picture("photograph", 33, 47), ("conv1_1", "pool1", "conv2_2", "conv4_2")
+    options = {"pool": kind, "precision": "bfloat16-activations"}
+    found = vgg.features(params, image, layers, **options)
+    exact = vgg.features(params, image, layers, pool=kind)
+    x, rounded = jnp.asarray(255 * image[None] - params["preprocessing"]["mean"]), {}
+    x *= params["preprocessing"]["scale"]
+    for name in LAYERS[: LAYERS.index("conv4_2") + 1]:
+        x = conv.plain3x3_relu(x, **params["params"][name]) if name in CONVOLUTIONS else pooling.pool(x, kind)
+        rounded[name] = x = jnp.asarray(x).astype(jnp.bfloat16).astype(jnp.float32)
+    for layer in layers:
+        assert found[layer].dtype == jnp.float32
+        assert (found[layer] == found[layer].astype(jnp.bfloat16).astype(jnp.float32)).all()
+        of_plain = vgg.features(params, image, [layer], plain=True, **options)[layer]
+        np.testing.assert_array_equal(of_plain, rounded[layer][0])
+        # Winograd's differ in their last bits, and so now and then in one of bfloat16's.
+        np.testing.assert_allclose(found[layer], of_plain, rtol=2**-7, atol=2**-7 * float(jnp.abs(of_plain).max()) / 4)
+        assert (found[layer] == of_plain).mean() > 0.8
+        assert 1e-4 < relative(found[layer], exact[layer]) < 1e-2
+
+
+def test_gradients_through_bfloat16(params, picture):
+    """Those of the rounded layers: nearly as JAX's own rules give them, and a few hundredths from float32's."""
+    image = jnp.asarray(picture("photograph", 32, 40))
+
+    def slope(**options):
+        def loss(image):
+            found = vgg.features(params, image, ["conv3_1", "conv1_2"], **options)
+            return sum((x**2).sum() / x.size for x in found.values())
+
+        return jax.grad(loss)(image)
+
+    rounded, plain = (slope(precision="bfloat16-activations", plain=plain) for plain in (False, True))
+    assert rounded.dtype == jnp.float32
+    assert relative(rounded, plain) < 1e-2
+    assert 1e-4 < relative(rounded, slope()) < 5e-2
+
+
+def relative(found, right):
+    return float(jnp.linalg.norm(found - right) / jnp.linalg.norm(right))
 
 
 IMAGE = np.zeros((32, 32, 3), np.float32)

@@ -8,13 +8,16 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import export
-from platforms import NAMES
+from platforms import NAMES, lowered
 
 from nst_jax import loss
 from nst_jax.loss.objective import Objective
 from nst_jax.loss.targets import Targets
-from nst_jax.network import layers, vgg
+from nst_jax.network import vgg
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, advance, begin
+from nst_jax.topologies import shapes
+from nst_jax.transfer.lanes import table
+from nst_jax.transfer.settings import Axes, Settings
 
 OF_GRADIENT = 2 * (13 + 5)
 """Convolutions and Gram matrices as far as conv5_1, forward and backward."""
@@ -26,27 +29,22 @@ LACKING = {"cpu": (), "cuda": ("lapack", "hip"), "rocm": ("lapack", "cu"), "tpu"
 """How the names of custom calls begin that a platform does not have."""
 
 
-def shaped(*shape):
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
+ASKED = {"tensorfloat32": "HIGH", "bfloat16": "DEFAULT", "bfloat16-activations": "DEFAULT"}
+"""Of JAX, in the words of StableHLO, where it is not float32's."""
+LANES = table(["photo"], ["painting"], Axes(), Settings())
+NETWORK = shapes.network(LANES)
+IMAGES = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
 
 
 def exported(platform, precision="float32", strips=()):
     """The loop's StableHLO, of shapes alone, with parameters as they are prepared for the platform."""
-    network = {
-        "params": {
-            name: {"kernel": shaped(3, 3, *channels), "bias": shaped(channels[1])}
-            for name, channels in layers.CONVOLUTIONS.items()
-        },
-        "preprocessing": {"mean": shaped(3), "scale": shaped(3)},
-    }
-    images = shaped(2, 64, 64, 3)
     targets = Targets(
-        jax.eval_shape(loss.content_targets, network, images), jax.eval_shape(loss.style_targets, network, images)
+        jax.eval_shape(loss.content_targets, NETWORK, IMAGES), jax.eval_shape(loss.style_targets, NETWORK, IMAGES)
     )
-    prepared = jax.eval_shape(partial(vgg.prepare, layers="conv5_1", platform=platform), network)
+    prepared = jax.eval_shape(partial(vgg.prepare, layers="conv5_1", platform=platform), NETWORK)
     weights = jax.eval_shape(lambda: jax.tree.map(lambda one: jnp.full(2, one), loss.loss_weights()))
     goal = Objective(prepared, targets, weights, precision=precision, strips=strips)
-    carry = jax.eval_shape(partial(begin, optimizer=DEFAULT_OPTIMIZER), images, goal.unknown(2))
+    carry = jax.eval_shape(partial(begin, optimizer=DEFAULT_OPTIMIZER), IMAGES, goal.unknown(2))
     leaves, structure = jax.tree.flatten((goal, carry))
 
     def flat(*leaves):
@@ -85,7 +83,7 @@ def test_the_loop_for_each_platform(platform, strips):
     assert not [call for call in calls if call.startswith(LACKING[platform])]
 
 
-@pytest.mark.parametrize(("precision", "name"), [("tensorfloat32", "HIGH"), ("bfloat16", "DEFAULT")])
+@pytest.mark.parametrize(("precision", "name"), ASKED.items())
 @pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
 def test_the_network_s_products_are_asked_for_as_chosen(platform, precision, name):
     """The optimizer's stay in float32."""
@@ -96,3 +94,13 @@ def test_the_network_s_products_are_asked_for_as_chosen(platform, precision, nam
     assert together["HIGHEST"] == products(exported(platform))["dot_general"]["HIGHEST"] - (
         OF_GRADIENT - products(exported(platform))["convolution"]["HIGHEST"]
     )
+
+
+@pytest.mark.parametrize(("precision", "name"), [("float32", "HIGHEST"), *ASKED.items()])
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_the_targets_products_are_asked_for_as_chosen(platform, precision, name):
+    for function, count in ((loss.content_targets, 10), (loss.style_targets, 13 + 5)):
+        found = products(lowered(partial(function, precision=precision), NETWORK, IMAGES, platform=platform))
+        together = sum(found.values(), Counter())
+        assert together[name] + together["none"] == count
+        assert name == "DEFAULT" or not together["none"]

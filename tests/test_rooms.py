@@ -11,7 +11,7 @@ import pytest
 import nst_jax
 
 PACKAGE = Path(str(nst_jax.__file__)).parent
-ROOMS = ("pictures", "network", "weights", "loss", "optim", "measures", "transfer", "runs", "cli")
+ROOMS = ("pictures", "network", "weights", "loss", "optim", "measures", "transfer", "topologies", "runs", "cli")
 """From the top down: a room may import those before it, `devices` and `errors`."""
 PURE = ("network", "loss", "optim", "measures")
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

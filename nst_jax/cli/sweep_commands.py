@@ -124,16 +124,19 @@ def _followed(run: Iterable[Ended], folder: Path, options: RunOptions, interrupt
 
 def _tell(table: Table, options: RunOptions, compile: Compile, kept: Kept, places: Places) -> int:
     """Prints the lanes, the batches, and what one batch needs."""
+    if options.device and not options.quiet:
+        print(f"nst-jax: note: compiling for {options.device}, some 10 s a try", file=sys.stderr)
+    found = forecast(table, options, compile, kept, places)
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
-    found = forecast(table, options, compile, kept, places)
     plan, seconds = found.plan, found.pace * found.rounds * found.evaluations
     cut = f", in {'+'.join(map(str, plan.strips))} strips" if plan.strips else ""
+    where, peak = (f" of {options.device}", " at its peak") if options.device else ("", "")
     print(
-        f"{found.lanes} lanes in {found.rounds} batches of {plan.batch} on {plan.devices} devices; "
-        f"{plan.bytes / 1e9:.2f} GB for a batch on each{cut}; about {seconds:.0f} s "
-        f"({found.evaluations} evaluations of {found.pace:.2f} s a batch)"
+        f"{found.lanes} lanes in {found.rounds} batches of {plan.batch} on {plan.devices} devices{where}; "
+        f"{plan.bytes / 1e9:.2f} GB for a batch on each{cut}; about {seconds:.{1 if seconds < 10 else 0}f} s{peak} "
+        f"({found.evaluations} evaluations of {found.pace:.2g} s a batch)"
     )
     check_taken()
     return 0

@@ -1,16 +1,20 @@
-"""What a run would take: measured on its first steps, with nothing written."""
+"""What a run would take: measured on its first steps here, or told by the compiler of a device that is not here."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_jax import topologies
 from nst_jax.optim.compiler import Compile
+from nst_jax.runs import inputs, moved
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.shares import share_of
+from nst_jax.runs.shares import own_lanes, share_of
 from nst_jax.runs.stage import NEW, Kept, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import plan
 from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.problem import shape_of
+from nst_jax.weights import weights
 
 SECONDS_TO_MEASURE = 2.0
 
@@ -20,11 +24,11 @@ class Forecast(NamedTuple):
 
     plan: plan.Plan
     lanes: int
-    """Of this process."""
+    """Of this process, or of one of the device's hosts."""
     rounds: int
     """Batches, one after the other."""
     pace: float
-    """Seconds an evaluation of a batch at the finest scale, as measured."""
+    """Seconds an evaluation of a batch at the finest scale: as measured, or at a device's peak."""
     evaluations: int
     """Of each batch, at all scales, in evaluations of the finest."""
 
@@ -32,17 +36,39 @@ class Forecast(NamedTuple):
 def forecast(
     table: Table, options: RunOptions, compile: Compile, kept: Kept = NEW, places: Places = AS_NAMED
 ) -> Forecast:
-    """What a run would take, which is measured on its first steps; nothing is written."""
+    """What a run would take; nothing is written.
+
+    Raises:
+      InputError: as a run, and where `options.device` is no known topology or has no compiler here.
+    """
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
     *coarser, finest = scales_of(table, places)
     at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
     stage, options = Stage(Path(), at_finest, kept, places), replace(options, tolerance=0.0)
+    chosen, own, pace = _measured(stage, options, compile) if options.device is None else _elsewhere(stage, options)
+    pixels = sum(one.evaluations * one.height * one.width for one in coarser)
+    evaluations = finest.evaluations + round(pixels / finest.height / finest.width)
+    return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
+
+
+def _measured(stage: Stage, options: RunOptions, compile: Compile) -> tuple[plan.Plan, int, float]:
     chosen, engine = plan_of(stage, options, engines(stage, options, compile))
     own = len(engine.problem)
     while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:
         engine.advance()
-    pace = engine.seconds * min(chosen.batch, own) / sum(map(len, engine.records.values()))
-    pixels = sum(one.evaluations * one.height * one.width for one in coarser)
-    evaluations = finest.evaluations + round(pixels / finest.height / finest.width)
-    return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
+    return chosen, own, engine.seconds * min(chosen.batch, own) / sum(map(len, engine.records.values()))
+
+
+def _elsewhere(stage: Stage, options: RunOptions) -> tuple[plan.Plan, int, float]:
+    """Planned anew, whatever a run that is run again was planned with here."""
+    contents, _ = inputs.read_pictures(stage.table, stage.places)
+    here = moved.placed(stage.table.settings, stage.places)
+    inputs.starts_of(stage.table._replace(settings=here), own_lanes(stage.table, *options.share), contents)
+    weights.verify(here.weights)
+    height, width = shape_of(contents)[:2]
+    found = topologies.outlook(
+        stage.table, height, width, str(options.device), shares=options.share[1], batch=options.batch,
+        memory=options.memory,
+    )  # fmt: skip
+    return found.plan, found.lanes, found.at_peak

@@ -26,6 +26,13 @@ class RunOptions(Batching):
     """
 
     dry_run: bool = setting(False, "begin", bool, "tell the lanes, batches, memory and time, and stop")
+    device: str | None = setting(
+        None,
+        "begin",
+        str,
+        "with --dry-run: tell it for a device that need not be here, such as v5e:2x2 or h100, by its own compiler",
+        metavar="NAME",
+    )
     force: bool = setting(False, "begin", bool, "overwrite a run that is in the folder")
     checkpoint_every: float = setting(
         60.0, "work", float, "how often what resume needs is written", range=(0, 1e6), metavar="SECONDS"
@@ -41,5 +48,7 @@ class RunOptions(Batching):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.device is not None and not self.dry_run:
+            raise InputError(f"{argument('device')}: only with {argument('dry_run')}")
         if self.force and (self.distributed or self.share[1] > 1):
             raise InputError(f"{argument('force')}: not allowed with several shares; remove the folder first")

@@ -18,9 +18,13 @@ from PIL import Image
 from program import PROGRAM, assert_refused, done, run, separately
 from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftovers, rows
 
+from nst_jax import topologies
 from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
+from nst_jax.topologies.compiling import Figures
+from nst_jax.topologies.planning import Outlook
 from nst_jax.transfer import figures
+from nst_jax.transfer.plan import Plan
 from nst_jax.transfer.stylizing import evaluate
 
 KILLS = 30
@@ -415,6 +419,11 @@ def test_figures(tmp_path, number, lanes):
         (["sweep", "{photo}", "{painting}", "-o", "out", *SWEEP, "--scales", "2"], ["--scales: 2", "at most 1"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--init", "."], ["run.json: no such file"]),
         (["sweep", "{photo}", "{painting}", "-o", "out", "--find-in", "."], ["--find-in: only with --from"]),
+        (["sweep", "{photo}", "{painting}", "-o", "out", "--device", "h100"], ["--device: only with --dry-run"]),
+        (
+            ["sweep", "{photo}", "{painting}", "--dry-run", "--device", "v9:1"],
+            ["--device 'v9:1'", "known are v4:2x2x1"],
+        ),
     ],
 )
 def test_what_is_refused(tmp_path, monkeypatch, inputs, arguments, words):
@@ -434,6 +443,36 @@ def test_a_dry_run_tells_and_writes_nothing(tmp_path, monkeypatch, inputs):
     for word in ("GB for a batch", " s (24 evaluations of "):
         assert word in lines[-1]
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_dry_run_for_a_device_that_is_not_there(monkeypatch, inputs):
+    """Its plan, and the least that it takes: 24 evaluations of two batches of half a second."""
+
+    def outlook(table, height, width, device, *, shares, batch, memory):
+        assert (height, width, device, shares, batch, memory) == (40, 48, "v5e:1x1", 1, 2, 10**9)
+        figures = Figures(10, 20, 0, 0, 0, 0, 500.0, 400.0, (), {}, 1.0)
+        return Outlook(Plan(2, 1, 30 * 10**6, (8,)), 4, figures)
+
+    monkeypatch.setattr(topologies, "outlook", outlook)
+    outcome = done("sweep", *inputs, *SWEEP, "--dry-run", "--device", "v5e:1x1", "--memory", "1GB")
+    lines = outcome.out.splitlines()
+    assert [line.split(":")[0] for line in lines[:-1]] == NAMES
+    assert lines[-1] == (
+        "4 lanes in 2 batches of 2 on 1 devices of v5e:1x1; 0.03 GB for a batch on each, in 8 strips; "
+        "about 24 s at its peak (24 evaluations of 0.5 s a batch)"
+    )
+    assert outcome.err == "nst-jax: note: compiling for v5e:1x1, some 10 s a try\n"
+
+
+def test_a_compiler_s_other_errors_are_one_line(monkeypatch, inputs):
+    def outlook(*arguments, **options):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something\nwith a second line")
+
+    monkeypatch.setattr(topologies, "outlook", outlook)
+    outcome = run("figure", 3, "--size", "48", "--dry-run", "--device", "v5e:1x1", "--quiet")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "INTERNAL: something" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_a_table_from_a_file(tmp_path, inputs):

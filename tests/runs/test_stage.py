@@ -20,11 +20,11 @@ def test_a_photograph_that_was_moved(inputs, tmp_path):
     assert [one.name for one in scales_of(moved, {str(tmp_path / "gone.png"): str(photo)})] == ["48x40"]
 
 
-@pytest.mark.parametrize(("kept", "batch", "cuts"), [(Kept(), 2, ()), (Kept(1), 1, ()), (Kept(1, (2,)), 1, (2,))])
-def test_a_plan_is_what_was_kept_or_asked_for(inputs, tmp_path, monkeypatch, kept, batch, cuts):
+@pytest.mark.parametrize(("earlier", "batch", "cuts"), [(Kept(), 2, ()), (Kept(1), 1, ()), (Kept(1, (2,)), 1, (2,))])
+def test_a_plan_is_what_was_kept_or_asked_for(inputs, tmp_path, monkeypatch, earlier, batch, cuts):
     chosen = jax.local_devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda **_: chosen)
-    stage, options = Stage(tmp_path, of_two(inputs), kept), RunOptions(batch=2)
+    stage, options = Stage(tmp_path, of_two(inputs), earlier), RunOptions(batch=2)
     make = engines(stage, options, remembered)
     found, engine = plan_of(stage, options, make)
     assert (found.batch, found.strips) == (batch, cuts)

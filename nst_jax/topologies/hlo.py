@@ -1,4 +1,4 @@
-"""What XLA's final HLO for a TPU says of a program: its instructions, how they lie in memory, and what they move.
+"""What XLA's final HLO for a TPU or a GPU says of a program: its instructions, how they lie in memory, what they move.
 
 HLO is read as XLA writes it behind `after_optimizations` or in a compiled program's `as_text`. Shapes hold layouts such
 as `f32[2,64,64,3]{2,1,3,0:T(8,128)S(1)}`: the order of the axes, the tile to which the last ones are padded, and the
@@ -101,10 +101,10 @@ def costs(text: str) -> dict[str, Cost]:
 
 
 def precisions(text: str) -> set[tuple[str, ...]]:
-    """The precisions of the factors of all convolutions, which is what products are on a TPU too."""
+    """The precisions of the factors of all convolutions and other products; on a TPU these are convolutions too."""
     found = set()
     for line in text.splitlines():
-        if re.search(r" convolution\(", line):
+        if re.search(r" (convolution|dot)\(|__cudnn\$conv|__cublas\$gemm", line):
             asked = re.search(r"operand_precision=\{(\w+),(\w+)\}", line)
             found.add((asked[1], asked[2]) if asked else ("default", "default"))
     return found
@@ -172,8 +172,7 @@ def _run(
     for each in computations[name]:
         yield each, times
         if each.opcode == "while":
-            trips = re.search(r'"known_trip_count":\{"n":"(\d+)"', each.rest)
-            inner, count = each.called("body"), int(trips[1]) if trips else 1
+            inner, count = each.called("body"), _turns(computations, each)
         else:
             inner, count = [*each.called("to_apply"), *each.called("branch_computations")], 1
             inner = inner if each.opcode in ("call", "async-start", "conditional") else []
@@ -181,11 +180,24 @@ def _run(
             yield from _run(computations, one, times * count)
 
 
+def _turns(computations: Mapping[str, Sequence[Instruction]], loop: Instruction) -> int:
+    """How often a loop runs: as XLA has noted it, or up to what its condition compares with; else once."""
+    if noted := re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.rest):
+        return int(noted[1])
+    for condition in loop.called("condition"):
+        *before, last = computations[condition]
+        limits = [each.rest for each in before if each.opcode == "constant" and each.name in last.operands]
+        if last.opcode == "compare" and "direction=LT" in last.rest and limits:
+            return int(limits[0].partition(")")[0])
+    return 1
+
+
 def _inside(computations: Mapping[str, Sequence[Instruction]], each: Instruction) -> set[str]:
     """The opcodes of a fusion, or its own."""
     called = each.called("calls")
     if not called:
-        return {each.opcode}
+        library = re.search(r'custom_call_target="__\w+\$(conv|gemm)', each.rest)
+        return {{"conv": "convolution", "gemm": "dot"}[library[1]] if library else each.opcode}
     return {opcode for one in computations[called[0]] for opcode in _inside(computations, one)}
 
 
@@ -198,7 +210,7 @@ def _kind(computations: Mapping[str, Sequence[Instruction]], each: Instruction) 
         ("prefetch", each.opcode in ("copy-start", "async-start")),
         ("Fourier", "fft" in inside or "fft" in origin),
         ("convolutions", "convolution" in inside and not product),
-        ("Gram", "convolution" in inside and of_network),
+        ("Gram", inside & {"convolution", "dot"} and of_network),
         ("copies", inside <= _MOVES),
         ("network's rest", of_network),
     )

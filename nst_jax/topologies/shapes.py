@@ -1,0 +1,109 @@
+"""A table's lanes as a problem of shapes alone: enough to compile its program, and nothing is computed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nst_jax.loss.objective import Losses, Objective
+from nst_jax.network.layers import CONVOLUTIONS, LAYERS
+from nst_jax.optim.box import Box
+from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.problem import Problem
+
+
+class OfShapes:
+    """What `transfer.problem.Problem` is, as `optim.engine.Problem` asks for it; starts are never asked for.
+
+    Attributes:
+      shape: of the images, (height, width, 3).
+      dtype: of the images, float32.
+    """
+
+    def __init__(self, table: Table, height: int, width: int, slots: int, strips: tuple[int, ...] = ()) -> None:
+        """Traces what computes the targets.
+
+        Args:
+          table: the lanes.
+          height: of the pictures.
+          width: likewise.
+          slots: of the batch.
+          strips: see `loss.strips.statistics`.
+        """
+        self.shape, self.dtype = (height, width, 3), np.dtype(np.float32)
+        self._lanes = len(table.lanes)
+        table = table._replace(settings=replace(table.settings, init="noise"))
+        blended = len(table.settings.style_blend or [1])
+        made: list[Problem] = []
+
+        def goal(params: Any, picture: Any) -> Objective:
+            contents = {lane.content: picture for lane in table.lanes}
+            styles: dict[str, Any] = {lane.style: [picture] * blended for lane in table.lanes}  # of any size
+            made.append(Problem(params, contents, styles, table, prepared=params, strips=strips))
+            return made[0].objective([lane % self._lanes for lane in range(slots)])
+
+        picture = jax.ShapeDtypeStruct(self.shape, jnp.float32)
+        self._goal = jax.eval_shape(goal, network(table), picture)
+        self._made = made[0]
+
+    def __len__(self) -> int:
+        """How many lanes there are."""
+        return self._lanes
+
+    def objective(self, lanes: Sequence[int]) -> Any:
+        """Gives the shapes of equation 7 for all slots."""
+        return self._goal
+
+    def spread(self, objective: Any) -> Any:
+        """See `Problem.spread`."""
+        return self._made.spread(objective)
+
+    def starts(self, lanes: Sequence[int]) -> Any:
+        """Never asked for."""
+        raise NotImplementedError
+
+    def boxes(self, lanes: Sequence[int]) -> Box:
+        """See `Problem.boxes`."""
+        return self._made.boxes(lanes)
+
+    def unknown(self, lanes: int) -> Losses:
+        """See `Problem.unknown`."""
+        return self._made.unknown(lanes)
+
+    def refuse(self, lane: int, losses: Any) -> None:
+        """Never called."""
+
+
+def convolutions(table: Table) -> list[str]:
+    """Names all convolutions as far as the deepest that a lane uses; as in `Problem`, without a weight it is none."""
+    used = {
+        layer
+        for lane in table.lanes
+        for weighed, layers in ((lane.alpha, lane.content_layers), (lane.beta, lane.style_layers))
+        for layer, weight in layers
+        if weighed and weight
+    }
+    return [name for name in LAYERS[: 1 + max(map(LAYERS.index, used))] if name in CONVOLUTIONS]
+
+
+def network(table: Table) -> dict[str, Any]:
+    """Gives the shapes of the parameters that the lanes use, as they are prepared for accelerators.
+
+    Args:
+      table: the lanes.
+
+    Returns:
+      Parameters, as `network.prepare` gives them.
+    """
+
+    def shaped(*sides: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(sides, jnp.float32)
+
+    layers = {
+        name: {"kernel": shaped(3, 3, *CONVOLUTIONS[name]), "bias": shaped(CONVOLUTIONS[name][1])}
+        for name in convolutions(table)
+    }
+    return {"params": layers, "preprocessing": {"mean": shaped(3), "scale": shaped(3)}, "transformed": {}}

@@ -1,22 +1,25 @@
 """Measures what rounding the factors of products costs; docs/precision.md has its table and what follows from it.
 
-    python scripts/precision.py --size 96 --evaluations 100
+    python scripts/precision.py --size 96 --evaluations 300 --pairs 0 1 2
 
 By default a TPU rounds the factors of float32 products to bfloat16, and an NVIDIA GPU to TF32. A CPU does not, so it is
-emulated: in targets, loss and gradient, all convolutions and Gram products get rounded factors and float32 sums.
+emulated: in targets, loss and gradient, all convolutions and Gram products get rounded factors and float32 sums. What
+layers hand on is rounded by the network itself, on a CPU too, where `bfloat16-activations` asks for it.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from benchmarking import PAIRS
 from jax import Array, lax
 
 from nst_jax.cli.compare_command import problem_of
@@ -25,8 +28,8 @@ from nst_jax.optim.compiler import Programs
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
-from nst_jax.transfer import figures
 from nst_jax.transfer.minimizing import minimize
+from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
@@ -45,12 +48,25 @@ def in_three_passes(a: Array, b: Array) -> list[tuple[Array, Array]]:
     return [(low_a, high_b), (high_a, low_b), (high_a, high_b)]
 
 
-VARIANTS: dict[str, tuple[Factors, Factors]] = {  # of convolutions, of Gram products
-    "float32": (rounded(23), rounded(23)),
-    "bfloat16, three passes": (in_three_passes, in_three_passes),
-    "TF32": (rounded(10), rounded(10)),
-    "bfloat16": (rounded(7), rounded(7)),
-    "bfloat16, Gram float32": (rounded(7), rounded(23)),
+class Variant(NamedTuple):
+    """What is rounded."""
+
+    convolution: Factors
+    gram: Factors
+    precision: str = "float32"
+    """Of the settings."""
+    seed: int = 0
+    """Of the white noise."""
+
+
+VARIANTS = {
+    "float32": Variant(rounded(23), rounded(23)),
+    "bfloat16, three passes": Variant(in_three_passes, in_three_passes),
+    "TF32": Variant(rounded(10), rounded(10)),
+    "bfloat16": Variant(rounded(7), rounded(7)),
+    "bfloat16 activations": Variant(rounded(7), rounded(7), "bfloat16-activations"),
+    "float32, seed 1": Variant(rounded(23), rounded(23), seed=1),
+    "float32, seed 2": Variant(rounded(23), rounded(23), seed=2),
 }
 
 
@@ -76,9 +92,9 @@ def emulated(convolution: Factors, gram: Factors) -> Iterator[None]:
     jax.clear_caches()
 
 
-def run(goal: Objective, begin: np.ndarray, evaluations: int) -> tuple[np.ndarray, str]:
+def run(problem: Problem, begin: np.ndarray, evaluations: int) -> tuple[np.ndarray, str]:
     """The picture; how many evaluations an accepted step took in the mean and at the most, and how many there were."""
-    found = minimize(goal, begin[None], evaluations=evaluations, compile=Programs())
+    found = minimize(problem.objective([0]), begin[None], evaluations=evaluations, compile=Programs())
     totals = [record.losses.total for record in found.history[0]]
     accepted = np.flatnonzero(np.diff(totals, prepend=np.nan))  # a record has the loss of the latest accepted picture
     stopped = ", stopped" if found.status[0] == Status.CONVERGED else ""
@@ -95,40 +111,57 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=96, help="longest side in pixels (default: 96)")
     parser.add_argument("--evaluations", type=int, default=100, help="for each picture (default: 100)")
+    parser.add_argument(
+        "--pairs", type=int, nargs="*", default=[0], help="which of the pairs, from 0 to 2 (default: 0)"
+    )
     parser.add_argument("-o", "--output", type=Path, help="an existing folder for the pictures (default: keep none)")
     arguments = parser.parse_args()
-    settings = Settings(size=arguments.size)
-    photo, painting = (
-        images.read_image(path, size=settings.size) for path in (figures.PHOTOGRAPH, figures.PAINTINGS[0])
-    )
-    begin, another = (np.asarray(white_noise(seed, *photo.shape[:2])) for seed in (0, 1))
-    params, points, rows = weights.load(), [begin], {}
-    for name, factors in VARIANTS.items():
-        with emulated(*factors):
-            goal = problem_of(params, photo, painting, settings).objective([0])
-            made, taken = run(goal, begin, arguments.evaluations)
-            points = points if rows else [begin, made]  # float32's picture, for all
-            rows[name] = made, taken, [gradient(goal, point) for point in points]
-    judge = problem_of(params, photo, painting, settings).objective([0])
-    rows["float32, Winograd"] = *run(judge, begin, arguments.evaluations), [gradient(judge, point) for point in points]
-    rows["float32, another seed"] = *run(judge, another, arguments.evaluations), []
-    losses = {name: float(jax.jit(Objective.__call__)(judge, made[None]).total[0]) for name, (made, *_) in rows.items()}
+    print("| pair | products | gradient, start | gradient, end | a step | the most | all | loss | rms | grain |")
+    print("|---" * 10 + "|", flush=True)
+    for number in arguments.pairs:
+        content, style = PAIRS[number]
+        for row in of_pair(content, style, arguments.size, arguments.evaluations, arguments.output):
+            print(f"| {number} | {row} |", flush=True)
+    return 0
+
+
+def of_pair(content: Path, style: Path, size: int, evaluations: int, output: Path | None) -> Iterator[str]:
+    """The table's rows of one photograph and painting."""
+    settings, params = Settings(size=size), weights.load()
+    photo, painting = (images.read_image(path, size=size) for path in (content, style))
+    begin = {seed: np.asarray(white_noise(seed, *photo.shape[:2])) for seed in (0, 1, 2)}
+    judge = problem_of(params, photo, painting, settings)
+    in_float32, points, exact = None, [], []
+    for name, variant in [*VARIANTS.items(), ("float32, Winograd", None)]:
+        if variant is None:
+            made, taken = run(judge, begin[0], evaluations)
+            slopes = [gradient(judge.objective([0]), point) for point in points]
+        else:
+            with emulated(variant.convolution, variant.gram):
+                rough = problem_of(params, photo, painting, replace(settings, precision=variant.precision))
+                made, taken = run(rough, begin[variant.seed], evaluations)
+                points = points or [begin[0], made]  # float32's picture, for all
+                slopes = [] if variant.seed else [gradient(rough.objective([0]), point) for point in points]
+        exact = exact or in_float64(params, photo, painting, points, settings)
+        loss = float(jax.jit(Objective.__call__)(judge.objective([0]), made[None]).total[0])
+        in_float32 = (made, loss) if in_float32 is None else in_float32
+        of_gradients = " | ".join(map(errors, slopes, exact)) if slopes else " | "
+        of_picture = f"{loss / in_float32[1]:.3f} | {levels(made - in_float32[0]):.1f} | {grain(made):.1f}"
+        if output:
+            stem = f"{content.stem}_{style.stem}_{name.replace(',', '').replace(' ', '-')}"
+            images.write_image(output / f"{stem}.png", made)
+        yield f"{name} | {of_gradients} | {taken} | {of_picture}"
+
+
+def in_float64(
+    params: Any, photo: np.ndarray, painting: np.ndarray, points: list[np.ndarray], settings: Settings
+) -> list[np.ndarray]:
+    """The gradients at these points."""
     with jax.enable_x64(True):
         doubles = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), (params, photo, painting, points))
         goal = problem_of(doubles[0], doubles[1], doubles[2], settings).objective([0])
         goal = jax.tree.map(lambda leaf: jnp.asarray(leaf, np.float64), goal)  # its loss_weights too
-        exact = [np.asarray(gradient(goal, point)) for point in doubles[3]]
-
-    print("| products | gradient, start | gradient, end | a step | the most | all | loss | rms | grain |")
-    print("|---" * 9 + "|")
-    for name, (made, taken, slopes) in rows.items():
-        of_gradients = " | ".join(map(errors, slopes, exact)) if slopes else " | "
-        seen, reference = np.clip(made, 0, 1), np.clip(points[1], 0, 1)
-        of_picture = f"{losses[name] / losses['float32']:.3f} | {levels(seen - reference):.1f} | {grain(seen):.1f}"
-        print(f"| {name} | {of_gradients} | {taken} | {of_picture} |")
-        if arguments.output:
-            images.write_image(arguments.output / f"{name.replace(',', '').replace(' ', '-')}.png", made)
-    return 0
+        return [np.asarray(gradient(goal, point)) for point in doubles[3]]
 
 
 def errors(slope: Array, exact: np.ndarray) -> str:

@@ -1,7 +1,7 @@
 """What `nst-jax sweep`, `figure` and `resume` do."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,11 +102,17 @@ def _watch(options: RunOptions, interrupt: Interrupt) -> Watch:
 
             yield followed
 
+    return Watch(following, _note(options))
+
+
+def _note(options: RunOptions) -> Callable[[str], None]:
+    """Tells what the user should know, unless it is to be quiet."""
+
     def note(text: str) -> None:
         if not options.quiet:
             print(f"nst-jax: note: {text}", file=sys.stderr)
 
-    return Watch(following, note)
+    return note
 
 
 def _followed(run: Iterable[Ended], folder: Path, options: RunOptions, interrupt: Interrupt) -> int:
@@ -124,9 +130,7 @@ def _followed(run: Iterable[Ended], folder: Path, options: RunOptions, interrupt
 
 def _tell(table: Table, options: RunOptions, compile: Compile, kept: Kept, places: Places) -> int:
     """Prints the lanes, the batches, and what one batch needs."""
-    if options.device and not options.quiet:
-        print(f"nst-jax: note: compiling for {options.device}, some 10 s a try", file=sys.stderr)
-    found = forecast(table, options, compile, kept, places)
+    found = forecast(table, options, compile, kept, places, _note(options))
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")

@@ -1,5 +1,6 @@
 """What a run would take: measured on its first steps here, or told by the compiler of a device that is not here."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -34,9 +35,13 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    table: Table, options: RunOptions, compile: Compile, kept: Kept = NEW, places: Places = AS_NAMED
-) -> Forecast:
+    table: Table, options: RunOptions, compile: Compile, kept: Kept = NEW, places: Places = AS_NAMED,
+    note: Callable[[str], None] = lambda text: None,
+) -> Forecast:  # fmt: skip
     """What a run would take; nothing is written.
+
+    Args:
+      note: hears of what takes long.
 
     Raises:
       InputError: as a run, and where `options.device` is no known topology or has no compiler here.
@@ -46,7 +51,9 @@ def forecast(
     *coarser, finest = scales_of(table, places)
     at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
     stage, options = Stage(Path(), at_finest, kept, places), replace(options, tolerance=0.0)
-    chosen, own, pace = _measured(stage, options, compile) if options.device is None else _elsewhere(stage, options)
+    chosen, own, pace = (
+        _measured(stage, options, compile) if options.device is None else _elsewhere(stage, options, note)
+    )
     pixels = sum(one.evaluations * one.height * one.width for one in coarser)
     evaluations = finest.evaluations + round(pixels / finest.height / finest.width)
     return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
@@ -60,7 +67,7 @@ def _measured(stage: Stage, options: RunOptions, compile: Compile) -> tuple[plan
     return chosen, own, engine.seconds * min(chosen.batch, own) / sum(map(len, engine.records.values()))
 
 
-def _elsewhere(stage: Stage, options: RunOptions) -> tuple[plan.Plan, int, float]:
+def _elsewhere(stage: Stage, options: RunOptions, note: Callable[[str], None]) -> tuple[plan.Plan, int, float]:
     """Planned anew, whatever a run that is run again was planned with here."""
     contents, _ = inputs.read_pictures(stage.table, stage.places)
     here = moved.placed(stage.table.settings, stage.places)
@@ -69,6 +76,6 @@ def _elsewhere(stage: Stage, options: RunOptions) -> tuple[plan.Plan, int, float
     height, width = shape_of(contents)[:2]
     found = topologies.outlook(
         stage.table, height, width, str(options.device), shares=options.share[1], batch=options.batch,
-        memory=options.memory,
+        memory=options.memory, note=note,
     )  # fmt: skip
     return found.plan, found.lanes, found.at_peak

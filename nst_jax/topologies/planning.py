@@ -78,6 +78,7 @@ def outlook(
     cuts: plan.Cuts = (),
     memory: int | None = None,
     compile: Callable[[Program], Figures] = compiled,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Outlook:
     """Plans a run at one size as it would be planned there, by what the compiler says of its programs.
 
@@ -91,6 +92,7 @@ def outlook(
       shares: how many processes have a part of them; those of the topology's hosts come on top.
       batch, cuts, memory: see `plan.choose`.
       compile: what compiles a program.
+      note: hears of each program that is compiled, which takes some 10 seconds.
 
     Returns:
       The plan, and what the compiler says of its program.
@@ -101,8 +103,13 @@ def outlook(
     topology = named(device)
     check_compiler(topology)  # before anything is traced
 
+    def told(program: Program) -> Figures:
+        cut = f" in {'+'.join(map(str, program.strips))} strips" if program.strips else ""
+        note(f"compiling for {device}: {program.slots} lanes of {width}x{height}{cut}")
+        return compile(program)
+
     def make(slots: int, strips: plan.Cuts) -> _Elsewhere:
-        return _Elsewhere(Program(device, height, width, table, slots, strips), compile)
+        return _Elsewhere(Program(device, height, width, table, slots, strips), told)
 
     count = -(-len(table.lanes) // (shares * topology.hosts))
     chosen, found = plan.choose(make, count, batch=batch, cuts=cuts, memory=memory, target=target(topology))

@@ -448,7 +448,8 @@ def test_a_dry_run_tells_and_writes_nothing(tmp_path, monkeypatch, inputs):
 def test_a_dry_run_for_a_device_that_is_not_there(monkeypatch, inputs):
     """Its plan, and the least that it takes: 24 evaluations of two batches of half a second."""
 
-    def outlook(table, height, width, device, *, shares, batch, memory):
+    def outlook(table, height, width, device, *, shares, batch, memory, note):
+        note("compiling")
         assert (height, width, device, shares, batch, memory) == (40, 48, "v5e:1x1", 1, 2, 10**9)
         figures = Figures(10, 20, 0, 0, 0, 0, 500.0, 400.0, (), {}, 1.0)
         return Outlook(Plan(2, 1, 30 * 10**6, (8,)), 4, figures)
@@ -461,7 +462,7 @@ def test_a_dry_run_for_a_device_that_is_not_there(monkeypatch, inputs):
         "4 lanes in 2 batches of 2 on 1 devices of v5e:1x1; 0.03 GB for a batch on each, in 8 strips; "
         "about 24 s at its peak (24 evaluations of 0.5 s a batch)"
     )
-    assert outcome.err == "nst-jax: note: compiling for v5e:1x1, some 10 s a try\n"
+    assert outcome.err == "nst-jax: note: compiling\n"
 
 
 def test_a_compiler_s_other_errors_are_one_line(monkeypatch, inputs):

@@ -33,7 +33,7 @@ def test_a_forecast_for_a_device_that_is_not_there(inputs, monkeypatch):
     """At the finest scale too, and each process of several with its share."""
     asked = []
 
-    def outlook(table, height, width, device, *, shares, batch, memory):
+    def outlook(table, height, width, device, *, shares, batch, memory, note):
         asked.append((height, width, device, shares, batch, memory, table.settings.evaluations))
         return Outlook(Plan(4, 4, 10, ()), 1, Figures(5, 5, 0, 0, 0, 0, 250.0, 500.0, (), {}, 1.0))
 

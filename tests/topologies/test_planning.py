@@ -70,6 +70,12 @@ def test_a_lane_that_fits_no_device():
     assert "13.53 GB are allowed" in str(caught.value)
 
 
+def test_each_program_is_told_of():
+    told = []
+    outlook(lanes(20), 64, 96, "v5e:1x1", compile=Compiler(1.5), note=told.append)
+    assert told == [f"compiling for v5e:1x1: {count} lanes of 96x64" for count in (20, 7)]
+
+
 def test_what_a_user_asks_for():
     assert outlook(lanes(6), 64, 64, "v5e:1x1", batch=2, compile=Compiler(1)).plan.batch == 2
     assert outlook(lanes(6), 64, 64, "v5e:1x1", memory=3 * GB, compile=Compiler(1)).plan.batch == 2

@@ -81,7 +81,7 @@ def test_numbers_out_of_range(name, data):
         ("style_layers", ("conv1_1", "relu2_1"), LAYERS),
         ("pool", "mean", ("avg", "binomial", "max")),
         ("padding", "same", ("zero", "reflect", "replicate")),
-        ("precision", "float16", ("float32", "tensorfloat32", "bfloat16")),
+        ("precision", "float16", ("float32", "tensorfloat32", "bfloat16", "bfloat16-activations")),
         ("optimizer", "sgd", ("lbfgs", "adam")),
     ],
 )

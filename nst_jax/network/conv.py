@@ -24,9 +24,7 @@ Array = jax.Array
 AnyArray = jax.Array | np.ndarray
 FEWEST_CHANNELS = 16  # coming in or going out: with fewer, the transforms cost more than they save
 LARGEST_TWICE = 256 * 256  # channels in times out, up to which both layouts of a transformed kernel are kept
-LARGEST_TURNED = (
-    64  # channels, up to which a TPU's gradients take a kernel that is turned before (docs/accelerators.md)
-)
+LARGEST_TURNED = 64  # channels, up to which a TPU's gradients take a kernel that is turned before
 
 
 class Transformed(NamedTuple):

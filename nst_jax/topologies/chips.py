@@ -14,7 +14,7 @@ class Chip(NamedTuple):
     """One chip. All but the memory are its maker's figures."""
 
     memory: int
-    """Bytes that programs may take, as the compiler or the driver has it."""
+    """Bytes that programs may take: told by the compiler for v5e, by the driver for h100, assumed for the others."""
     flops: dict[str, float]
     """A second, of products of each precision (`network.layers.of_products`)."""
     bandwidth: float

@@ -93,7 +93,8 @@ def costs(text: str) -> dict[str, Cost]:
     for each, times in _run(computations, body):
         if each.opcode in _FREE:
             continue
-        kind, before = _kind(computations, each), found.get(_kind(computations, each), Cost(0, 0, 0, 0))
+        kind = _kind(computations, each)
+        before = found.get(kind, Cost(0, 0, 0, 0))
         written = sum(array.padding for array in each.arrays if not array.in_vmem)
         own = (1, _traffic(computations, shapes, each), written, each.cycles)
         found[kind] = Cost(*(old + times * new for old, new in zip(before, own, strict=True)))

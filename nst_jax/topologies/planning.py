@@ -1,4 +1,4 @@
-"""How a run would be cut up on chips that are not there, and the least time that it would take."""
+"""How a run would be cut up on chips that are not there, and what an evaluation takes at their peak."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -75,7 +75,6 @@ def outlook(
     *,
     shares: int = 1,
     batch: int | None = None,
-    cuts: plan.Cuts = (),
     memory: int | None = None,
     compile: Callable[[Program], Figures] = compiled,
     note: Callable[[str], None] = lambda text: None,
@@ -90,7 +89,7 @@ def outlook(
       width: likewise.
       device: a topology's name, see `chips.named`.
       shares: how many processes have a part of them; those of the topology's hosts come on top.
-      batch, cuts, memory: see `plan.choose`.
+      batch, memory: see `plan.choose`.
       compile: what compiles a program.
       note: hears of each program that is compiled, which takes some 10 seconds.
 
@@ -112,5 +111,5 @@ def outlook(
         return _Elsewhere(Program(device, height, width, table, slots, strips), told)
 
     count = -(-len(table.lanes) // (shares * topology.hosts))
-    chosen, found = plan.choose(make, count, batch=batch, cuts=cuts, memory=memory, target=target(topology))
+    chosen, found = plan.choose(make, count, batch=batch, memory=memory, target=target(topology))
     return Outlook(chosen, count, found.figures)

@@ -1,16 +1,17 @@
 """Measures what rounding the factors of products costs; docs/precision.md has its table and what follows from it.
 
-    python scripts/precision.py --size 96 --evaluations 300 --pairs 0 1 2
+    python scripts/precision.py --size 96 --evaluations 300 --pairs 0 1 2 --seeds 3
 
-By default a TPU rounds the factors of float32 products to bfloat16, and an NVIDIA GPU to TF32. A CPU does not, so it is
-emulated: in targets, loss and gradient, all convolutions and Gram products get rounded factors and float32 sums. What
-layers hand on is rounded by the network itself, on a CPU too, where `bfloat16-activations` asks for it.
+By default a TPU rounds the factors of float32 products to bfloat16, and an NVIDIA GPU to TF32. This machine's device
+need not, so it is emulated: in targets, loss and gradient, all convolutions and Gram products get rounded factors and
+float32 products and sums. What layers hand on is rounded by the network itself, on any device, where
+`bfloat16-activations` asks for it. The last rows are the device's own products.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +20,13 @@ from unittest.mock import patch
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarking import PAIRS
+from benchmarking import PAIRS, spread
 from jax import Array, lax
 
+from nst_jax import devices
 from nst_jax.cli.compare_command import problem_of
 from nst_jax.loss.objective import Objective
+from nst_jax.network.layers import PRECISIONS
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
@@ -51,55 +54,79 @@ def in_three_passes(a: Array, b: Array) -> list[tuple[Array, Array]]:
 class Variant(NamedTuple):
     """What is rounded."""
 
-    convolution: Factors
-    gram: Factors
+    factors: Factors | None
+    """None are the device's own."""
     precision: str = "float32"
     """Of the settings."""
-    seed: int = 0
-    """Of the white noise."""
 
 
 VARIANTS = {
-    "float32": Variant(rounded(23), rounded(23)),
-    "bfloat16, three passes": Variant(in_three_passes, in_three_passes),
-    "TF32": Variant(rounded(10), rounded(10)),
-    "bfloat16": Variant(rounded(7), rounded(7)),
-    "bfloat16 activations": Variant(rounded(7), rounded(7), "bfloat16-activations"),
-    "float32, seed 1": Variant(rounded(23), rounded(23), seed=1),
-    "float32, seed 2": Variant(rounded(23), rounded(23), seed=2),
+    "float32": Variant(rounded(23)),
+    "bfloat16, three passes": Variant(in_three_passes),
+    "TF32": Variant(rounded(10)),
+    "bfloat16": Variant(rounded(7)),
+    "bfloat16 activations": Variant(rounded(7), "bfloat16-activations"),
 }
 
 
+def of_device() -> dict[str, Variant]:
+    """The device's own products; a CPU has but one, Winograd's in float32."""
+    if devices.platform() == "cpu":
+        return {"float32, Winograd": Variant(None)}
+    kind = jax.devices()[0].device_kind
+    return {f"{kind}: {name}": Variant(None, name) for name in PRECISIONS}
+
+
 @contextmanager
-def emulated(convolution: Factors, gram: Factors) -> Iterator[None]:
+def emulated(factors: Factors | None) -> Iterator[None]:
     """The algorithms of accelerators, with these factors. No traced program gets in or out."""
 
-    def through(product: Callable[..., Array], factors: Factors, first: int) -> Callable[..., Array]:
+    def through(product: Callable[..., Array], first: int) -> Callable[..., Array]:
         def emulation(*arguments: Any, **options: Any) -> Any:
             before, pair, after = arguments[:first], arguments[first : first + 2], arguments[first + 2 :]
-            return sum(product(*before, *each, *after, **options) for each in factors(*pair))
+            assert factors is not None
+            return sum(product(*before, *each, *after, **options | HIGHEST) for each in factors(*pair))
 
         return emulation
 
     jax.clear_caches()
-    with (
-        patch.object(lax, "platform_dependent", lambda *arguments, default, **_: default(*arguments)),
-        patch("nst_jax.devices.platform", lambda: "gpu"),
-        patch.object(lax, "conv_general_dilated", through(lax.conv_general_dilated, convolution, 0)),
-        patch.object(jnp, "einsum", through(jnp.einsum, gram, 1)),
-    ):
+    with ExitStack() as patches:
+        if factors is not None:
+            for where, name, replacement in (
+                (lax, "platform_dependent", lambda *arguments, default, **_: default(*arguments)),
+                (devices, "platform", lambda: "gpu"),
+                (lax, "conv_general_dilated", through(lax.conv_general_dilated, 0)),
+                (jnp, "einsum", through(jnp.einsum, 1)),
+            ):
+                patches.enter_context(patch.object(where, name, replacement))
         yield
     jax.clear_caches()
 
 
-def run(problem: Problem, begin: np.ndarray, evaluations: int) -> tuple[np.ndarray, str]:
-    """The picture; how many evaluations an accepted step took in the mean and at the most, and how many there were."""
-    found = minimize(problem.objective([0]), begin[None], evaluations=evaluations, compile=Programs())
-    totals = [record.losses.total for record in found.history[0]]
-    accepted = np.flatnonzero(np.diff(totals, prepend=np.nan))  # a record has the loss of the latest accepted picture
-    stopped = ", stopped" if found.status[0] == Status.CONVERGED else ""
-    taken = f"{len(totals) / len(accepted):.2f} | {np.diff(accepted, prepend=-1).max()} | {len(totals)}{stopped}"
-    return np.asarray(found.images[0]), taken
+HIGHEST = {"precision": lax.Precision.HIGHEST}
+
+
+class Made(NamedTuple):
+    """Pictures by one variant, one for each seed."""
+
+    images: np.ndarray
+    told: np.ndarray
+    """Their losses, by its own products."""
+    taken: str
+    """Evaluations that an accepted step took in the mean and at the most."""
+
+
+def run(problem: Problem, begin: np.ndarray, evaluations: int) -> Made:
+    found = minimize(problem.objective([0] * len(begin)), begin, evaluations=evaluations, compile=Programs())
+    taken = []
+    for records in found.history.values():
+        totals = [record.losses.total for record in records]
+        accepted = np.flatnonzero(np.diff(totals, prepend=np.nan))  # a record has the latest accepted picture's loss
+        taken.append((len(totals) / len(accepted), np.diff(accepted, prepend=-1).max()))
+    stopped = sum(status == Status.CONVERGED for status in found.status)
+    mean, most = np.mean([each for each, _ in taken]), max(each for _, each in taken)
+    steps = f"{mean:.2f} | {most}" + (f", {stopped} stopped" if stopped else "")
+    return Made(np.asarray(found.images), found.losses.total, steps)
 
 
 @jax.jit
@@ -114,43 +141,47 @@ def main() -> int:
     parser.add_argument(
         "--pairs", type=int, nargs="*", default=[0], help="which of the pairs, from 0 to 2 (default: 0)"
     )
+    parser.add_argument("--seeds", type=int, default=3, help="how many white noises to begin from (default: 3)")
     parser.add_argument("-o", "--output", type=Path, help="an existing folder for the pictures (default: keep none)")
     arguments = parser.parse_args()
-    print("| pair | products | gradient, start | gradient, end | a step | the most | all | loss | rms | grain |")
+    print("| pair | products | gradient, start | gradient, end | a step | the most | loss | told | rms | grain |")
     print("|---" * 10 + "|", flush=True)
     for number in arguments.pairs:
         content, style = PAIRS[number]
-        for row in of_pair(content, style, arguments.size, arguments.evaluations, arguments.output):
+        for row in of_pair(content, style, arguments.size, arguments.evaluations, arguments.seeds, arguments.output):
             print(f"| {number} | {row} |", flush=True)
     return 0
 
 
-def of_pair(content: Path, style: Path, size: int, evaluations: int, output: Path | None) -> Iterator[str]:
+def of_pair(content: Path, style: Path, size: int, evaluations: int, seeds: int, output: Path | None) -> Iterator[str]:
     """The table's rows of one photograph and painting."""
     settings, params = Settings(size=size), weights.load()
     photo, painting = (images.read_image(path, size=size) for path in (content, style))
-    begin = {seed: np.asarray(white_noise(seed, *photo.shape[:2])) for seed in (0, 1, 2)}
-    judge = problem_of(params, photo, painting, settings)
-    in_float32, points, exact = None, [], []
-    for name, variant in [*VARIANTS.items(), ("float32, Winograd", None)]:
-        if variant is None:
-            made, taken = run(judge, begin[0], evaluations)
-            slopes = [gradient(judge.objective([0]), point) for point in points]
-        else:
-            with emulated(variant.convolution, variant.gram):
-                rough = problem_of(params, photo, painting, replace(settings, precision=variant.precision))
-                made, taken = run(rough, begin[variant.seed], evaluations)
-                points = points or [begin[0], made]  # float32's picture, for all
-                slopes = [] if variant.seed else [gradient(rough.objective([0]), point) for point in points]
+    begin = np.stack([np.asarray(white_noise(seed, *photo.shape[:2])) for seed in range(seeds)])
+    points, exact, of_float32 = [], [], None
+    for name, variant in (VARIANTS | of_device()).items():
+        with emulated(variant.factors):
+            rough = problem_of(params, photo, painting, replace(settings, precision=variant.precision))
+            made = run(rough, begin, evaluations)
+            points = points or [begin[0], made.images[0]]  # float32's picture, for all
+            slopes = [gradient(rough.objective([0]), point) for point in points]
         exact = exact or in_float64(params, photo, painting, points, settings)
-        loss = float(jax.jit(Objective.__call__)(judge.objective([0]), made[None]).total[0])
-        in_float32 = (made, loss) if in_float32 is None else in_float32
-        of_gradients = " | ".join(map(errors, slopes, exact)) if slopes else " | "
-        of_picture = f"{loss / in_float32[1]:.3f} | {levels(made - in_float32[0]):.1f} | {grain(made):.1f}"
+        judge = problem_of(params, photo, painting, settings)
+        losses = np.asarray(jax.jit(Objective.__call__)(judge.objective([0] * seeds), made.images).total)
+        of_float32 = of_float32 or (made.images, losses)
+        others = f", seeds {ratios(losses / np.median(losses))}" if made.images is of_float32[0] else ""
+        of_gradients = " | ".join(map(errors, slopes, exact))
+        told = f"{float(np.median(made.told / losses)):.4f}"
+        of_pictures = f"{ratios(losses / of_float32[1])}{others} | {told} | {levels(made.images - of_float32[0]):.1f}"
         if output:
-            stem = f"{content.stem}_{style.stem}_{name.replace(',', '').replace(' ', '-')}"
-            images.write_image(output / f"{stem}.png", made)
-        yield f"{name} | {of_gradients} | {taken} | {of_picture}"
+            stem = f"{content.stem}_{style.stem}_{name.replace(',', '').replace(':', '').replace(' ', '-')}"
+            images.write_image(output / f"{stem}.png", made.images[0])
+        yield f"{name} | {of_gradients} | {made.taken} | {of_pictures} | {np.mean([*map(grain, made.images)]):.1f}"
+
+
+def ratios(found: np.ndarray) -> str:
+    """Median and range."""
+    return spread([float(each) for each in found])
 
 
 def in_float64(

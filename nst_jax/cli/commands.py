@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax import __version__
+from nst_jax import __version__, devices
 from nst_jax.cli.interrupt import Interrupt
 from nst_jax.cli.output import check_taken
 from nst_jax.cli.progress import LanesReporter, StepReporter, lost
@@ -47,7 +47,7 @@ def stylize(
     check_blend(settings, style)
     paintings = [inputs.read_picture(path, settings, settings.style_size or settings.size) for path in style]
     start = inputs.read_start(settings, height, width)
-    made_from = _provenance(content, style, settings)
+    made_from = _provenance(content, style, settings := settings.on(devices.platform()))
 
     def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
@@ -93,7 +93,7 @@ def reconstruct(
     picture = inputs.read_picture(image, settings, settings.size)
     params = weights.load(settings.weights)
     _make_folder(output, force)
-    made_from = _provenance(image, [], settings)
+    made_from = _provenance(image, [], settings.exact)
     name = image.name
     table = figures.reconstructions(kind, name, name, layers, settings)
     work = Transfer(params, {name: picture}, {name: [picture]}, table, count=1, compile=compile)

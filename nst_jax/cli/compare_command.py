@@ -27,6 +27,7 @@ def run(
     """Prints how far `first` is from `second` on a photograph and a painting, the shipped ones unless given."""
     if evaluations is not None and evaluations < 1:
         raise InputError(f"{argument('evaluations')}: {evaluations} is not allowed; must be at least 1")
+    settings = settings.exact
     photo = read_picture(content or figures.PHOTOGRAPH, settings, settings.size)
     painting = read_picture(style or figures.PAINTINGS[0], settings, settings.size)
     ours, theirs = weights.load(first), weights.load(second)

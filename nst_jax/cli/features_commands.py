@@ -37,7 +37,7 @@ def features(
     one_folder = len(sources) == 1 and sources[0].is_dir()
     names = [(path.relative_to(sources[0]) if one_folder else path).as_posix() for path in paths]
     params = jax.device_put(prepare(weights.load(settings.weights), settings.style_layers))
-    options = {"pool": settings.pool, "padding": settings.padding, "precision": settings.precision}
+    options = {"pool": settings.pool, "padding": settings.padding, "precision": settings.exact.precision}
     with PictureCounter(output.name, len(paths), quiet) as report:
 
         def rows() -> Iterator[dict[str, np.ndarray]]:

@@ -30,6 +30,8 @@ PADDINGS = ("zero", "reflect", "replicate")
 """What convolutions see beyond the border: zeros, as the network was trained, the picture reflected, or its border."""
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "bfloat16-activations")
 """How products are rounded on TPU and GPU; the last one also rounds what layers hand on, on CPU too."""
+FAST = {"gpu": "tensorfloat32", "tpu": "bfloat16"}
+"""By platform, what makes pictures of the same loss and look as float32 in the least time (docs/precision.md)."""
 
 LAYERS: tuple[str, ...] = _layers()
 """The 21 layers, conv1_1, conv1_2, pool1, ... conv5_4, pool5, in the order they are applied."""

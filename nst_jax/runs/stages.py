@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_jax.devices import local_devices
+from nst_jax import devices
 from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
@@ -75,6 +75,7 @@ def begin(
     """
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
+    table = table._replace(settings=table.settings.on(devices.platform()))  # by name in run.json
     table = description.absolute(table, places)  # a run may be resumed from another folder
     stages = stages_of(folder, table, kept, places)
     with ExitStack() as stack:
@@ -174,7 +175,7 @@ def _begun(
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
         run.create(described | {"plan": planned | {"asked": asked}})
     here = run.run()  # of this process or, in a folder with several shares, of a faster one
-    ours = described | {"plan": here["plan"] | {"devices": len(local_devices()), "shares": shares}}
+    ours = described | {"plan": here["plan"] | {"devices": len(devices.local_devices()), "shares": shares}}
     if differing := description.differences(here, ours):
         name = argument("output")
         raise InputError(f"{name} {stage.folder}: another run's folder; it differs in {', '.join(differing)}")
@@ -188,7 +189,7 @@ def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, 
         begun = f"{run.path} was begun with {before['plan']['shares']} shares"
         raise InputError(f"{argument('share')}: {begun}, not {shares}")
     now = description.describe(table, before["tolerance"], places)
-    now |= {"plan": before["plan"] | {"devices": len(local_devices())}, "sizes": before.get("sizes")}
+    now |= {"plan": before["plan"] | {"devices": len(devices.local_devices())}, "sizes": before.get("sizes")}
     changed = description.differences(before, now)
     if refused := [change for change in changed if not change.startswith(_ELSEWHERE)]:
         raise InputError(f"{run.path}: cannot be resumed, changed since: {', '.join(refused)}")

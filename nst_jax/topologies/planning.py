@@ -101,6 +101,8 @@ def outlook(
     """
     topology = named(device)
     check_compiler(topology)  # before anything is traced
+    goal = target(topology)
+    table = table._replace(settings=table.settings.on(goal.platform))
 
     def told(program: Program) -> Figures:
         cut = f" in {'+'.join(map(str, program.strips))} strips" if program.strips else ""
@@ -111,5 +113,5 @@ def outlook(
         return _Elsewhere(Program(device, height, width, table, slots, strips), told)
 
     count = -(-len(table.lanes) // (shares * topology.hosts))
-    chosen, found = plan.choose(make, count, batch=batch, memory=memory, target=target(topology))
+    chosen, found = plan.choose(make, count, batch=batch, memory=memory, target=goal)
     return Outlook(chosen, count, found.figures)

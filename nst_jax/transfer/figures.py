@@ -34,7 +34,8 @@ def reconstructions(kind: str, content: str, style: str, layers: Sequence[str], 
       settings: of all lanes.
 
     Returns:
-      The table, of one lane for each layer.
+      The table, of one lane for each layer; in float32 unless the settings name another precision, since the losses
+      of low layers end near zero.
     """
     lanes = []
     for number, layer in enumerate(layers):
@@ -42,7 +43,7 @@ def reconstructions(kind: str, content: str, style: str, layers: Sequence[str], 
         own = ("", 1.0, 0.0, ((layer, 1.0),), ()) if kind == "content" else (style, 0.0, 1.0, (), subset)
         name = f"content_{layer}" if kind == "content" else f"style_to_{layer}"
         lanes.append(Lane(name, kind, layer, content, *own, settings.seed))
-    return Table(tuple(lanes), (kind,), tuple(layers), "reconstructions", settings)
+    return Table(tuple(lanes), (kind,), tuple(layers), "reconstructions", settings.exact)
 
 
 def figure1(photograph: Path, painting: Path, settings: Settings) -> Table:
@@ -64,7 +65,7 @@ def figure1(photograph: Path, painting: Path, settings: Settings) -> Table:
             letters, reconstructions(kind, str(photograph), str(painting), ROWS["E"], settings).lanes, strict=True
         )
     ]
-    return Table(tuple(lanes), ("content", "style"), tuple(letters), "reconstructions", settings)
+    return Table(tuple(lanes), ("content", "style"), tuple(letters), "reconstructions", settings.exact)
 
 
 def figure2(photograph: Path, paintings: Sequence[Path], ratios: Sequence[float] | None, settings: Settings) -> Table:

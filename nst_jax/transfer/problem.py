@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax import devices
 from nst_jax.errors import InputError, argument
 from nst_jax.loss import targets
 from nst_jax.loss.objective import Losses, Objective, Term, check_terms
@@ -81,7 +82,8 @@ class Problem:
         Raises:
           InputError: content pictures of different sizes, a start that is not there, or as `Objective.plus`.
         """
-        settings = table.settings
+        settings = table.settings.on(devices.platform())
+        table = table._replace(settings=settings)
         self.table, self.lanes, self.strips = table, tuple(table.lanes if own is None else own), strips
         self._complete = complete
         self.content_layers = self._union(lane.content_layers for lane in table.lanes if complete or lane.alpha)

@@ -1,13 +1,14 @@
 """The settings of a transfer, each with its default, range and help, once: Python and the command line share them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import CONVENTIONS, PAPER
 from nst_jax.network.layers import (
     CONTENT_LAYER,
+    FAST,
     LAYERS,
     PADDINGS,
     POOLS,
@@ -115,11 +116,14 @@ class Settings:
         choices=PADDINGS,
     )
     precision: str = setting(
-        "float32",
+        "auto",
         "network",
         str,
-        "how products are rounded on TPU and GPU; with bfloat16-activations what layers hand on takes half the memory",
-        choices=PRECISIONS,
+        "how products are rounded on TPU and GPU; auto is the fastest whose pictures cannot be told from float32's: "
+        + ", ".join(f"{name} on {platform.upper()}" for platform, name in FAST.items())
+        + "; float32 where a picture is judged or reconstructed. With bfloat16-activations what layers hand on takes "
+        "half the memory",
+        choices=("auto", *PRECISIONS),
     )
     size: int = setting(512, "size", int, "longest side of the picture in pixels", range=_SIDE)
     style_size: int | None = setting(
@@ -184,6 +188,18 @@ class Settings:
         if self.style_weights is not None and len(self.style_weights) != len(self.style_layers):
             counts = f"{len(self.style_weights)} given for {len(self.style_layers)} style layers"
             raise InputError(f"{argument('style_weights')}: {counts}; give one for each")
+
+    def on(self, platform: str) -> "Settings":
+        """Names the precision that "auto" is, where something is minimized on a platform such as "gpu"."""
+        return self._where_auto(FAST.get(platform, "float32"))
+
+    @property
+    def exact(self) -> "Settings":
+        """With float32 for "auto": where something is judged, or ends so near to zero that rounding shows."""
+        return self._where_auto("float32")
+
+    def _where_auto(self, precision: str) -> "Settings":
+        return replace(self, precision=precision) if self.precision == "auto" else self
 
     @property
     def alpha_beta(self) -> tuple[float, float]:

@@ -186,7 +186,7 @@ def evaluate(
 @jax.transfer_guard("allow")
 def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: Any = None) -> tuple[Losses, Problem]:
     """Does what `evaluate` does; also returns the problem, which measures pictures."""
-    made, paintings = picture(image, "image"), paintings_of(style)
+    made, paintings, settings = picture(image, "image"), paintings_of(style), settings.exact
     check_blend(settings, paintings)
     height, width = made.shape[:2]
     photo = brought_to(picture(content, "content"), height, width, "content")

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from program import assert_refused, done, run
 
-from nst_jax import __version__, loss
+from nst_jax import __version__, devices, loss
 from nst_jax.loss import objective, targets
 from nst_jax.measures import measures
 from nst_jax.optim.engine import Engine, Finished, Progress
@@ -547,7 +547,8 @@ def test_reconstruct_reads_no_input_after_the_run(inputs, tmp_path, monkeypatch,
 
 
 def test_reconstruct_compares_at_one_precision(inputs, tmp_path, monkeypatch):
-    """The target's and the image's; on a CPU the outcome would not show it."""
+    """The target's and the image's, on any platform; on a CPU the outcome would not show it."""
+    monkeypatch.setattr(devices, "platform", lambda: "gpu")
     found = []
 
     def note(_, __, ___, *, precision, **____):
@@ -559,4 +560,5 @@ def test_reconstruct_compares_at_one_precision(inputs, tmp_path, monkeypatch):
     for kind in ("content", "style"):
         command = ("reconstruct", kind, inputs / "photo.png", "-o", tmp_path / kind, *SIZE)
         assert run(*command, "--precision", "bfloat16").code == 1
-    assert found == ["bfloat16", "bfloat16"]
+        assert run(*command).code == 1
+    assert found == ["bfloat16", "float32"] * 2

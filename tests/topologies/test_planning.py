@@ -80,3 +80,16 @@ def test_what_a_user_asks_for():
     assert outlook(lanes(6), 64, 64, "v5e:1x1", batch=2, compile=Compiler(1)).plan.batch == 2
     assert outlook(lanes(6), 64, 64, "v5e:1x1", memory=3 * GB, compile=Compiler(1)).plan.batch == 2
     assert outlook(lanes(6), 64, 64, "v5e:1x1", shares=2, compile=Compiler(1)).plan.batch == 3
+
+
+@pytest.mark.parametrize(("device", "precision"), [("v5e:1x1", "bfloat16"), ("h100", "tensorfloat32")])
+def test_the_precision_is_that_of_the_device(device, precision):
+    found = []
+
+    def compiler(program):
+        found.append(program.table.settings.precision)
+        return Compiler(0.1)(program)
+
+    outlook(lanes(1), 64, 64, device, compile=compiler)
+    outlook(lanes(1, precision="float32"), 64, 64, device, compile=compiler)
+    assert found == [precision, "float32"]

@@ -45,7 +45,7 @@ def test_defaults_are_the_papers():
     assert settings.layer_weights == dict.fromkeys(settings.style_layers, 0.2)
     assert (settings.pool, settings.padding, settings.tv) == ("avg", "zero", 0.0)
     assert (settings.init, settings.optimizer) == ("noise", "lbfgs")
-    assert (settings.size, settings.seed, settings.precision, settings.weights) == (512, 0, "float32", "vgg19")
+    assert (settings.size, settings.seed, settings.precision, settings.weights) == (512, 0, "auto", "vgg19")
 
 
 def test_every_number_has_a_range_and_takes_its_ends():
@@ -81,7 +81,7 @@ def test_numbers_out_of_range(name, data):
         ("style_layers", ("conv1_1", "relu2_1"), LAYERS),
         ("pool", "mean", ("avg", "binomial", "max")),
         ("padding", "same", ("zero", "reflect", "replicate")),
-        ("precision", "float16", ("float32", "tensorfloat32", "bfloat16", "bfloat16-activations")),
+        ("precision", "float16", ("auto", "float32", "tensorfloat32", "bfloat16", "bfloat16-activations")),
         ("optimizer", "sgd", ("lbfgs", "adam")),
     ],
 )
@@ -178,3 +178,11 @@ def test_every_setting_says_what_it_is():
         for item in fields(kind):
             assert item.metadata["help"], item.name
             assert item.metadata["group"], item.name
+
+
+@pytest.mark.parametrize(("platform", "fast"), [("cpu", "float32"), ("gpu", "tensorfloat32"), ("tpu", "bfloat16")])
+def test_auto_is_a_precision_by_name_where_something_runs(platform, fast):
+    assert Settings().on(platform) == Settings(precision=fast)
+    assert Settings().exact == Settings(precision="float32")
+    asked = Settings(precision="bfloat16-activations")
+    assert asked.on(platform) == asked.exact == asked

@@ -110,3 +110,48 @@ def descriptors(params, image, layers, kind, pool="avg", padding="zero"):
         f = matrix(activation)
         found[layer] = f @ f.T / f.shape[1] if kind == "gram" else np.concatenate([f.mean(1), f.std(1)])
     return found
+
+
+def mean_std_loss(f, a):
+    """Σ (μ - μ')² + Σ (σ - σ')² over filters, of matrices of any numbers of columns."""
+    return ((f.mean(1) - a.mean(1)) ** 2).sum() + ((f.std(1) - a.std(1)) ** 2).sum()
+
+
+def mean_std_gradient(f, a):
+    """Of `mean_std_loss` with respect to F."""
+    mean, deviation = f.mean(1, keepdims=True), f.std(1, keepdims=True)
+    toward = mean - a.mean(1, keepdims=True) + (1 - a.std(1, keepdims=True) / deviation) * (f - mean)
+    return 2 * toward / f.shape[1]
+
+
+def root(symmetric):
+    """The root of a positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh(symmetric)
+    return vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+
+
+def bures(c, d):
+    """tr(C + D - 2 (D^½ C D^½)^½) of positive definite matrices, and the map T = D^½ (D^½ C D^½)^-½ D^½."""
+    half = root(d)
+    values, vectors = np.linalg.eigh(half @ c @ half)
+    values = np.maximum(values, 0)
+    return np.trace(c) + np.trace(d) - 2 * np.sqrt(values).sum(), half @ (vectors / np.sqrt(values)) @ vectors.T @ half
+
+
+def wasserstein_loss(f, a, share=0.0):
+    """|μ - μ'|² and `bures` of the covariances, of matrices of any numbers of columns.
+
+    Each variance has `share` of the mean of both pictures' mean power added.
+    """
+    noise = share * ((f**2).sum() / f.shape[1] + (a**2).sum() / a.shape[1]) / 2 * np.eye(len(f))
+    return ((f.mean(1) - a.mean(1)) ** 2).sum() + bures(*(np.cov(m, bias=True) + noise for m in (f, a)))[0]
+
+
+def wasserstein_gradient(f, a, share=0.0):
+    """Of `wasserstein_loss` with respect to F."""
+    noise = share * ((f**2).sum() / f.shape[1] + (a**2).sum() / a.shape[1]) / 2 * np.eye(len(f))
+    c, d = (np.cov(m, bias=True) + noise for m in (f, a))
+    one, mean = np.eye(len(f)), f.mean(1, keepdims=True)
+    rest, back = one - bures(c, d)[1], one - bures(d, c)[1]
+    through_noise = share / 2 * (np.trace(rest) + np.trace(back)) * f
+    return 2 * (mean - a.mean(1, keepdims=True) + rest @ (f - mean) + through_noise) / f.shape[1]

@@ -1,4 +1,4 @@
-"""Equations 1 to 7, further terms, the conventions of other systems; the same in strips of rows."""
+"""Equations 1 to 7, further terms, regions, the conventions of other systems; the same in strips of rows."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from nst_jax import lazily
 
 if TYPE_CHECKING:
     from nst_jax.loss.conventions import CONVENTIONS as CONVENTIONS
+    from nst_jax.loss.conventions import STYLE_LOSSES as STYLE_LOSSES
     from nst_jax.loss.losses import content_loss as content_loss
     from nst_jax.loss.losses import gram_matrix as gram_matrix
     from nst_jax.loss.losses import style_layer_loss as style_layer_loss
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from nst_jax.loss.objective import Losses as Losses
     from nst_jax.loss.objective import Objective as Objective
     from nst_jax.loss.objective import Term as Term
+    from nst_jax.loss.style_losses import SCALES as SCALES
+    from nst_jax.loss.style_losses import layer_loss as layer_loss
+    from nst_jax.loss.style_losses import mean_std_loss as mean_std_loss
+    from nst_jax.loss.style_losses import moments as moments
+    from nst_jax.loss.style_losses import wasserstein_loss as wasserstein_loss
     from nst_jax.loss.targets import Targets as Targets
     from nst_jax.loss.targets import blend as blend
     from nst_jax.loss.targets import content_targets as content_targets

@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 PAPER = "paper"
+STYLE_LOSSES = ("gram", "mean-std", "wasserstein")
+"""What may compare styles: equation 4; means and standard deviations of filters; the transport distance of Gaussians.
+Here, since `style_losses` needs JAX, and names do not."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax.errors import InputError
-from nst_jax.loss import losses
+from nst_jax.loss import losses, style_losses
 from nst_jax.loss.strips import statistics
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import LossWeights, check_weights
@@ -26,7 +26,7 @@ class Losses(NamedTuple):
     """The loss and its parts, each [lanes] float32, in the paper's units; in records and outcomes each a float.
 
     Example:
-      >>> goal = nst.objective(photo, painting, content_layer="conv1_1", style_layers=("conv1_1",))
+      >>> goal = nst.objective(photo, painting, content_layers=("conv1_1",), style_layers=("conv1_1",))
       >>> losses = goal(photo[None])
       >>> losses.total.shape, round(losses.content.item(), 3), list(losses.style_layers)
       ((1,), 0.0, ['conv1_1'])
@@ -39,7 +39,7 @@ class Losses(NamedTuple):
     style: Array
     """Equation 5."""
     style_layers: dict[str, Array]
-    """Equation 4 of each style layer, without its weight."""
+    """Equation 4 of each style layer, or what `style_losses.layer_loss` has in its place, without its weight."""
     tv: Array
     """Total variation, without its weight."""
     terms: dict[str, Array]
@@ -59,7 +59,8 @@ class Term:
 
     Example:
       >>> darkness = nst.Term(lambda images: images.mean((1, 2, 3)), weight=1e3, name="darkness")
-      >>> goal = nst.objective(photo, painting, content_layer="conv1_1", style_layers=("conv1_1",), terms=[darkness])
+      >>> low = {"content_layers": ("conv1_1",), "style_layers": ("conv1_1",)}
+      >>> goal = nst.objective(photo, painting, terms=[darkness], **low)
       >>> round(goal(jnp.ones((1, 43, 64, 3))).terms["darkness"].item(), 3)
       1.0
     """
@@ -110,7 +111,10 @@ class Objective:
       padding: "zero", "reflect" or "replicate".
       precision: see `network.features`.
       strips: see `loss.strips.statistics`: the same values and gradients in less memory.
+      style_loss: one of `style_losses.STYLE_LOSSES`; that of the style targets.
       terms: further ones, from `plus`.
+      luminance: of which lanes only light and dark counts, [lanes or 1] bool; there the mean of an image's three
+        channels stands for each of them, so that a grey image stays grey. None for no lane.
 
     Example:
       >>> targets = nst.loss.Targets({}, nst.loss.style_targets(params, painting[None], ("conv1_1",)))
@@ -127,7 +131,9 @@ class Objective:
     padding: str = flax.struct.field(pytree_node=False, default="zero")
     precision: str = flax.struct.field(pytree_node=False, default="float32")
     strips: tuple[int, ...] = flax.struct.field(pytree_node=False, default=())
+    style_loss: str = flax.struct.field(pytree_node=False, default="gram")
     terms: tuple[Term, ...] = ()
+    luminance: Any = None
 
     def plus(self, *terms: Term) -> "Objective":
         """Adds further terms, whose weighted losses are added to the total.
@@ -169,7 +175,7 @@ class Objective:
 
         Raises:
           InputError: images of another shape, targets and weights of different layers, a content target of another
-            size, or as `Term`.
+            size, style targets of another style loss, an unknown style loss, or as `Term`.
         """
         targets, loss_weights = self.targets, self.loss_weights
         for kind, have, want in (
@@ -185,12 +191,27 @@ class Objective:
                 raise InputError(
                     f"content target of {layer}: its positions are {sizes}; the pictures' sizes must agree"
                 )
+        style_losses.check_style_loss(self.style_loss)
+        for layer, target in targets.style.items():
+            expected = style_losses.columns(self.style_loss, target.shape[-2])
+            if target.shape[-1] != expected:
+                raise InputError(
+                    f"style target of {layer}: has {target.shape[-1]} columns, not the {expected} of style_loss "
+                    f"{self.style_loss!r}; make it by `style_targets` with that style_loss"
+                )
+        if self.luminance is not None:
+            grey = jnp.broadcast_to(jnp.mean(images, -1, keepdims=True), images.shape)
+            images = jnp.where(self.luminance[:, None, None, None], grey, images)
         wanted = dict.fromkeys(layer for term in self.terms for layer in term.layers)
         styles, content, activations = statistics(
             self.params, images, targets.style, targets.content, wanted,
             pool=self.pool, padding=self.padding, precision=self.precision, strips=self.strips,
+            style_loss=self.style_loss,
         )  # fmt: skip
-        style = {layer: losses.style_layer_loss(styles[layer], target) for layer, target in targets.style.items()}
+        style = {
+            layer: style_losses.layer_loss(styles[layer], target, self.style_loss)
+            for layer, target in targets.style.items()
+        }
         lanes = jnp.zeros(images.shape[0], images.dtype)
         content_total = lanes + losses.weighted_sum(content, loss_weights.content_layers)
         style_total = lanes + losses.weighted_sum(style, loss_weights.style_layers)

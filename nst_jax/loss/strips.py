@@ -3,9 +3,9 @@
 The layers nearest to the picture hold nearly all the memory of an evaluation: of about 320 activations a pixel, 144 are
 in the first block and 72 in the second. A *segment* of layers, worked through in strips, keeps only its input and what
 it hands on. Its gradient takes each strip once more: it computes the strip's activations again and pulls back the
-strip's share, as Chen et al. (arXiv 1604.06174) do with layers. The Gram matrices are sums over positions (equation 3),
-so they are summed over the strips before any gradient is asked for, and nothing is approximated: values and gradients
-are those of the whole picture, to rounding.
+strip's share, as Chen et al. (arXiv 1604.06174) do with layers. What style losses compare are
+sums over positions, as Gram matrices are (equation 3), so they are summed over the strips before any gradient is asked
+for, and nothing is approximated: values and gradients are those of the whole picture, to rounding.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ from jax import lax
 from jaxtyping import Float
 
 from nst_jax.errors import InputError
-from nst_jax.loss import losses
+from nst_jax.loss import losses, style_losses
 from nst_jax.loss.slabs import Slab, Slabs, Whole
 from nst_jax.network.layers import LAYERS, positions_of
 from nst_jax.network.vgg import VGG19, check_depth, check_images
@@ -69,8 +69,8 @@ def by_rows(height: int, rows: int, segments: int) -> tuple[int, ...]:
 class Statistics(NamedTuple):
     """What the losses are made of; each has a leading axis of images."""
 
-    styles: dict[str, Float[Array, "images N N"]]
-    """G / M of equation 4."""
+    styles: dict[str, Float[Array, "images N K"]]
+    """G / M of equation 4, or `style_losses.moments` per position."""
     contents: dict[str, Float[Array, "images"]]
     """Equation 1."""
     activations: dict[str, Float[Array, "images _ _ N"]]
@@ -89,6 +89,7 @@ def statistics(
     precision: str = "float32",
     strips: tuple[int, ...] = (),
     plain: bool = False,
+    style_loss: str = "gram",
 ) -> Statistics:
     """Computes the style representations and content losses of images.
 
@@ -106,23 +107,26 @@ def statistics(
       plain: see `network.features`.
       strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
         as far as pool1, (8, 4) and four from there to pool2. A picture of few rows gets fewer.
+      style_loss: what the style representations are for, one of `style_losses.STYLE_LOSSES`.
 
     Returns:
       `Statistics`.
 
     Raises:
-      InputError: a layer that the parameters do not reach, an unknown pool, padding or precision, images of another
-        shape, or strips that are not allowed.
+      InputError: a layer that the parameters do not reach, an unknown pool, padding, precision or style loss, images of
+        another shape, or strips that are not allowed.
     """
+    style_losses.check_style_loss(style_loss)
     found = _through(
-        params, images, tuple(style_layers), dict(content_targets), tuple(kept), pool, padding, precision, strips, plain
-    )
+        params, images, tuple(style_layers), dict(content_targets), tuple(kept),
+        pool, padding, precision, strips, plain, style_loss,
+    )  # fmt: skip
     sides = images.shape[-3:-1]
-    styles = {layer: gram / positions_of(layer, *sides) for layer, gram in found.grams.items()}
+    styles = {layer: sums / positions_of(layer, *sides) for layer, sums in found.moments.items()}
     return Statistics(styles, found.contents, found.activations)
 
 
-@partial(jax.jit, static_argnames=("style_layers", "kept", "pool", "padding", "precision"))
+@partial(jax.jit, static_argnames=("style_layers", "kept", "pool", "padding", "precision", "style_loss"))
 def values(
     params: Any,
     images: Float[AnyArray, "..."],
@@ -132,6 +136,7 @@ def values(
     pool: str = "avg",
     padding: str = "zero",
     precision: str = "float32",
+    style_loss: str = "gram",
 ) -> Statistics:
     """Computes what `statistics` does where no gradient is wanted: in little memory, whatever the images' size.
 
@@ -145,6 +150,7 @@ def values(
       pool: see `network.features`.
       padding: see `network.features`.
       precision: see `network.features`.
+      style_loss: see `statistics`.
 
     Returns:
       `Statistics`.
@@ -157,7 +163,7 @@ def values(
     plain = not strips
     return statistics(
         params, images, style_layers, {}, kept,
-        pool=pool, padding=padding, precision=precision, strips=strips, plain=plain,
+        pool=pool, padding=padding, precision=precision, strips=strips, plain=plain, style_loss=style_loss,
     )  # fmt: skip
 
 
@@ -186,13 +192,14 @@ class _Segment(NamedTuple):
     kept: tuple[str, ...]
     """Layers whose activations to hand on."""
     styles: tuple[str, ...]
-    """Layers whose Gram matrices are wanted."""
+    """Layers whose style representations are wanted."""
     contents: tuple[str, ...]
     """Layers that have content targets."""
     pool: str
     padding: str
     precision: str
     plain: bool
+    style_loss: str
     strips: int
 
     @property
@@ -205,13 +212,13 @@ class _Found(NamedTuple):
     """What comes out of a segment, or of the network; each with a leading axis of images."""
 
     activations: dict[str, Array]
-    grams: dict[str, Array]
+    moments: dict[str, Array]
     contents: dict[str, Array]
 
 
 def _through(
     params: Any, images: AnyArray, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
-    pool: str, padding: str, precision: str, strips: tuple[int, ...], plain: bool,
+    pool: str, padding: str, precision: str, strips: tuple[int, ...], plain: bool, style_loss: str,
 ) -> _Found:  # fmt: skip
     """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
     check_batch(images, pool, padding, precision)
@@ -229,7 +236,9 @@ def _through(
             return tuple(layer for layer in inside if layer in layers)
 
         handed_on = among((*kept, end) if onward else kept)
-        segment = _Segment(after, handed_on, among(styles), among(targets), pool, padding, precision, plain, count)
+        segment = _Segment(
+            after, handed_on, among(styles), among(targets), pool, padding, precision, plain, style_loss, count
+        )
         if segment.layers:
             own_targets = {layer: targets[layer] for layer in segment.contents}
             part: Any = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
@@ -238,7 +247,7 @@ def _through(
         if not onward:
             break
         x, after = found.activations[end], end
-    return _Found({layer: found.activations[layer] for layer in kept}, found.grams, found.contents)
+    return _Found({layer: found.activations[layer] for layer in kept}, found.moments, found.contents)
 
 
 def _compute(
@@ -258,7 +267,7 @@ def _compute(
     found: dict[str, Array] = {layer: own(value, layer) for layer, value in whole.items()}
     return _Found(
         {layer: found[layer] for layer in segment.kept},
-        {layer: losses.gram_matrix(found[layer], segment.precision) for layer in segment.styles},
+        {layer: style_losses.moments(found[layer], segment.style_loss, segment.precision) for layer in segment.styles},
         {layer: losses.content_loss(found[layer], own(target, layer)) for layer, target in targets.items()},
     )
 
@@ -281,7 +290,7 @@ def _cut(
                 layer: _add(found.activations[layer], value, slab.image, slab.start // slabs.stride(layer))
                 for layer, value in part.activations.items()
             },
-            {layer: _add(found.grams[layer], value, slab.image) for layer, value in part.grams.items()},
+            {layer: _add(found.moments[layer], value, slab.image) for layer, value in part.moments.items()},
             {layer: _add(found.contents[layer], value, slab.image) for layer, value in part.contents.items()},
         )
 

@@ -28,8 +28,8 @@ class Targets(NamedTuple):
 
     content: dict[str, Float[Array, "#lanes _ _ N"]]
     """P of equation 1: {layer: [lanes or 1, height', width', N]}."""
-    style: dict[str, Float[Array, "#lanes N N"]]
-    """A / M_a of equation 4: {layer: [lanes or 1, N, N]}."""
+    style: dict[str, Float[Array, "#lanes N K"]]
+    """A / M_a of equation 4: {layer: [lanes or 1, N, N]}; or what another style loss compares, [lanes or 1, N, K]."""
 
 
 @jax.transfer_guard("allow")
@@ -76,8 +76,11 @@ def style_targets(
     pool: str = "avg",
     padding: str = "zero",
     precision: str = "float32",
-) -> dict[str, Float[Array, "_ N N"]]:
-    """Computes A / M_a of equation 4 for style pictures. Another height or width is compiled anew.
+    style_loss: str = "gram",
+) -> dict[str, Float[Array, "_ N _"]]:
+    """Computes A / M_a of equation 4, or another style loss's moments, for style pictures.
+
+    Another height or width is compiled anew.
 
     Args:
       params: as `network.features` takes them.
@@ -86,28 +89,33 @@ def style_targets(
       pool: "avg", "binomial" or "max".
       padding: "zero", "reflect" or "replicate".
       precision: see `network.features`.
+      style_loss: one of `style_losses.STYLE_LOSSES`.
 
     Returns:
-      {layer: [lanes or 1, N, N] float32}.
+      {layer: [lanes or 1, N, N] float32}; of another style loss its `style_losses.moments` per position,
+      [lanes or 1, N, K].
 
     Raises:
-      InputError: as `network.features`.
+      InputError: as `network.features`, or an unknown style loss.
 
     Example:
       >>> nst.loss.style_targets(params, painting[None], ("conv1_1",))["conv1_1"].shape
       (1, 64, 64)
     """
-    return values(params, images, check_layers(layers), pool=pool, padding=padding, precision=precision).styles
+    return values(
+        params, images, check_layers(layers), pool=pool, padding=padding, precision=precision, style_loss=style_loss
+    ).styles
 
 
 @jax.transfer_guard("allow")
 def blend(
-    targets: Iterable[dict[str, Float[Array, "_ N N"]]], weights: Iterable[float], name: str = argument("weights")
-) -> dict[str, Float[Array, "_ N N"]]:
+    targets: Iterable[dict[str, Float[Array, "_ N _"]]], weights: Iterable[float], name: str = argument("weights")
+) -> dict[str, Float[Array, "_ N _"]]:
     """Blends several style pictures into one style target: their weighted mean.
 
     For weights v_k that add up to one, Σ v_k |G - A_k|² and |G - Σ v_k A_k|² differ by a constant only, so that both
-    have the same gradient.
+    have the same gradient. The other style losses compare moments too, whose mean has the statistics of the mixture:
+    of all the pictures' positions, those of each weighing v_k. Means that differ make its deviations larger.
 
     Args:
       targets: one `style_targets` for each style picture, of the same layers.

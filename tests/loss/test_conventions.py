@@ -34,7 +34,7 @@ OTHERS = [name for name in CONVENTIONS if name != PAPER]
 def weights_of(settings, height, width):
     """Those of a picture of this size, for one lane."""
     alpha, beta = settings.alpha_beta
-    layers = {"content_layers": (settings.content_layer,), "style_layers": settings.layer_weights}
+    layers = {"content_layers": settings.content_layers, "style_layers": settings.layer_weights}
     given = loss.loss_weights(alpha, beta, **layers, tv=settings.tv)
     return translated(given, settings.convention, height, width, settings.ratio_size)
 
@@ -192,7 +192,7 @@ def test_lanes_of_a_sweep_are_translated_alike(params, picture, name):
     found = problem(params, picture, lanes, convention=name).objective(range(len(lanes))).loss_weights
     for number, (alpha, beta) in enumerate(((3.0, 1.0), (1.0, 0.5))):
         one = Settings(
-            convention=name, alpha=alpha, beta=beta, content_layer="conv2_1", style_layers=("conv1_1", "conv2_1"),
+            convention=name, alpha=alpha, beta=beta, content_layers=("conv2_1",), style_layers=("conv1_1", "conv2_1"),
             style_weights=(0.25, 0.75),
         )  # fmt: skip
         wanted = weights_of(one, 32, 48)

@@ -1,4 +1,4 @@
-"""VGG-19, pure; which algorithm a convolution takes on which platform."""
+"""VGG-19, pure; which algorithm a convolution takes on which platform; what its positions see."""
 
 from typing import TYPE_CHECKING
 

@@ -25,8 +25,9 @@ from nst_jax.errors import InputError
 from nst_jax.network.layers import PRECISIONS
 from nst_jax.topologies.chips import named
 from nst_jax.topologies.compiling import Figures, Program, compiled
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 
 class Case(NamedTuple):

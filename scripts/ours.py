@@ -23,10 +23,11 @@ from nst_jax.optim.loop import DEFAULT_OPTIMIZER, LONGEST_CHUNK, advance, begin
 from nst_jax.pictures import images
 from nst_jax.runs.inputs import read_pictures
 from nst_jax.transfer import figures
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.problem import Problem
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 

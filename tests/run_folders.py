@@ -12,11 +12,12 @@ from jax.experimental.compilation_cache import compilation_cache
 from PIL import Image
 
 from nst_jax.runs import checkpoint
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import Table, table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 SWEEP = (
-    "--size", "48", "--evaluations", "24", "--history", "3", "--batch", "2", "--content-layer", "conv2_1",
+    "--size", "48", "--evaluations", "24", "--history", "3", "--batch", "2", "--content-layers", "conv2_1",
     "--style-layers", "conv1_1;conv1_1,conv2_1", "--ratio", "1e-3,1e-2",
 )  # fmt: skip
 """Four lanes in two rounds."""
@@ -27,7 +28,7 @@ FILES = ["checkpoint", "grid.png", "index.html", "lanes", "losses.csv", "measure
 
 def of_two(inputs, **settings) -> Table:
     """The lanes of `SHORT` with the first style layers, in Python; `inputs` are a photograph and a painting."""
-    chosen = {"size": 48, "evaluations": 3, "history": 3, "content_layer": "conv2_1", "style_layers": ("conv1_1",)}
+    chosen = {"size": 48, "evaluations": 3, "history": 3, "content_layers": ("conv2_1",), "style_layers": ("conv1_1",)}
     photo, painting = inputs
     return table([photo], [painting], Axes(ratio=(1e-3, 1e-2)), Settings(**chosen | settings))
 

@@ -47,7 +47,9 @@ def problem(params: Any, picture: Any, lanes: Sequence[Lane], **options: Any) ->
     pictures = {"photo": picture("photograph", 32, 48), "upside": picture("photograph", 32, 48)[::-1]}
     styles = {"painting": picture("painting", 40, 36), "other": picture("photograph", 36, 40)}
     own = {name: options.pop(name) for name in ("own", "start", "prepared", "terms", "strips") if name in options}
-    return Problem(params, options.pop("contents", pictures), styles, table(lanes, **options), **own)
+    return Problem(
+        params, options.pop("contents", pictures), options.pop("styles", styles), table(lanes, **options), **own
+    )
 
 
 def engine(own: Problem, *, evaluations: int, slots: int, optimizer: Any = OPTIMIZER, **options: Any) -> Engine:

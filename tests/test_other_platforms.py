@@ -16,8 +16,9 @@ from nst_jax.loss.targets import Targets
 from nst_jax.network import vgg
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, advance, begin
 from nst_jax.topologies import shapes
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 OF_GRADIENT = 2 * (13 + 5)
 """Convolutions and Gram matrices as far as conv5_1, forward and backward."""

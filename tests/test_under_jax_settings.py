@@ -13,7 +13,7 @@ import pytest
 import nst_jax as nst
 from nst_jax.optim.compiler import Programs
 
-LOW = {"content_layer": "conv1_2", "style_layers": ("conv1_1", "pool1"), "size": 32}
+LOW = {"content_layers": ("conv1_2",), "style_layers": ("conv1_1", "pool1"), "size": 32}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from nst_jax.optim.status import Status
 from nst_jax.pictures import files, images
 from nst_jax.runs import inputs
 from nst_jax.transfer import figures, plan
+from nst_jax.transfer import recolor as recoloring
 from nst_jax.transfer.arguments import check_blend
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import Step, evaluated, planned
@@ -32,7 +34,7 @@ from nst_jax.weights import weights
 
 
 def stylize(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, keep: Path | None, memory: int | None,
     save_every: int | None, quiet: bool, as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
@@ -41,19 +43,25 @@ def stylize(
     images.check_output(output, bits=settings.bits)
     if save_every:
         images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
-    _refuse_inputs(output, [content, *style])
+    _refuse_inputs(output, [content, *style, *([keep] if keep else [])])
     photo = inputs.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
     check_blend(settings, style)
-    paintings = [inputs.read_picture(path, settings, settings.style_size or settings.size) for path in style]
+    paintings = [inputs.read_picture(path, settings, settings.beside(settings.size)) for path in style]
     start = inputs.read_start(settings, height, width)
     made_from = _provenance(content, style, settings := settings.on(devices.platform()))
+    kept = None
+    if keep:
+        kept = inputs.read_to_size(keep, settings, height, width, "keep")[..., 0]
+        made_from["keep"] = {"file": keep.name, "sha256": files.sha256(keep)}
+        if not (kept >= 0.5).any():
+            raise InputError(f"{argument('keep')} {keep}: is nowhere white; white is what stays the photograph")
 
     def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
         return _kept(path, images.resize(image, height, width), text, settings.bits)
 
-    make = planned(photo, paintings, settings, start=start, memory=plan.of_process(memory), compile=compile)
+    make = planned(photo, paintings, settings, start=start, keep=kept, memory=plan.of_process(memory), compile=compile)
     started = time.perf_counter()
     with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
@@ -122,13 +130,46 @@ def reconstruct(
     return max(lost(names), *(FAILED for path, written in places if written != path), 0)
 
 
+def recolor(image: Path, like: Path, output: Path, settings: Settings, *, color: str, quiet: bool) -> int:
+    """Brings the colors of any picture to a photograph's."""
+    images.check_output(output, bits=settings.bits)
+    _refuse_inputs(output, [image, like])
+    picture = inputs.read_picture(image, settings, None)
+    height, width = picture.shape[:2]
+    if color == "luminance":
+        photo = inputs.read_to_size(like, settings, height, width, "like")
+        made = recoloring.with_chroma(picture, photo)
+    else:
+        made = recoloring.match_colors(picture, inputs.read_picture(like, settings, None), settings.color_match)
+    about = _provenance(image, [], settings) | {"recolor": color, "like": like.name}
+    written = _kept(output, made, json.dumps(about, ensure_ascii=False), settings.bits)
+    if not quiet:
+        print(f"{written}: {width}x{height}")
+    return 0 if written == output else FAILED
+
+
+def blend_styles(
+    fine: Path, coarse: Path, output: Path, settings: Settings, *, memory: int | None, quiet: bool, compile: Compile
+) -> int:  # fmt: skip
+    """A painting with the fine structure of one and the coarse structure of another; returns the exit code.
+
+    As Gatys, Ecker, Bethge, Hertzmann and Shechtman make it (arXiv 1611.07865, section "Scale control"): from the
+    coarse painting, by low layers of the fine one's style alone.
+    """
+    own = replace(settings, alpha=0.0, beta=1.0, init="content", scales=1)
+    return stylize(
+        coarse, [fine], output, own, keep=None, memory=memory, save_every=None, quiet=quiet, as_json=False,
+        compile=compile,
+    )  # fmt: skip
+
+
 def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settings, *, with_measures: bool) -> int:
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]
     check_blend(settings, style)
     photo = inputs.read_to_size(content, settings, height, width, "content")
-    beside = settings.style_size or max(height, width)
+    beside = settings.beside(max(height, width))
     paintings = [inputs.read_picture(path, settings, beside) for path in style]
     losses, problem = evaluated(picture, photo, paintings, settings)
     report = _losses(losses, settings, (height, width))

@@ -12,7 +12,8 @@ from nst_jax.cli.interrupt import ending
 from nst_jax.cli.parser import parser
 from nst_jax.errors import FAILED, INTERRUPTED, WRONG_INPUT, InputError, option
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.axes import Axes
+from nst_jax.transfer.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +37,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         for name, kind in kinds.items():
             fields = {key: chosen.pop(key) for key in list(chosen) if key.startswith(f"{kind.__name__}.")}
             if fields:
-                chosen[name] = kind(**{key.partition(".")[2]: value for key, value in fields.items()})
+                values = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+                chosen[name] = kind(**{key.partition(".")[2]: value for key, value in values.items()})
         kept = None
         if "no_cache" in chosen:  # what computes
             kept = program_cache.use(not chosen.pop("no_cache"))

@@ -7,8 +7,9 @@ from nst_jax import __version__
 from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
 from nst_jax.network.layers import STYLE_LAYERS
 from nst_jax.runs.options import RunOptions
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.fields import layers, numbers, size_in_bytes
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
         "loss",
         "sweep",
         "style",
+        "style-loss",
+        "color",
+        "color-match",
         "start",
         "noise",
         "seed",
@@ -50,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--memory", type=reader(size_in_bytes), metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
+    )  # fmt: skip
+    command.add_argument(
+        "--keep", type=Path, metavar="MASK",
+        help="a grey picture of the photograph's aspect; where it is white the picture stays the photograph",
     )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
@@ -71,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     command.add_argument("--quiet", action="store_true", help="no progress, no file names")
 
+    _pictures(commands)
+
     command = add_command(
         commands, "evaluate", "commands.evaluate", "the loss of any picture, in parts, as JSON",
         "nst-jax evaluate out.png --content photo.jpg --style painting.jpg",
@@ -83,7 +93,20 @@ def parser() -> argparse.ArgumentParser:
         "--measures", action="store_true", dest="with_measures",
         help="also how much of both is in it, the scale of its structure, and how far grids stand out",
     )  # fmt: skip
-    add_settings(command, Settings, "loss", "sweep", "style", "style-size", "input", "weights", "network")
+    add_settings(
+        command,
+        Settings,
+        "loss",
+        "sweep",
+        "style",
+        "style-loss",
+        "color",
+        "color-match",
+        "style-size",
+        "input",
+        "weights",
+        "network",
+    )
 
     command = add_command(
         commands, "features", "features_commands.features", "the style representation of pictures, for other uses",
@@ -117,6 +140,44 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _pictures(commands: argparse._SubParsersAction) -> None:
+    command = add_command(
+        commands, "recolor", "commands.recolor", "the colors of a photograph for any picture",
+        "nst-jax recolor stylized.png --like photo.jpg -o out.png",
+        "nst-jax recolor painting.jpg --like photo.jpg -o painting_like_photo.png --color match --color-match monge",
+    )  # fmt: skip
+    command.add_argument("image", type=Path, metavar="PICTURE")
+    command.add_argument("--like", type=Path, required=True, metavar="PHOTO", help="whose colors it gets")
+    command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
+    command.add_argument(
+        "--color", choices=("luminance", "match"), default="luminance",
+        help="luminance: the photograph's color at each pixel, for a picture made of it; match: its mean color and "
+        "covariance, for any picture (default: luminance)",
+    )  # fmt: skip
+    add_settings(command, Settings, "color-match", "input", "output")
+    command.add_argument("--quiet", action="store_true", help="no summary")
+
+    command = add_command(
+        commands, "blend-styles", "commands.blend_styles",
+        "a painting with the fine structure of one and the coarse structure of another",
+        "nst-jax blend-styles brushwork.jpg composition.jpg -o style.png",
+        "nst-jax blend-styles brushwork.jpg composition.jpg -o style.png --style-layers conv1_1,conv2_1 --size 1024",
+    )  # fmt: skip
+    command.add_argument("fine", type=Path, metavar="FINE", help="the painting whose strokes it has")
+    command.add_argument("coarse", type=Path, metavar="COARSE", help="the painting whose shapes it has")
+    command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
+    add_settings(
+        command, Settings, "style", "color", "color-match", "search", "size", "style-size", "input", "weights",
+        "network", "output",
+    )  # fmt: skip
+    command.set_defaults(**{"Settings.style_layers": ("conv1_1", "conv2_1")})
+    command.add_argument(
+        "--memory", type=reader(size_in_bytes), metavar="SIZE",
+        help="memory to use, e.g. 4GB (default: most of what is free)",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
+
+
 def _skip_bad(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--skip-bad", action="store_true",
@@ -142,7 +203,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--from", type=Path, dest="source", metavar="RUN", help="run a run.json again")
     _find_in(command, "with --from: ")
     axes = command.add_argument_group("what to sweep over (lists separated by commas, sets by semicolons)")
-    add_settings(axes, Axes, "axes")
+    add_settings(axes, Axes, "axes", "vary")
     _run_options(command)
     add_settings(
         command,
@@ -157,6 +218,9 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         "noise",
         "scales",
         "sweep",
+        "style-loss",
+        "color",
+        "color-match",
         "output",
     )
 

@@ -74,7 +74,7 @@ class _Display:
         since = now - self._started[1]
         pace = since / (done - self._started[0]) if done > self._started[0] else 0.0
         if pace:
-            about += f", {pace:.2g} s/{self._unit}"
+            about += f", {pace:.{'2f' if pace >= 0.1 else '2g'}} s/{self._unit}"
         left = f"{_clock(pace * (self._end - done + self._later))} left" if pace else ""
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=done, about=about, left=left)

@@ -14,12 +14,13 @@ from nst_jax.optim.engine import Engine
 from nst_jax.runs import stages
 from nst_jax.runs.forecast import forecast
 from nst_jax.runs.moved import AS_NAMED, Places
-from nst_jax.runs.options import RunOptions
-from nst_jax.runs.stage import NEW, Kept
+from nst_jax.runs.options import MANY_LANES, RunOptions
+from nst_jax.runs.stage import Kept
 from nst_jax.runs.stages import Ended, Watch
 from nst_jax.transfer import figures, lanes, table_file
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import Table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 
 def sweep(
@@ -77,9 +78,13 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
 
 
 def _run(
-    table: Table, output: Path | None, options: RunOptions, compile: Compile, kept: Kept = NEW,
+    table: Table, output: Path | None, options: RunOptions, compile: Compile, kept: tuple[Kept, ...] = (),
     places: Places = AS_NAMED,
 ) -> int:  # fmt: skip
+    if len(table.lanes) > MANY_LANES and not options.yes:
+        raise InputError(
+            f"the sweep has {len(table.lanes):,} lanes; {argument('yes')} goes on with more than {MANY_LANES:,}"
+        )
     if options.dry_run:
         return _tell(table, options, compile, kept, places)
     if output is None:
@@ -128,19 +133,22 @@ def _followed(run: Iterable[Ended], folder: Path, options: RunOptions, interrupt
     return code
 
 
-def _tell(table: Table, options: RunOptions, compile: Compile, kept: Kept, places: Places) -> int:
+def _tell(table: Table, options: RunOptions, compile: Compile, kept: tuple[Kept, ...], places: Places) -> int:
     """Prints the lanes, the batches, and what one batch needs."""
     found = forecast(table, options, compile, kept, places, _note(options))
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
-        print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}")
-    plan, seconds = found.plan, found.pace * found.rounds * found.evaluations
-    cut = f", in {'+'.join(map(str, plan.strips))} strips" if plan.strips else ""
+        own = "".join(f", {name.replace('_', ' ')} {value}" for name, value in lane.own)
+        print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}{own}")
     where, peak = (f" of {options.device}", " at its peak") if options.device else ("", "")
-    print(
-        f"{found.lanes} lanes in {found.rounds} batches of {plan.batch} on {plan.devices} devices{where}; "
-        f"{plan.bytes / 1e9:.2f} GB for a batch on each{cut}; about {seconds:.{1 if seconds < 10 else 0}f} s{peak} "
-        f"({found.evaluations} evaluations of {found.pace:.2g} s a batch)"
-    )
+    for each in found:
+        plan, seconds = each.plan, each.pace * each.rounds * each.evaluations
+        cut = f", in {'+'.join(map(str, plan.strips))} strips" if plan.strips else ""
+        print(
+            (f"{each.label}: " if each.label else "")
+            + f"{each.lanes} lanes in {each.rounds} batches of {plan.batch} on {plan.devices} devices{where}; "
+            f"{plan.bytes / 1e9:.2f} GB for a batch on each{cut}; about {seconds:.{1 if seconds < 10 else 0}f} s{peak} "
+            f"({each.evaluations} evaluations of {each.pace:.2g} s a batch)"
+        )
     check_taken()
     return 0

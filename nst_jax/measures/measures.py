@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.errors import InputError
 from nst_jax.loss.strips import values
+from nst_jax.loss.style_losses import layer_loss
 from nst_jax.loss.targets import style_targets
 from nst_jax.measures import structure
 from nst_jax.network.layers import CONTENT_LAYER, STYLE_LAYERS
@@ -20,8 +22,11 @@ from nst_jax.network.vgg import check_layers
 from nst_jax.pictures import images
 from nst_jax.pictures.noise import white_noise
 
+Array = jax.Array
 ROUNDING = 1e-5  # of a Gram matrix: what two programs' float32 may differ by
 COARSE = 48  # pixels of the shortest side at which structure is compared: arrangement, not brushwork
+MOMENTS = "wasserstein"
+"""The style loss whose moments hold those of all others."""
 NOISE = 50.0  # standard deviation in 8-bit levels of the noise that style is compared with
 
 
@@ -30,7 +35,8 @@ class Measures(NamedTuple):
 
     Example:
       >>> measures = nst.measures.Measures(
-      ...     ssim=1.0, correlation=1.0, scale=4.5, grids={2: 1.1, 4: 1.0, 8: 1.0}, to_noise={}, to_content={}
+      ...     ssim=1.0, correlation=1.0, scale=4.5, grids={2: 1.1, 4: 1.0, 8: 1.0}, to_noise={}, to_content={},
+      ...     mean_std={}, wasserstein={}
       ... )
       >>> measures.row()
       [1.0, 1.0, 4.5, 1.1, 1.0, 1.0]
@@ -50,11 +56,24 @@ class Measures(NamedTuple):
     noise: 0 for the painting's style, 1 for no better than noise."""
     to_content: dict[str, float]
     """The same over the photograph's distance: 1 for no better than the photograph."""
+    mean_std: dict[str, float]
+    """By style layer, the root of `style_losses.mean_std_loss` from the painting, over that of white noise."""
+    wasserstein: dict[str, float]
+    """The same of `style_losses.wasserstein_loss`."""
 
     def row(self) -> list[float]:
         """Lists all numbers, in the order of `columns`."""
-        by_name = (self.grids, self.to_noise, self.to_content)
+        by_name = (self.grids, self.to_noise, self.to_content, self.mean_std, self.wasserstein)
         return [self.ssim, self.correlation, self.scale, *(value for one in by_name for value in one.values())]
+
+
+_DISTANCES = {
+    "to_noise": "over noise",
+    "to_content": "over photograph",
+    "mean_std": "by means and deviations, over noise",
+    "wasserstein": "by Wasserstein's distance, over noise",
+}
+"""The columns of each style layer, and what they are to people."""
 
 
 def columns(style_layers: Sequence[str]) -> list[str]:
@@ -67,7 +86,7 @@ def columns(style_layers: Sequence[str]) -> list[str]:
       A name for each number.
     """
     grids = [f"grid_{period}" for period in structure.GRIDS]
-    distances = [f"{layer}_{other}" for other in ("to_noise", "to_content") for layer in style_layers]
+    distances = [f"{layer}_{other}" for other in _DISTANCES for layer in style_layers]
     return ["ssim", "correlation", "scale", *grids, *distances]
 
 
@@ -83,7 +102,7 @@ def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, st
     """
     words = ["structural similarity", f"correlation of {CONTENT_LAYER}", "scale of structure, pixels"]
     words += [f"power of a {period}-pixel grid, over that around" for period in structure.GRIDS]
-    words += [f"{layer} from style, over {other}" for other in ("noise", "photograph") for layer in style_layers]
+    words += [f"{layer} from style, {other}" for other in _DISTANCES.values() for layer in style_layers]
     return {word: f"{value:.3g}" for word, value in zip(words, row, strict=bool(row)) if not math.isnan(value)}
 
 
@@ -97,7 +116,7 @@ class Summary(NamedTuple):
     content: np.ndarray
     """Activations of CONTENT_LAYER, [height', width', N] float32."""
     style: dict[str, np.ndarray]
-    """G / M by style layer, [N, N] float32."""
+    """G / M and the means of filters by style layer, `style_losses.moments` of MOMENTS per position, [N, N + 1]."""
 
 
 @jax.transfer_guard("allow")
@@ -115,7 +134,7 @@ def summarize(
     Args:
       params: parameters, as `load_weights` gives them.
       image: [height, width, 3] float32 RGB; both sides at least 32.
-      style_layers: those whose Gram matrices are wanted.
+      style_layers: those whose moments are wanted.
       pool: see `network.features`.
       padding: see `network.features`.
       precision: see `network.features`.
@@ -132,7 +151,10 @@ def summarize(
     coarse = images.resize(image, round(part * height), round(part * width))
     wanted = (style_layers,) if isinstance(style_layers, str) else tuple(style_layers)
     layers = check_layers(wanted, "style_layers") if wanted else ()
-    found = values(params, image[None], layers, (CONTENT_LAYER,), pool=pool, padding=padding, precision=precision)
+    found = values(
+        params, image[None], layers, (CONTENT_LAYER,), pool=pool, padding=padding, precision=precision,
+        style_loss=MOMENTS,
+    )  # fmt: skip
     content, style = jax.device_get((found.activations[CONTENT_LAYER], found.styles))
     style = {layer: style[layer][0] for layer in wanted}
     return Summary(structure.luminance(image), structure.luminance(coarse), content[0], style)
@@ -147,8 +169,8 @@ def compare(
       picture: the one to measure.
       noise: `noise_reference` of its size.
       content: the photograph, of its size; None for none.
-      style: A / M_a of the painting by style layer, [N, N], as `loss.style_targets` gives it, for all layers that
-        were summarized; None for none.
+      style: the painting's moments by style layer, [N, N + 1], as `loss.style_targets` gives them for MOMENTS, of all
+        layers that were summarized; None for none.
 
     Returns:
       The measures, of the picture's style layers.
@@ -163,7 +185,17 @@ def compare(
     def distances(other: Summary | None) -> dict[str, float]:
         if other is None or style is None:
             return dict.fromkeys(picture.style, math.nan)
-        return {layer: _distance(gram, other.style[layer], style[layer]) for layer, gram in picture.style.items()}
+        return {
+            layer: _distance(*(moments[:, :-1] for moments in (own, other.style[layer], style[layer])))
+            for layer, own in picture.style.items()
+        }
+
+    def over_noise(style_loss: str) -> dict[str, float]:
+        if style is None:
+            return dict.fromkeys(picture.style, math.nan)
+        return {
+            layer: _share(own, noise.style[layer], style[layer], style_loss) for layer, own in picture.style.items()
+        }
 
     return Measures(
         ssim=structure.similarity(picture.coarse, content.coarse) if content else math.nan,
@@ -172,6 +204,8 @@ def compare(
         grids=structure.grids(picture.luminance),
         to_noise=distances(noise),
         to_content=distances(content),
+        mean_std=over_noise("mean-std"),
+        wasserstein=over_noise("wasserstein"),
     )
 
 
@@ -213,7 +247,9 @@ def measure(
     summarized = partial(summarize, params, style_layers=style_layers, pool=pool, padding=padding, precision=precision)
     target = None
     if style is not None:
-        target = style_targets(params, style[None], style_layers, pool=pool, padding=padding, precision=precision)
+        target = style_targets(
+            params, style[None], style_layers, pool=pool, padding=padding, precision=precision, style_loss=MOMENTS
+        )
         target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
     photograph = None if content is None else summarized(content)
     return compare(summarized(image), summarized(noise_reference(*image.shape[:2])), photograph, target)
@@ -237,6 +273,22 @@ def _distance(gram: np.ndarray, other: np.ndarray, style: np.ndarray) -> float:
     gram, other, style = (np.asarray(matrix, np.float64) for matrix in (gram, other, style))
     reference = float(np.linalg.norm(other - style))
     return float(np.linalg.norm(gram - style)) / reference if reference > ROUNDING * np.linalg.norm(style) else math.nan
+
+
+@jax.transfer_guard("allow")
+def _share(moments: np.ndarray, other: np.ndarray, style: np.ndarray, style_loss: str) -> float:
+    """The root of a style loss from the style, over that of the other; NaN when the other is the style."""
+    own, reference = (float(x) for x in _style_losses(np.stack([moments, other]), style, style_loss))
+    return math.sqrt(max(own, 0) / reference) if reference > ROUNDING * np.trace(style) else math.nan
+
+
+@partial(jax.jit, static_argnames="style_loss")
+def _style_losses(several: Array, style: Array, style_loss: str) -> Array:
+    if style_loss == "mean-std":
+        several, style = (
+            jnp.stack([jnp.diagonal(moments, 0, -2, -1), moments[..., -1]], -1) for moments in (several, style)
+        )
+    return layer_loss(several, style, style_loss)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

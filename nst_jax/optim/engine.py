@@ -143,7 +143,7 @@ class Engine:
 
     Example:
       >>> from nst_jax.transfer.lanes import table
-      >>> settings = nst.Settings(content_layer="conv1_1", style_layers=("conv1_1",))
+      >>> settings = nst.Settings(content_layers=("conv1_1",), style_layers=("conv1_1",))
       >>> lanes = table(["photo"], ["painting"], nst.transfer.Axes(ratio=(1e-4, 1e-3)), settings)
       >>> problem = nst.transfer.Problem(params, {"photo": photo}, {"painting": painting}, lanes)
       >>> engine = nst.optim.Engine(problem, nst.LBFGS(), evaluations=2, slots=2)

@@ -15,7 +15,7 @@ from nst_jax.optim.schedule import Schedule
 from nst_jax.optim.status import Status
 from nst_jax.pictures import files
 
-LAYOUT = 2
+LAYOUT = 3
 """Of the file; another one whenever an optimizer's state or the measures are others."""
 
 

@@ -11,7 +11,7 @@ import jax
 
 from nst_jax import __version__
 from nst_jax.devices import local_devices
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files
 from nst_jax.runs.moved import AS_NAMED, Places, placed
 from nst_jax.transfer import lanes
@@ -56,6 +56,12 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
         if not Path(path).is_file():
             raise InputError(f"{path}: no such file")
     verified = weights.verify(here.weights)
+    named = {own.name for own in weights.available()}
+    others = sorted({group.table.settings.weights for group in lanes.groups(table)} - {settings.weights})
+    if unknown := [name for name in others if name not in named]:
+        known = f"as an axis only names are allowed, {', '.join(sorted(named))}"
+        raise InputError(f"{argument('weights')}: {unknown[0]!r} is not allowed; {known}")
+    of_others = {"others": {name: weights.verify(name).sha256 for name in others}} if others else {}
     sizes = {name: Path(path).stat().st_size for name, path in sorted(paths.items())}
     described = {
         "format": FORMAT,
@@ -65,7 +71,7 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
         "device": local_devices()[0].device_kind,
         "settings": vars(settings),
         "tolerance": tolerance,
-        "weights": {"name": settings.weights, "sha256": verified.sha256},
+        "weights": {"name": settings.weights, "sha256": verified.sha256} | of_others,
         "inputs": {name: files.sha256(path) for name, path in sorted(paths.items())},
         "sizes": sizes | {settings.weights: verified.bytes},  # by which those that were moved are looked for
         "table": lanes.as_json(table),
@@ -74,8 +80,18 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
 
 
 def completed(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json holds, with the settings that there were not yet when it was written."""
-    return {**run, "settings": {**_EARLIER, **run["settings"]}}
+    """What run.json holds, with what there was not yet when it was written."""
+    settings = {**_EARLIER, **run["settings"]}
+    if "content_layer" in settings:
+        settings["content_layers"] = [settings.pop("content_layer")]
+    found = {**run, "settings": settings}
+    if "table" in run:
+        found["table"] = {**run["table"], "lanes": [{"own": {}, **lane} for lane in run["table"]["lanes"]]}
+    if "plan" not in run or "groups" in run["plan"]:
+        return found
+    plan = dict(run["plan"])
+    of_all = {"batch": plan.pop("batch"), "strips": plan.pop("strips")}
+    return {**found, "plan": {"groups": [of_all], **plan}}
 
 
 def settings_of(run: dict[str, Any], source: Path) -> Settings:

@@ -4,12 +4,14 @@ Several processes may share a folder, each with its own share of the lanes, lock
 and the page are made from what all shares have saved, by whoever saved last.
 """
 
+import copy
 import errno
 import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from nst_jax.pictures import files, images
 from nst_jax.runs import checkpoint, report
 from nst_jax.runs.description import FORMAT, completed, differences, settings_of
 from nst_jax.runs.report import describe_lane
-from nst_jax.transfer.lanes import Lane, Table, from_json
+from nst_jax.runs.shares import own_lanes
+from nst_jax.transfer.batching import Batching
+from nst_jax.transfer.lanes import Lane, Table, from_json, groups
 from nst_jax.transfer.names import file_name
-from nst_jax.transfer.settings import Batching
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as Lustre and NFS may answer
 _MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "moved.json", "run.json")
@@ -36,15 +39,25 @@ class RunFolder:
     Attributes:
       path: the folder.
       share: which of the shares of lanes this process has, from 0.
-      measures: `measures.Measures.row` of this share's lanes that are done, by number; kept in the checkpoint.
+      measures: of a `part`: `measures.Measures.row` of this share's lanes that are done, by number; kept in the
+        checkpoint.
     """
 
     def __init__(self, path: Path, share: int = 0) -> None:
         self.path, self.share = path, share
         self.measures: dict[int, list[float]] = {}
         self._run: dict[str, Any] = {}
+        self._group = 0
+        self._named: dict[str, Lane] = {}
         self._lanes = path / "lanes"
         self._checkpoint = path / "checkpoint"
+
+    def part(self, group: int, table: Table) -> "RunFolder":
+        """The same folder, for one of the table's groups of lanes that share a program."""
+        made = copy.copy(self)
+        made._group, made.measures = group, {}
+        made._named = {lane.name: lane for lane in table.lanes}
+        return made
 
     @contextmanager
     def opened(self, *, force: bool = False, joining: bool = False) -> Iterator[None]:
@@ -115,10 +128,14 @@ class RunFolder:
         """Removes temporary files that killed processes left, but for those that another share may be writing."""
         with _lock(self._checkpoint / "lock-report", wait=True):
             files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
-        files.remove_leftovers(self._checkpoint, {f"state-{self.share}"})
-        names = [Path(file_name(lane.name)).stem for lane in table.lanes]
-        others = [name for number, name in enumerate(names) if number % shares != self.share]
-        files.remove_leftovers(self._lanes, names[self.share :: shares], unless=others)
+        states = {self._state(self.share, number).stem for number in range(len(groups(table)))}
+        files.remove_leftovers(self._checkpoint, states)
+        owned = {lane.name for group in groups(table) for lane in own_lanes(group.table, self.share, shares)}
+        own, others = (
+            [Path(file_name(lane.name)).stem for lane in table.lanes if (lane.name in owned) == wanted]
+            for wanted in (True, False)
+        )
+        files.remove_leftovers(self._lanes, own, unless=others)
 
     def run(self) -> dict[str, Any]:
         """What run.json holds; raises InputError when it is missing or damaged."""
@@ -127,9 +144,12 @@ class RunFolder:
             data = json.loads(path.read_bytes())
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is unknown")
-            from_json(data["table"], settings_of(data, path))
-            counts = [data["plan"][key] for key in ("batch", "devices", "shares")]
-            counts += data["plan"]["strips"]
+            data = completed(data)
+            table = from_json(data["table"], settings_of(data, path))
+            counts = [data["plan"][key] for key in ("devices", "shares")]
+            counts += [count for group in data["plan"]["groups"] for count in (group["batch"], *group["strips"])]
+            if len(data["plan"]["groups"]) != len(groups(table)):
+                raise ValueError("there is not one plan for each group of lanes")
             if not all(isinstance(n, int) and n > 0 for n in counts) or not 0 <= data["tolerance"] <= 1:
                 raise ValueError("plan or tolerance is not a number that is allowed")
             Batching(**data["plan"].get("asked", {}))
@@ -139,7 +159,7 @@ class RunFolder:
             raise InputError(str(error) if str(path) in str(error) else f"{path}: damaged ({error})") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: damaged ({' '.join(str(error).split())})") from None
-        return completed(data)
+        return data
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -161,7 +181,7 @@ class RunFolder:
           InputError: the checkpoint is damaged, or run.json was changed since it was written.
         """
         self._run = self.run()
-        path = self._state(self.share)
+        path = self._state(self.share, self._group)
         if not path.is_file():
             return
         saved = checkpoint.read(path)
@@ -178,24 +198,25 @@ class RunFolder:
         """Writes the pictures of the lanes that run, and the checkpoint."""
         problem: Any = engine.problem
         for lane, image in engine.images().items():
-            self.write_picture(problem.lanes[lane], image)
-        checkpoint.save(self._state(self.share), engine, self._run, self.measures)
+            self.write_picture(problem.lanes[lane], problem.picture(problem.lanes[lane], image))
+        checkpoint.save(self._state(self.share, self._group), engine, self._run, self.measures)
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
-        about = json.dumps({"lane": describe_lane(lane), "run": "see run.json"}, ensure_ascii=False)
+        about = json.dumps({"lane": describe_lane(self._named[lane.name]), "run": "see run.json"}, ensure_ascii=False)
         images.write_image(self._lanes / file_name(lane.name), image, {"nst_jax": about}, self._run["settings"]["bits"])
 
-    def report(self, table: Table, style_layers: tuple[str, ...]) -> None:
+    def report(self, table: Table) -> None:
         """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""
         with _lock(self._checkpoint / "lock-report", wait=True):
             run = self.run()
-            states = {share: self._state(share) for share in range(run["plan"]["shares"])}
-            saved = {share: checkpoint.read(path) for share, path in states.items() if path.is_file()}
-            report.write(self.path, run, table, saved, style_layers)
+            several = product(range(len(groups(table))), range(run["plan"]["shares"]))
+            states = {(group, share): self._state(share, group) for group, share in several}
+            saved = {part: checkpoint.read(path) for part, path in states.items() if path.is_file()}
+            report.write(self.path, run, table, saved)
 
-    def _state(self, share: int) -> Path:
-        return self._checkpoint / f"state-{share}.npz"
+    def _state(self, share: int, group: int) -> Path:
+        return self._checkpoint / (f"state-{share}-{group}.npz" if group else f"state-{share}.npz")
 
 
 @contextmanager

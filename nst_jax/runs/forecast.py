@@ -11,9 +11,9 @@ from nst_jax.runs import inputs, moved
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import own_lanes, share_of
-from nst_jax.runs.stage import NEW, Kept, Stage, engines, plan_of, scales_of
+from nst_jax.runs.stage import Kept, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import plan
-from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.lanes import Group, Table, groups
 from nst_jax.transfer.problem import shape_of
 from nst_jax.weights import weights
 
@@ -23,6 +23,8 @@ SECONDS_TO_MEASURE = 2.0
 class Forecast(NamedTuple):
     """What a run would take."""
 
+    label: str
+    """What sets the lanes apart from others of the table that have another program; "" where there are none."""
     plan: plan.Plan
     lanes: int
     """Of this process, or of one of the device's hosts."""
@@ -35,10 +37,10 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    table: Table, options: RunOptions, compile: Compile, kept: Kept = NEW, places: Places = AS_NAMED,
+    table: Table, options: RunOptions, compile: Compile, kept: tuple[Kept, ...] = (), places: Places = AS_NAMED,
     note: Callable[[str], None] = lambda text: None,
-) -> Forecast:  # fmt: skip
-    """What a run would take; nothing is written.
+) -> list[Forecast]:  # fmt: skip
+    """What a run would take, by groups of lanes that share a program; nothing is written.
 
     Args:
       note: hears of what takes long.
@@ -51,31 +53,40 @@ def forecast(
     *coarser, finest = scales_of(table, places)
     at_finest = table._replace(settings=replace(table.settings, scales=None, evaluations=finest.evaluations))
     stage, options = Stage(Path(), at_finest, kept, places), replace(options, tolerance=0.0)
-    chosen, own, pace = (
-        _measured(stage, options, compile) if options.device is None else _elsewhere(stage, options, note)
-    )
     pixels = sum(one.evaluations * one.height * one.width for one in coarser)
-    evaluations = finest.evaluations + round(pixels / finest.height / finest.width)
-    return Forecast(chosen, own, -(-own // chosen.batch), pace, evaluations)
+    found = []
+    for number, group in enumerate(groups(at_finest)):
+        chosen, own, pace = (
+            _measured(stage, number, group, options, compile)
+            if options.device is None
+            else _elsewhere(group.table, places, options, note)
+        )
+        evaluations = group.table.settings.evaluations + round(pixels / finest.height / finest.width)
+        found.append(Forecast(group.label, chosen, own, -(-own // chosen.batch), pace, evaluations))
+    return found
 
 
-def _measured(stage: Stage, options: RunOptions, compile: Compile) -> tuple[plan.Plan, int, float]:
-    chosen, engine = plan_of(stage, options, engines(stage, options, compile))
+def _measured(
+    stage: Stage, number: int, group: Group, options: RunOptions, compile: Compile
+) -> tuple[plan.Plan, int, float]:
+    chosen, engine = plan_of(stage, number, group, options, engines(stage, group, options, compile, planning=True))
     own = len(engine.problem)
     while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:
         engine.advance()
     return chosen, own, engine.seconds * min(chosen.batch, own) / sum(map(len, engine.records.values()))
 
 
-def _elsewhere(stage: Stage, options: RunOptions, note: Callable[[str], None]) -> tuple[plan.Plan, int, float]:
+def _elsewhere(
+    table: Table, places: Places, options: RunOptions, note: Callable[[str], None]
+) -> tuple[plan.Plan, int, float]:
     """Planned anew, whatever a run that is run again was planned with here."""
-    contents, _ = inputs.read_pictures(stage.table, stage.places)
-    here = moved.placed(stage.table.settings, stage.places)
-    inputs.starts_of(stage.table._replace(settings=here), own_lanes(stage.table, *options.share), contents)
+    contents, _ = inputs.read_pictures(table, places)
+    here = moved.placed(table.settings, places)
+    inputs.starts_of(table._replace(settings=here), own_lanes(table, *options.share), contents)
     weights.verify(here.weights)
     height, width = shape_of(contents)[:2]
     found = topologies.outlook(
-        stage.table, height, width, str(options.device), shares=options.share[1], batch=options.batch,
+        table, height, width, str(options.device), shares=options.share[1], batch=options.batch,
         memory=options.memory, note=note,
     )  # fmt: skip
     return found.plan, found.lanes, found.at_peak

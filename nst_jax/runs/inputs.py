@@ -41,16 +41,18 @@ def read_to_size(path: Path, settings: Settings, height: int, width: int, name: 
     return brought_to(read_picture(path, settings, None), height, width, name, path)
 
 
-def read_pictures(table: Table, places: Places = AS_NAMED) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The content and the style pictures of a table's lanes, by its names for them, at the settings' sizes."""
+def read_pictures(table: Table, places: Places = AS_NAMED) -> tuple[dict[str, np.ndarray], dict[Any, np.ndarray]]:
+    """The content and the style pictures of a table's lanes, by the lanes' names for them, at the settings' sizes."""
     settings = table.settings
-    beside = settings.style_size or settings.size
 
     def read(name: str, size: int) -> np.ndarray:
         return read_picture(Path(places.get(name, name)), settings, size)
 
     contents = {lane.content: read(lane.content, settings.size) for lane in table.lanes}
-    styles = {lane.style: read(lane.style, beside) for lane in table.lanes if lane.style}
+    sides = {
+        lane.painting: (lane.style, lane.within(settings).beside(settings.size)) for lane in table.lanes if lane.style
+    }
+    styles = {key: read(*name_and_side) for key, name_and_side in sides.items()}
     return contents, styles
 
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from nst_jax.errors import InputError, argument
+from nst_jax.transfer.batching import Batching
 from nst_jax.transfer.fields import setting
-from nst_jax.transfer.settings import Batching
+
+MANY_LANES = 10_000
+"""More than that are asked about."""
 
 
 def share(text: str) -> tuple[int, int]:
@@ -33,6 +36,7 @@ class RunOptions(Batching):
         "with --dry-run: tell it for a device that need not be here, such as v5e:2x2 or h100, by its own compiler",
         metavar="NAME",
     )
+    yes: bool = setting(False, "begin", bool, f"go on with more than {MANY_LANES:,} lanes")
     force: bool = setting(False, "begin", bool, "overwrite a run that is in the folder")
     checkpoint_every: float = setting(
         60.0, "work", float, "how often what resume needs is written", range=(0, 1e6), metavar="SECONDS"

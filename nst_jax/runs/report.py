@@ -14,29 +14,30 @@ from nst_jax.pictures import files, images
 from nst_jax.runs.checkpoint import Saved
 from nst_jax.runs.contact_sheet import Cell, State, contact_sheet, legend
 from nst_jax.runs.page import page
-from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.lanes import Lane, Table, groups, used_layers
 from nst_jax.transfer.names import as_text, file_name, power
 
 REFRESH_SECONDS = 15
 _OVER = ("done", "failed")
 
 
-def write(
-    folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[int, Saved], style_layers: tuple[str, ...]
-) -> None:
+def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tuple[int, int], Saved]) -> None:
     """Makes all four anew, each whole or not at all.
 
     Args:
       folder: with the lanes' pictures in "lanes".
       run: what run.json holds.
-      saved: by share, what those that have a checkpoint saved; lane n of the table is lane n // shares of share
-        n % shares.
-      style_layers: those of the losses.
+      saved: by group of lanes that share a program, and share, what those that have a checkpoint saved; lane n of a
+        group is lane n // shares of share n % shares.
     """
-    shares = run["plan"]["shares"]
+    shares, several = run["plan"]["shares"], groups(table)
+    places = {number: (of, place) for of, group in enumerate(several) for place, number in enumerate(group.numbers)}
+    of_groups = [_style_layers(group.table) for group in several]
+    style_layers = _style_layers(table)
     cells, rows, measured = [], [], []
     for number, lane in enumerate(table.lanes):
-        of_share, own = saved.get(number % shares), number // shares
+        of_group, place = places[number]
+        of_share, own = saved.get((of_group, place % shares)), place // shares
         records: list[Record] = of_share.records.get(own, []) if of_share else []
         state = _state(of_share, own)
         measures = of_share.measures.get(own, []) if of_share and state in _OVER else []
@@ -45,12 +46,15 @@ def write(
         ]
         if measures:
             r = records[-1]
-            told = ["" if math.isnan(value) else value for value in measures]
+            known = dict(zip(columns(of_groups[of_group]), measures, strict=True))
+            every = [known.get(name, math.nan) for name in columns(style_layers)]
+            told = ["" if math.isnan(value) else value for value in every]
             measured.append([lane.name, lane.row, lane.column, r.evaluations, *_losses(r), *told])
         path = folder / "lanes" / file_name(lane.name)
         image = images.read_image(path) if records and path.is_file() else None
-        about = describe_lane(lane) | described(measures, style_layers)
-        cells.append(Cell(lane.name, lane.row, lane.column, image, about, _curves(records, style_layers), state))
+        about = describe_lane(lane) | described(measures, of_groups[of_group])
+        curves = _curves(records, of_groups[of_group])
+        cells.append(Cell(lane.name, lane.row, lane.column, image, about, curves, state))
     losses = ["evaluations", "total", "content", "style"]
     _write_csv(folder / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
     _write_csv(folder / "measures.csv", ["lane", "row", "column", *losses, *columns(style_layers)], measured)
@@ -61,7 +65,7 @@ def write(
     }
     images.write_image(folder / "grid.png", contact_sheet(cells, **headings))
     refresh = None if all(cell.state in _OVER for cell in cells) else REFRESH_SECONDS
-    notes = _notes(run) | {f"{number} in grid.png": part for part, number in numbered(table).items()}
+    notes = _notes(run, table) | {f"{number} in grid.png": part for part, number in numbered(table).items()}
     html = page(as_text(folder.resolve().name), cells, **headings, refresh_seconds=refresh, notes=notes)
     with files.atomic(folder / "index.html") as temporary:
         temporary.write_text(html, "utf-8")
@@ -89,7 +93,13 @@ def describe_lane(lane: Lane) -> dict[str, str]:
         "content layer": ", ".join(layer for layer, weight in lane.content_layers if weight) or "none",
         "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
         "seed": str(lane.seed),
+        **{name.replace("_", " "): str(value) for name, value in lane.own},
     }
+
+
+def _style_layers(table: Table) -> tuple[str, ...]:
+    """Those that the table's losses tell of."""
+    return used_layers(lane.style_layers for lane in table.lanes if lane.beta)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -101,8 +111,9 @@ def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]])
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
-def _notes(run: Mapping[str, Any]) -> dict[str, str]:
+def _notes(run: Mapping[str, Any], table: Table) -> dict[str, str]:
     """What all lanes share, to be read by people."""
+    varied = {name for lane in table.lanes for name, _ in lane.own}
     shared = (
         "size",
         "style_size",
@@ -117,7 +128,7 @@ def _notes(run: Mapping[str, Any]) -> dict[str, str]:
         "tv",
         "precision",
     )
-    chosen = {name.replace("_", " "): run["settings"][name] for name in shared}
+    chosen = {name.replace("_", " "): run["settings"][name] for name in shared if name not in varied}
     return {name: str(value) for name, value in chosen.items() if value is not None} | {"device": run["device"]}
 
 
@@ -131,5 +142,6 @@ def _losses(record: Record) -> list[float]:
     return [record.losses.total, record.losses.content, record.losses.style]
 
 
-def _of_layers(record: Record, style_layers: tuple[str, ...]) -> list[float]:
-    return [record.losses.style_layers[layer] for layer in style_layers]
+def _of_layers(record: Record, style_layers: tuple[str, ...]) -> list[Any]:
+    """Empty where the lane's group does not have the layer."""
+    return [record.losses.style_layers.get(layer, "") for layer in style_layers]

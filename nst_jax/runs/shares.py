@@ -7,7 +7,7 @@ import jax
 
 from nst_jax.errors import InputError, argument
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.lanes import Lane, Table, groups
 
 LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
 
@@ -42,10 +42,13 @@ def share_of(options: RunOptions) -> tuple[int, int]:
 
 
 def own_lanes(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
-    """Every `shares`-th lane from number `share`; raises InputError when that leaves none."""
-    own = table.lanes[share::shares]
-    if not own:
+    """Of lanes that share a program, every `shares`-th from number `share`."""
+    return table.lanes[share::shares]
+
+
+def check_share(table: Table, share: int, shares: int) -> None:
+    """Raises InputError when a share has no lane in any group of the table."""
+    if not any(own_lanes(group.table, share, shares) for group in groups(table)):
         raise InputError(
             f"{argument('share')}: {shares} shares of {len(table.lanes)} lanes leave none for share {share}"
         )
-    return own

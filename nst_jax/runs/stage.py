@@ -13,7 +13,7 @@ from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import own_lanes
 from nst_jax.transfer import plan, scales
-from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.lanes import Group, Table
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.transfer import optimizer_key, optimizer_of
@@ -27,17 +27,14 @@ class Kept(NamedTuple):
     strips: plan.Cuts = ()
 
 
-NEW = Kept()
-"""That of a run which is to be planned."""
-
-
 class Stage(NamedTuple):
     """A run at one scale."""
 
     folder: Path
     table: Table
     """With the settings of this scale; a finer one starts from the folder of the one before."""
-    kept: Kept = NEW
+    kept: tuple[Kept, ...] = ()
+    """Of each group of lanes that share a program; none for a run that is to be planned."""
     places: Places = AS_NAMED
 
 
@@ -51,25 +48,26 @@ def scales_of(table: Table, places: Places) -> tuple[Scale, ...]:
 Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
 
 
-def plan_of(stage: Stage, options: RunOptions, make: Maker) -> tuple[plan.Plan, Engine]:
-    """As `plan.choose`, for the largest share, so that all processes of a run choose alike."""
+def plan_of(stage: Stage, number: int, group: Group, options: RunOptions, make: Maker) -> tuple[plan.Plan, Engine]:
+    """As `plan.choose`, for the largest share of a group, so that all processes of a run choose alike."""
+    kept = stage.kept[number] if stage.kept else Kept()
     return plan.choose(
-        make, -(-len(stage.table.lanes) // options.share[1]), batch=stage.kept.batch or options.batch,
-        cuts=stage.kept.strips,
+        make, -(-len(group.table.lanes) // options.share[1]), batch=kept.batch or options.batch, cuts=kept.strips,
         memory=plan.of_process(options.memory),
     )  # fmt: skip
 
 
-def engines(stage: Stage, options: RunOptions, compile: Compile, *, planning: bool = False) -> Maker:
-    """Reads pictures and parameters; makes engines of this process's lanes that have not begun.
+def engines(stage: Stage, group: Group, options: RunOptions, compile: Compile, *, planning: bool = False) -> Maker:
+    """Reads pictures and parameters; makes engines of this process's lanes of a group, which have not begun.
 
     The problem is that of all lanes, so that each share runs the same program and tells of the same layers.
 
     Args:
-      planning: the stage may start from one that is yet to run; then only shapes are right.
+      planning: the stage may start from one that is yet to run; then only shapes are right. Where this process has no
+        lane, any will do.
     """
-    table, settings = stage.table, stage.table.settings
-    own = own_lanes(table, *options.share)
+    table, settings = group.table, group.table.settings
+    own = own_lanes(table, *options.share) or (table.lanes if planning else ())
     here = moved.placed(settings, stage.places)
     contents, styles = inputs.read_pictures(table, stage.places)
     waits = planning and stage.folder / "scales" in Path(settings.init).parents

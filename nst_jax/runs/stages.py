@@ -20,11 +20,13 @@ from nst_jax.runs import description, moved, report
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.shares import own_lanes, share_of
-from nst_jax.runs.stage import NEW, Kept, Maker, Stage, engines, plan_of, scales_of
+from nst_jax.runs.shares import check_share, own_lanes, share_of
+from nst_jax.runs.stage import Kept, Maker, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import lanes, scales
-from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.lanes import Table, groups
 
+_Begun = tuple[RunFolder, list[Maker]]
+"""A folder that this process holds, and what makes the engines of its groups, where that is there already."""
 _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
 
 
@@ -48,26 +50,35 @@ class Ended(NamedTuple):
     """Lanes whose loss is not finite."""
 
 
-def stages_of(folder: Path, table: Table, kept: Kept = NEW, places: Places = AS_NAMED) -> list[Stage]:
-    """The stages of a run, in the order in which they go on. Raises InputError as `scales.pyramid` does."""
-    sizes = scales_of(table, places)
+def stages_of(folder: Path, table: Table, kept: tuple[Kept, ...] = (), places: Places = AS_NAMED) -> list[Stage]:
+    """The stages of a run, in the order in which they go on.
+
+    Raises:
+      InputError: as `scales.pyramid`, or several scales of lanes that differ in size or evaluations.
+    """
+    *coarser, finest = scales_of(table, places)
+    if coarser and (apart := {name for lane in table.lanes for name, _ in lane.own} & {"size", "evaluations"}):
+        raise InputError(
+            f"{argument('scales')}: only one is allowed where lanes differ in {' and '.join(sorted(apart))}"
+        )
     found, settings = [], table.settings
-    for scale in sizes[:-1]:
-        coarse = scales.settings_at(scale, sizes[-1], settings)
-        found.append(Stage(folder / "scales" / scale.name, table._replace(settings=coarse), NEW, places))
+    for scale in coarser:
+        coarse = scales.table_at(scale, finest, table._replace(settings=settings))
+        found.append(Stage(folder / "scales" / scale.name, coarse, (), places))
         settings = replace(settings, init=str(found[-1].folder))
-    finest = replace(settings, evaluations=sizes[-1].evaluations) if found else settings
-    return [*found, Stage(folder, table._replace(settings=finest), kept, places)]
+    if found:
+        settings = replace(settings, evaluations=finest.evaluations)
+    return [*found, Stage(folder, table._replace(settings=settings), kept, places)]
 
 
 def begin(
-    table: Table, folder: Path, options: RunOptions, watch: Watch, compile: Compile, kept: Kept = NEW,
+    table: Table, folder: Path, options: RunOptions, watch: Watch, compile: Compile, kept: tuple[Kept, ...] = (),
     places: Places = AS_NAMED,
 ) -> Iterator[Ended]:  # fmt: skip
     """Runs a table in a new folder, or joins other processes that fill it; tells of each stage as it ends.
 
     Args:
-      kept: of the finest scale.
+      kept: of the finest scale, of each group of lanes that share a program.
       places: where its inputs are, of those that the table names otherwise.
 
     Raises:
@@ -79,9 +90,9 @@ def begin(
     table = description.absolute(table, places)  # a run may be resumed from another folder
     stages = stages_of(folder, table, kept, places)
     with ExitStack() as stack:
-        run, make = _begun(stages[-1], table, options, compile, stack)
+        run, makers = _begun(stages[-1], table, options, compile, stack)
         _remember(folder, places, watch)
-        last = (run, make if len(stages) == 1 else None)
+        last = (run, makers if len(stages) == 1 else [])
         yield from _gone_through(stages, last, options, watch, compile)
 
 
@@ -105,10 +116,12 @@ def resume(
     with ExitStack() as stack:
         _resumed(run, table, places, options, watch, stack)
         _remember(folder, places, watch)
-        yield from _gone_through(stages_of(folder, table, NEW, places), (run, None), options, watch, compile)
+        yield from _gone_through(stages_of(folder, table, (), places), (run, []), options, watch, compile)
 
 
-def again(source: Path, options: RunOptions, find_in: Sequence[Path] = ()) -> tuple[Table, RunOptions, Kept, Places]:
+def again(
+    source: Path, options: RunOptions, find_in: Sequence[Path] = ()
+) -> tuple[Table, RunOptions, tuple[Kept, ...], Places]:
     """What `begin` takes to run a run.json once more, with the names that inputs have there, wherever they are now.
 
     Raises:
@@ -124,11 +137,12 @@ def again(source: Path, options: RunOptions, find_in: Sequence[Path] = ()) -> tu
         raise InputError(f"--from {source}: cannot be run again, changed since: {', '.join(changed)}")
     planned = before["plan"]
     options = replace(options, tolerance=before["tolerance"], **planned.get("asked", {}))
-    return table, options, Kept(planned["batch"], tuple(planned["strips"])), places
+    kept = tuple(Kept(group["batch"], tuple(group["strips"])) for group in planned["groups"])
+    return table, options, kept, places
 
 
 def _gone_through(
-    stages: list[Stage], last: tuple[RunFolder, Maker | None], options: RunOptions, watch: Watch, compile: Compile
+    stages: list[Stage], last: _Begun, options: RunOptions, watch: Watch, compile: Compile
 ) -> Iterator[Ended]:
     """Goes on with each stage; the last one has been begun."""
     if report.numbered(stages[-1].table):
@@ -143,7 +157,7 @@ def _gone_through(
                     places = {**places, before: named.settings.init}
                     named = named._replace(settings=replace(named.settings, init=before))
                 _resumed(run, named, places, options, watch, stack)
-                ended = _gone_on(stage, (run, None), options, watch, compile)
+                ended = _gone_on(stage, (run, []), options, watch, compile)
             else:
                 begun = _begun(stage, stage.table, options, compile, stack)
                 ended = _gone_on(stage, begun, options, watch, compile)
@@ -153,25 +167,25 @@ def _gone_through(
     yield _gone_on(stages[-1], last, options, watch, compile)
 
 
-def _begun(
-    stage: Stage, table: Table, options: RunOptions, compile: Compile, stack: ExitStack
-) -> tuple[RunFolder, Maker]:
-    """Makes the stage's folder, unless another process was faster, and holds it; and what makes its engine.
+def _begun(stage: Stage, table: Table, options: RunOptions, compile: Compile, stack: ExitStack) -> _Begun:
+    """Makes the stage's folder, unless another process was faster, and holds it; and what makes its engines.
 
     Args:
       table: as run.json is to have it, with all that a user asked for.
     """
     share, shares = options.share
-    own_lanes(table, share, shares)
+    check_share(table, share, shares)
     described = description.describe(table, options.tolerance, stage.places)
     run = RunFolder(stage.folder, share)
     run.check(force=options.force, joining=shares > 1)  # before anything is computed
     # Pictures are read before the folder is made: what cannot be read leaves none.
-    make = engines(stage, options, compile, planning=True)
+    several = groups(stage.table)
+    makers = [engines(stage, group, options, compile, planning=True) for group in several]
     stack.enter_context(run.opened(force=options.force, joining=shares > 1))
     if not run.begun:
-        chosen, _ = plan_of(stage, options, make)
-        planned = {"batch": chosen.batch, "strips": list(chosen.strips), "devices": chosen.devices, "shares": shares}
+        plans = [plan_of(stage, number, group, options, makers[number])[0] for number, group in enumerate(several)]
+        of_groups = [{"batch": chosen.batch, "strips": list(chosen.strips)} for chosen in plans]
+        planned = {"groups": of_groups, "devices": plans[0].devices, "shares": shares}
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
         run.create(described | {"plan": planned | {"asked": asked}})
     here = run.run()  # of this process or, in a folder with several shares, of a faster one
@@ -179,7 +193,7 @@ def _begun(
     if differing := description.differences(here, ours):
         name = argument("output")
         raise InputError(f"{name} {stage.folder}: another run's folder; it differs in {', '.join(differing)}")
-    return run, make
+    return run, makers
 
 
 def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, watch: Watch, stack: ExitStack) -> None:
@@ -198,32 +212,44 @@ def _resumed(run: RunFolder, table: Table, places: Places, options: RunOptions, 
     stack.enter_context(run.locked())
 
 
-def _gone_on(
-    stage: Stage, begun: tuple[RunFolder, Maker | None], options: RunOptions, watch: Watch, compile: Compile
-) -> Ended:
+def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, compile: Compile) -> Ended:
     """Takes a stage to its end, or to where the watch stops it."""
-    run, make = begun
-    table, shares, planned = stage.table, options.share[1], run.run()["plan"]
-    engine = (make or engines(stage, options, compile))(planned["batch"], tuple(planned["strips"]))
+    run, makers = begun
+    plans, several = run.run()["plan"]["groups"], groups(stage.table)
+    run.tidy(stage.table, options.share[1])
+    lanes, seconds, lost, interrupted = 0, 0.0, [], False
+    for number, group in enumerate(several):
+        if interrupted or not own_lanes(group.table, *options.share):
+            continue
+        make = makers[number] if makers else engines(stage, group, options, compile)
+        engine = make(plans[number]["batch"], tuple(plans[number]["strips"]))
+        title = f"{run.path.name}, {group.label}" if group.label else run.path.name
+        interrupted = _of_group(run.part(number, stage.table), engine, stage.table, title, options, watch)
+        problem: Any = engine.problem
+        lost += [problem.lanes[lane].name for lane, status in engine.status.items() if status == Status.NOT_FINITE]
+        lanes, seconds = lanes + len(problem), seconds + engine.seconds
+    return Ended(run.path, lanes, seconds, interrupted, lost)
+
+
+def _of_group(run: RunFolder, engine: Engine, table: Table, title: str, options: RunOptions, watch: Watch) -> bool:
+    """Takes the lanes of a group to their end; whether the watch has stopped them before."""
     problem: Any = engine.problem
     run.restore(engine)
-    run.tidy(table, shares)
     saved, stop = time.monotonic(), False
-    with watch.following(run.path.name, engine) as followed:
-        run.report(table, problem.style_layers)
+    with watch.following(title, engine) as followed:
+        run.report(table)
         while not engine.finished and not stop:
             progress = engine.advance()
             stop = followed()
             for over in progress.finished:
                 lane = problem.lanes[over.lane]
-                run.write_picture(lane, over.image)
+                run.write_picture(lane, problem.picture(lane, over.image))
                 run.measures[over.lane] = problem.measure(lane, over.image).row()
             if progress.finished or stop or time.monotonic() - saved >= options.checkpoint_every:
                 run.save(engine)
-                run.report(table, problem.style_layers)
+                run.report(table)
                 saved = time.monotonic()
-    lost = [problem.lanes[lane].name for lane, status in engine.status.items() if status == Status.NOT_FINITE]
-    return Ended(run.path, len(problem), engine.seconds, stop and not engine.finished, lost)
+    return stop and not engine.finished
 
 
 def _remember(folder: Path, places: Places, watch: Watch) -> None:

@@ -35,15 +35,22 @@ class OfShapes:
         """
         self.shape, self.dtype = (height, width, 3), np.dtype(np.float32)
         self._lanes = len(table.lanes)
-        table = table._replace(settings=replace(table.settings, init="noise"))
+        own = [lane.within(table.settings).color for lane in table.lanes]
+        self._in_grey = "luminance" in own
+        colors = {"color": "painting"}  # which change no shape, and are computed from values
+        plain = tuple(
+            replace(lane, own=tuple((dict(lane.own) | colors).items()) if lane.own else ()) for lane in table.lanes
+        )
+        table = table._replace(lanes=plain, settings=replace(table.settings, init="noise", **colors))
         blended = len(table.settings.style_blend or [1])
         made: list[Problem] = []
 
         def goal(params: Any, picture: Any) -> Objective:
             contents = {lane.content: picture for lane in table.lanes}
-            styles: dict[str, Any] = {lane.style: [picture] * blended for lane in table.lanes}  # of any size
+            styles: dict[Any, Any] = {lane.painting: [picture] * blended for lane in table.lanes}  # of any size
             made.append(Problem(params, contents, styles, table, prepared=params, strips=strips))
-            return made[0].objective([lane % self._lanes for lane in range(slots)])
+            found = made[0].objective([lane % self._lanes for lane in range(slots)])
+            return replace(found, luminance=jnp.zeros(slots, bool)) if self._in_grey else found
 
         picture = jax.ShapeDtypeStruct(self.shape, jnp.float32)
         self._goal = jax.eval_shape(goal, network(table), picture)
@@ -67,7 +74,11 @@ class OfShapes:
 
     def boxes(self, lanes: Sequence[int]) -> Box:
         """See `Problem.boxes`."""
-        return self._made.boxes(lanes)
+        found = self._made.boxes(lanes)
+        if not self._in_grey:
+            return found
+        each = np.zeros((len(lanes), *self.shape[:2], 1), self.dtype)
+        return found._replace(lower=each, upper=each)
 
     def unknown(self, lanes: int) -> Losses:
         """See `Problem.unknown`."""

@@ -44,6 +44,8 @@ def size_in_bytes(text: str) -> int:
 
 _ONE = (float, int, size_in_bytes, bool, str)
 """What reads one value; the others read tuples."""
+SEVERAL = (layers, numbers)
+"""What reads the settings whose one value is several."""
 _KINDS: dict[Any, tuple[type, str]] = {
     float: (kinds.Real, "a number"),
     int: (kinds.Integral, "a whole number"),
@@ -61,7 +63,7 @@ _KINDS: dict[Any, tuple[type, str]] = {
 
 def setting(
     default: Any, group: str, parse: Callable[[str], Any], help: str, *, kind=None, range=None, choices=None,
-    metavar=None,
+    metavar=None, repeated=False,
 ) -> Any:  # fmt: skip
     """A dataclass field that says all there is to say about a setting.
 
@@ -74,13 +76,20 @@ def setting(
       range: the least and the most that is allowed, of each number in it.
       choices: the words, or numbers, that are allowed.
       metavar: what stands for its value in `--help`.
+      repeated: whether its option may be given several times, for one part of the value each.
 
     Returns:
       The field.
     """
     about = {"group": group, "parse": parse, "help": help, "kind": kind or _KINDS[parse]}
-    about |= {"range": range, "choices": choices, "metavar": metavar}
+    about |= {"range": range, "choices": choices, "metavar": metavar, "repeated": repeated}
     return field(default=default, metadata=about)
+
+
+def as_tuples(value: Any) -> Any:
+    """Turns lists, ranges and arrays, and what is inside of them, into tuples, which settings are made of."""
+    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy or JAX
+    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple | range) else value
 
 
 def check(options: Any) -> None:

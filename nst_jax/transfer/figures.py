@@ -7,9 +7,10 @@ from pathlib import Path
 
 from nst_jax.errors import InputError, argument
 from nst_jax.network.layers import ROWS
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import Lane, Table, table
 from nst_jax.transfer.names import power, slug
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 SAMPLES = Path(str(files("nst_jax") / "samples"))
 PHOTOGRAPH = SAMPLES / "schwerin_palace.jpg"

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from nst_jax.errors import InputError, argument
 from nst_jax.network.layers import LAYERS, ROWS
 from nst_jax.transfer import names
+from nst_jax.transfer.axes import Axes
+from nst_jax.transfer.fields import as_tuples
 from nst_jax.transfer.names import power, slug
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 MOST_LANES = 100_000
 _CORNERS = {"alpha": "α", "beta": "β", "ratio": "α/β", "style_weights": "w"}  # what columns are, in short
@@ -37,6 +39,21 @@ class Lane:
     style_layers: tuple[tuple[str, float], ...]
     """Layers of equation 5 with their weights w_l."""
     seed: int
+    own: tuple[tuple[str, Any], ...] = ()
+    """Further settings by name in which the lane differs from its table's."""
+
+    def within(self, shared: Settings) -> Settings:
+        """Gives all settings of the lane but for those that it tells itself: layers, weights, α, β and the seed."""
+        return replace(shared, **dict(self.own)) if self.own else shared
+
+    @property
+    def painting(self) -> Hashable:
+        """What the style picture is called among those of a table: with its size where that is the lane's own."""
+        sizes = tuple(value for name, value in self.own if name in ("style_size", "style_scale"))
+        return (self.style, *sizes) if sizes else self.style
+
+
+_TOLD = ("ratio", "alpha", "beta", "content_layers", "style_layers", "style_weights", "seed")  # by lanes themselves
 
 
 class Table(NamedTuple):
@@ -75,6 +92,7 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
         "rows" if axes.rows else "style_layers": subsets,
         "style_weights": [(",".join(f"{w:g}" for w in ws), {"style_weights": ws}) for ws in axes.style_weights],
         "seed": [(f"seed {seed}", {"seed": seed}) for seed in axes.seed],
+        **{name: [(_heading(name, value), {name: value}) for value in values] for name, values in axes.vary},
         "alpha": [(f"α {power(alpha)}", {"alpha": alpha}) for alpha in axes.alpha],
         "beta": [(f"β {power(beta)}", {"beta": beta}) for beta in axes.beta],
         "ratio": [(power(ratio), {"ratio": ratio}) for ratio in axes.ratio],
@@ -83,7 +101,7 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
         if twice := [heading for heading, count in Counter(heading for heading, _ in values).items() if count > 1]:
             raise InputError(f"{argument(name)}: {twice[0]!r} is given twice; lanes need names of their own")
     varying = [name for name, values in dimensions.items() if len(values) > 1]
-    across = varying[-1] if varying else "ratio"
+    across = _across(varying, axes)
     axes_values = [values or [("", {})] for values in dimensions.values()]
     count = math.prod(len(values) for values in axes_values)
     if count > MOST_LANES:
@@ -92,12 +110,35 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
     for number, combination in enumerate(product(*axes_values)):
         headings = dict(zip(dimensions, (heading for heading, _ in combination), strict=True))
         chosen = {key: value for _, values in combination for key, value in values.items()}
-        column = headings.pop(across) or "picture"
-        row = ", ".join(headings[name] for name in headings if name in varying) or "picture"
-        parts = [row, column] if len(varying) > 1 else [column]
+        row = ", ".join(headings[name] for name in varying if name not in across)
+        column = ", ".join(headings[name] for name in across)
+        parts = list(filter(None, (row, column))) or ["picture"]
         name = "_".join([f"{number:0{len(str(count - 1))}}", *map(slug, parts)])
-        lanes.append(lane_of(settings, chosen, name, row, column))
-    return sheet(lanes, _CORNERS.get(across, across), settings)
+        lanes.append(lane_of(settings, chosen, name, row or "picture", column or "picture"))
+    return sheet(lanes, ", ".join(_CORNERS.get(name, name.replace("_", " ")) for name in across), settings)
+
+
+def _across(varying: Sequence[str], axes: Axes) -> list[str]:
+    """The axes that the columns of the sheet are."""
+    for option, name in (("grid_rows", axes.grid_rows), ("grid_columns", axes.grid_columns)):
+        if name and name.replace("-", "_") not in varying:
+            listed = ", ".join(varying) or "none"
+            raise InputError(f"{argument(option)}: {name!r} does not vary in this sweep; those that do are {listed}")
+    rows, columns = (name and name.replace("-", "_") for name in (axes.grid_rows, axes.grid_columns))
+    if rows and rows == columns:
+        raise InputError(f"{argument('grid_rows')}: {rows!r} is the columns already; name another axis")
+    if columns:
+        return [columns]
+    return [name for name in varying if name != rows] if rows else [*varying[-1:]] or ["ratio"]
+
+
+def _heading(name: str, value: Any) -> str:
+    text = ",".join(map(_written, value)) if isinstance(value, tuple) else _written(value)
+    return f"{name.replace('_', ' ')} {text}"
+
+
+def _written(value: Any) -> str:
+    return power(value) if isinstance(value, float) else str(value)
 
 
 def _title(picture: str | Path) -> str:
@@ -150,6 +191,9 @@ def lane_of(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, 
         own = {"alpha": None, "beta": None} | own
     if "style_layers" in own:
         own = {"style_weights": None} | own
+    if own.get("init", "noise") not in ("noise", "content"):
+        allowed = "lanes of one run may differ in noise and content alone"
+        raise InputError(f"{argument('init')}: {own['init']!r} is not allowed; {allowed}")
     of_lane = replace(settings, **own)
     alpha, beta = of_lane.alpha_beta
     return Lane(
@@ -160,16 +204,71 @@ def lane_of(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, 
         style=chosen["style"],
         alpha=alpha,
         beta=beta,
-        content_layers=((of_lane.content_layer, 1.0),),
+        content_layers=tuple(of_lane.content_weights.items()),
         style_layers=tuple(of_lane.layer_weights.items()),
         seed=of_lane.seed,
+        own=tuple((key, own[key]) for key in sorted({*own} - {*_TOLD}) if own[key] != getattr(settings, key)),
     )
+
+
+def used_layers(of_lanes: Iterable[Iterable[tuple[str, float]]], *, unweighted: bool = False) -> tuple[str, ...]:
+    """Lists the layers that lanes use, in the network's order.
+
+    Args:
+      of_lanes: layers with their weights, of each lane.
+      unweighted: whether layers of weight zero count.
+
+    Returns:
+      Their names.
+    """
+    used = {layer for own in of_lanes for layer, weight in own if weight or unweighted}
+    return tuple(sorted(used, key=LAYERS.index))
+
+
+class Group(NamedTuple):
+    """Lanes of a table that share one program."""
+
+    table: Table
+    """With all settings that its lanes share."""
+    numbers: tuple[int, ...]
+    """Of its lanes in the whole table."""
+    label: str
+    """What sets it apart from the table's other groups; "" where there are none."""
+
+
+OF_LANES = ("color", "color_match", "noise", "style_scale", "style_size", "tv")
+"""Settings that are arrays of a program and may differ between its lanes, beside those that lanes tell themselves."""
+
+
+def groups(table: Table) -> tuple[Group, ...]:
+    """Splits a table where lanes differ in what a program is made of, in the order of each group's first lane.
+
+    Args:
+      table: any.
+
+    Returns:
+      The groups, at least one.
+    """
+    found: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for number, lane in enumerate(table.lanes):
+        found.setdefault(tuple((name, value) for name, value in lane.own if name not in OF_LANES), []).append(number)
+    apart = {name for own in found for name, _ in own}
+    made = []
+    for own, numbers in found.items():
+        settings = replace(table.settings, **dict(own))
+        kept = tuple(
+            replace(lane, own=tuple((name, value) for name, value in lane.own if name in OF_LANES))
+            for lane in map(table.lanes.__getitem__, numbers)
+        )
+        label = ", ".join(_heading(name, getattr(settings, name)) for name in sorted(apart))
+        made.append(Group(table._replace(lanes=kept, settings=settings), tuple(numbers), label))
+    return tuple(made)
 
 
 def as_json(table: Table) -> dict[str, Any]:
     """Gives the table as what `from_json` reads, but for its settings."""
     return {
-        "lanes": [asdict(lane) for lane in table.lanes],
+        "lanes": [asdict(lane) | {"own": dict(lane.own)} for lane in table.lanes],
         "row_headings": list(table.row_headings),
         "column_headings": list(table.column_headings),
         "corner": table.corner,
@@ -201,10 +300,12 @@ def from_json(data: Mapping[str, Any], settings: Settings) -> Table:
             seed=int(entry["seed"]),
             content_layers=weights(entry["content_layers"]),
             style_layers=weights(entry["style_layers"]),
+            own=tuple((str(name), as_tuples(value)) for name, value in entry.get("own", {}).items()),
         )
         for entry in data["lanes"]
     ]
     for lane in lanes:
+        lane.within(settings)  # which raises InputError, a ValueError
         if not names.allowed(lane.name):  # it becomes a file name
             raise ValueError(f"lane name {lane.name!r} is not allowed")
         if unknown := [layer for layer, _ in lane.content_layers + lane.style_layers if layer not in LAYERS]:

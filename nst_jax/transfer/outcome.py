@@ -26,7 +26,7 @@ class Outcome:
       measure: from the image to its measures.
 
     Example:
-      >>> low = {"content_layer": "conv1_1", "style_layers": ("conv1_1",)}
+      >>> low = {"content_layers": ("conv1_1",), "style_layers": ("conv1_1",)}
       >>> (outcome,) = nst.sweep(photo, painting, ratio=1e-3, size=64, evaluations=2, **low)
       >>> outcome.name, outcome.image.shape, outcome.evaluations, outcome.status.name
       ('0_picture', (43, 64, 3), 2, 'RUNNING')
@@ -37,7 +37,7 @@ class Outcome:
     status: Status
     history: list[Record]
     strips: tuple[tuple[int, ...], ...]
-    measure: Callable[[Lane, np.ndarray], Measures] = field(repr=False)
+    measure: Callable[[np.ndarray], Measures] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -57,4 +57,4 @@ class Outcome:
     @cached_property
     def measures(self) -> Measures:
         """What the picture has of the photograph and of the painting; computed when it is first asked for."""
-        return self.measure(self.lane, self.image)
+        return self.measure(self.image)

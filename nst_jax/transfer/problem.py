@@ -1,7 +1,7 @@
 """What a table's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,11 @@ from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import LossWeights, translated
 from nst_jax.measures import measures
 from nst_jax.measures.measures import Measures, Summary
-from nst_jax.network.layers import LAYERS
 from nst_jax.network.vgg import prepare
 from nst_jax.optim.box import Box
-from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer import recolor
+from nst_jax.transfer.lanes import Lane, Table, used_layers
+from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.starts import Starts
 
 Array = jax.Array
@@ -40,7 +41,7 @@ class Problem:
 
     Example:
       >>> from nst_jax.transfer.lanes import table
-      >>> settings = nst.Settings(content_layer="conv1_1", style_layers=("conv1_1",))
+      >>> settings = nst.Settings(content_layers=("conv1_1",), style_layers=("conv1_1",))
       >>> lanes = table(["photo"], ["painting"], nst.transfer.Axes(ratio=(1e-4, 1e-3)), settings)
       >>> problem = nst.transfer.Problem(params, {"photo": photo}, {"painting": painting}, lanes)
       >>> len(problem), problem.shape, problem.starts([0, 1]).shape
@@ -53,12 +54,13 @@ class Problem:
         self,
         params: Any,
         contents: Mapping[str, np.ndarray],
-        styles: Mapping[str, np.ndarray | Sequence[np.ndarray]],
+        styles: Mapping[Any, np.ndarray | Sequence[np.ndarray]],
         table: Table,
         *,
         own: Sequence[Lane] | None = None,
         start: np.ndarray | Mapping[str, np.ndarray] | None = None,
         frozen: np.ndarray | None = None,
+        kept: np.ndarray | None = None,
         prepared: Any = None,
         terms: Sequence[Term] = (),
         strips: tuple[int, ...] = (),
@@ -69,10 +71,10 @@ class Problem:
         Args:
           params: parameters, as `load_weights` gives them.
           contents: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them; all of one size.
-          styles: likewise, of any size. Several of one name are blended.
+          styles: likewise, of any size, by what `Lane.painting` calls them. Several of one name are blended.
           table: the lanes, and the settings that all share.
           own: those of the table's lanes that are to be minimized; all by default.
-          start, frozen: see `Starts`.
+          start, frozen, kept: see `Starts`.
           prepared: the parameters from `network.prepare`, where they are at hand.
           terms: added to each lane's loss; their weights are of all lanes or one for each of `own`.
           strips: see the attribute.
@@ -86,17 +88,26 @@ class Problem:
         table = table._replace(settings=settings)
         self.table, self.lanes, self.strips = table, tuple(table.lanes if own is None else own), strips
         self._complete = complete
-        self.content_layers = self._union(lane.content_layers for lane in table.lanes if complete or lane.alpha)
-        self.style_layers = self._union(lane.style_layers for lane in table.lanes if complete or lane.beta)
+        self.content_layers = used_layers(
+            (lane.content_layers for lane in table.lanes if complete or lane.alpha), unweighted=complete
+        )
+        self.style_layers = used_layers(
+            (lane.style_layers for lane in table.lanes if complete or lane.beta), unweighted=complete
+        )
+        self._of_lanes: dict[Lane, Settings] = {}
         contents = {lane.content: contents[lane.content] for lane in table.lanes}
-        of_lanes = {lane.style: styles[lane.style] for lane in table.lanes if lane.beta or (complete and lane.style)}
         self.shape, self.dtype = shape_of(contents), np.dtype(np.float32)
         self._contents, self._params = contents, params
-        self._starts = Starts(contents, settings, start, frozen)
+        self._starts = Starts(contents, settings, start, frozen, kept)
         self._network = {"pool": settings.pool, "padding": settings.padding, "precision": settings.precision}
-        self._summaries: dict[str | None, Summary] = {}  # None is for noise
-        self._content_targets = {name: self._content_target(picture) for name, picture in contents.items()}
-        self._style_targets = {name: self._style_target(picture) for name, picture in of_lanes.items()}
+        self._summaries: dict[tuple[str, bool] | None, Summary] = {}  # None is for noise
+        seen = dict.fromkeys(map(self._content_of, table.lanes))
+        self._content_targets = {which: self._content_target(self._seen(*which)) for which in seen}
+        styled = {self._style_of(lane): lane for lane in table.lanes if lane.beta or (complete and lane.style)}
+        self._styles = {which: (styles[lane.painting], lane) for which, lane in styled.items()}
+        self._style_targets = {which: self._style_target(*own) for which, own in self._styles.items()}
+        self._moments: dict[Hashable, dict[str, np.ndarray]] = {}  # of paintings, for measures
+        self._any_luminance = any(map(self._in_grey, table.lanes))
         deepest = (*self.content_layers, *self.style_layers, *(layer for term in terms for layer in term.layers))
         self._prepared = jax.device_put(prepare(params, deepest) if prepared is None else prepared)
         named: Any = dict.fromkeys(self.style_layers)
@@ -134,16 +145,17 @@ class Problem:
     def objective(self, lanes: Sequence[int]) -> Objective:
         """Makes equation 7 for these lanes, by their numbers and in this order; of the same shapes for as many."""
         chosen = [self.lanes[lane] for lane in lanes]
-        some_style = next(iter(self._style_targets), "")  # a lane without style has weights zero; any target will do
-        content = _stacked(self._content_targets, [lane.content for lane in chosen])
-        style = _stacked(self._style_targets, [lane.style if lane.beta else some_style for lane in chosen])
+        some_style = next(iter(self._style_targets), None)  # a lane without style has weights zero; any will do
+        content = _stacked(self._content_targets, [self._content_of(lane) for lane in chosen])
+        style = _stacked(self._style_targets, [self._style_of(lane) if lane.beta else some_style for lane in chosen])
+        grey = np.array([self._in_grey(lane) for lane in chosen]) if self._any_luminance else None
         terms = tuple(
             term if len(term.weight) == 1 else replace(term, weight=term.weight[np.asarray(lanes)])
             for term in self._terms
         )
         return Objective(
             self._prepared, Targets(content, style), self._loss_weights(chosen), **self._network, strips=self.strips,
-            terms=terms,
+            style_loss=self.table.settings.style_loss, terms=terms, luminance=grey,
         )  # fmt: skip
 
     def spread(self, objective: Objective) -> Objective:
@@ -161,7 +173,10 @@ class Problem:
             for term, known in zip(objective.terms, self._terms, strict=True)
         )
         params, loss_weights = each(objective.params, False), each(objective.loss_weights, True)
-        return replace(objective, params=params, targets=targets, loss_weights=loss_weights, terms=terms)
+        grey = each(objective.luminance, True)
+        return replace(
+            objective, params=params, targets=targets, loss_weights=loss_weights, terms=terms, luminance=grey
+        )
 
     @jax.transfer_guard("allow")
     def starts(self, lanes: Sequence[int]) -> Array:
@@ -171,7 +186,22 @@ class Problem:
     @jax.transfer_guard("allow")
     def boxes(self, lanes: Sequence[int]) -> Box:
         """Makes what the images of these lanes stay in: the settings' bounds, and the frozen pixels."""
-        return self._starts.boxes(len(lanes), self.dtype)
+        return self._starts.boxes([self.lanes[lane] for lane in lanes], self.dtype, by_pixel=self._any_luminance)
+
+    def picture(self, lane: Lane, image: np.ndarray) -> np.ndarray:
+        """Makes the picture that a lane's image stands for.
+
+        Args:
+          lane: the lane.
+          image: [height, width, 3] float32, as the optimizer has it.
+
+        Returns:
+          [height, width, 3] float32 RGB: the image itself or, where only luminance is transferred, the image's
+          luminance with the photograph's colors. It may be given again, which changes nothing.
+        """
+        if not self._in_grey(lane):
+            return image
+        return recolor.grey(image) + recolor.chroma(self._contents[lane.content])
 
     def unknown(self, lanes: int) -> Losses:
         """Makes the losses of so many lanes, [lanes] float32 each, all NaN."""
@@ -197,31 +227,41 @@ class Problem:
 
         Args:
           lane: the lane.
-          image: [height, width, 3] float32 RGB; measured as a file of 8 bits would hold it.
+          image: [height, width, 3] float32 RGB; measured as a file of 8 bits would hold it, and by its luminance where
+            only that is transferred.
 
         Returns:
           The measures.
         """
-        content = self._summary_of(lane.content) if lane.alpha or self._complete else None
+        content = self._summary_of(self._content_of(lane)) if lane.alpha or self._complete else None
         style = None
         if lane.beta or self._complete:
-            style = {layer: np.asarray(gram[0]) for layer, gram in self._style_targets[lane.style].items()}
+            style = self._moments_of(self._style_of(lane))
+        image = recolor.grey(image) if self._in_grey(lane) else image
         return measures.compare(self._summarize(image), self._summary_of(None), content, style)
-
-    def _union(self, of_lanes: Iterable[Iterable[tuple[str, float]]]) -> tuple[str, ...]:
-        used = {layer for own in of_lanes for layer, weight in own if weight or self._complete}
-        return tuple(sorted(used, key=LAYERS.index))
 
     def _content_target(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
             return {}
         return targets.content_targets(self._params, picture[None], self.content_layers, **self._network)
 
-    def _style_target(self, paintings: np.ndarray | Sequence[np.ndarray]) -> dict[str, Array]:
+    def _moments_of(self, which: Hashable) -> dict[str, np.ndarray]:
+        if which not in self._moments:
+            found = self._style_target(*self._styles[which], measures.MOMENTS)
+            self._moments[which] = {layer: np.asarray(moments[0]) for layer, moments in found.items()}
+        return self._moments[which]
+
+    def _style_target(self, paintings: Any, lane: Lane, style_loss: str | None = None) -> dict[str, Array]:
+        style_loss = style_loss or self.table.settings.style_loss
         if not self.style_layers:
             return {}
-        several = [paintings] if isinstance(paintings, np.ndarray) else list(paintings)
-        each = [targets.style_targets(self._params, one[None], self.style_layers, **self._network) for one in several]
+        own, photo = self._own(lane), self._contents[lane.content]
+        several = paintings if isinstance(paintings, list | tuple) else [paintings]
+        several = [recolor.painted(one, photo, own) for one in several]
+        each = [
+            targets.style_targets(self._params, one[None], self.style_layers, **self._network, style_loss=style_loss)
+            for one in several
+        ]
         return targets.blend(each, self.table.settings.style_blend or [1.0] * len(several), argument("style_blend"))
 
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
@@ -239,16 +279,36 @@ class Problem:
             beta=column([lane.beta for lane in lanes]),
             content_layers=weights(self.content_layers, [dict(lane.content_layers) for lane in lanes]),
             style_layers=weights(self.style_layers, [dict(lane.style_layers) for lane in lanes]),
-            tv=column([settings.tv] * len(lanes)),
+            tv=column([self._own(lane).tv for lane in lanes]),
         )
         height, width = self.shape[:2]
         return translated(given, settings.convention, height, width, settings.ratio_size)
 
-    def _summary_of(self, name: str | None) -> Summary:
-        if name not in self._summaries:
-            picture = measures.noise_reference(*self.shape[:2]) if name is None else self._contents[name]
-            self._summaries[name] = self._summarize(picture)
-        return self._summaries[name]
+    def _summary_of(self, which: tuple[str, bool] | None) -> Summary:
+        if which not in self._summaries:
+            picture = measures.noise_reference(*self.shape[:2]) if which is None else self._seen(*which)
+            self._summaries[which] = self._summarize(picture)
+        return self._summaries[which]
+
+    def _own(self, lane: Lane) -> Settings:
+        if lane not in self._of_lanes:
+            self._of_lanes[lane] = lane.within(self.table.settings)
+        return self._of_lanes[lane]
+
+    def _in_grey(self, lane: Lane) -> bool:
+        return self._own(lane).color == "luminance"
+
+    def _content_of(self, lane: Lane) -> tuple[str, bool]:
+        return lane.content, self._in_grey(lane)
+
+    def _seen(self, content: str, in_grey: bool) -> np.ndarray:
+        return recolor.grey(self._contents[content]) if in_grey else self._contents[content]
+
+    def _style_of(self, lane: Lane) -> Hashable:
+        """What a lane's style target depends on."""
+        own = self._own(lane)
+        colors = () if own.color == "painting" else (own.color, own.color_match, lane.content)
+        return lane.painting, *colors
 
     def _summarize(self, picture: np.ndarray) -> Summary:
         # With the parameters of all layers: the lanes' may end before conv4_2.
@@ -275,7 +335,7 @@ def shape_of(contents: Mapping[str, np.ndarray]) -> tuple[int, ...]:
     return next(iter(sizes.values()))
 
 
-def _stacked(targets: Mapping[str, dict[str, Array]], names: Sequence[str]) -> dict[str, Array]:
+def _stacked(targets: Mapping[Any, dict[str, Array]], names: Sequence[Any]) -> dict[str, Array]:
     """One target for each lane, or the only one there is for all, with a leading axis of length one."""
     if len(targets) <= 1:
         return next(iter(targets.values()), {})

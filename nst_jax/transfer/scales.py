@@ -14,6 +14,7 @@ import numpy as np
 from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import PAPER
 from nst_jax.pictures import images
+from nst_jax.transfer.lanes import Lane, Table
 from nst_jax.transfer.settings import Settings
 
 WORTH_IT = 256
@@ -102,6 +103,28 @@ def settings_at(scale: Scale, finest: Scale, settings: Settings) -> Settings:
     return replace(
         settings, scales=None, size=size, evaluations=scale.evaluations, style_size=style_size, ratio_size=ratio_size
     )
+
+
+def table_at(scale: Scale, finest: Scale, table: Table) -> Table:
+    """Makes the table of a scale: with its settings, and with lanes whose own `style_size` is of that scale.
+
+    Args:
+      scale: the scale.
+      finest: the picture's own size.
+      table: for that size.
+
+    Returns:
+      The table.
+    """
+
+    def of_lane(lane: Lane) -> Lane:
+        if not lane.own:
+            return lane
+        at_scale = settings_at(scale, finest, lane.within(table.settings)).style_size
+        return replace(lane, own=tuple((name, at_scale if name == "style_size" else value) for name, value in lane.own))
+
+    settings = settings_at(scale, finest, table.settings)
+    return table._replace(lanes=tuple(map(of_lane, table.lanes)), settings=settings)
 
 
 def enlarged(image: np.ndarray, photo: np.ndarray, detailed: bool = True) -> np.ndarray:

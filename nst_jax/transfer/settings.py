@@ -1,11 +1,9 @@
 """The settings of a transfer, each with its default, range and help, once: Python and the command line share them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from nst_jax.errors import InputError, argument
-from nst_jax.loss.conventions import CONVENTIONS, PAPER
+from nst_jax.loss.conventions import CONVENTIONS, PAPER, STYLE_LOSSES
 from nst_jax.network.layers import (
     CONTENT_LAYER,
     FAST,
@@ -13,24 +11,18 @@ from nst_jax.network.layers import (
     PADDINGS,
     POOLS,
     PRECISIONS,
-    ROWS,
     STYLE_LAYERS,
     channels_of,
 )
 from nst_jax.pictures.constants import BITS, MAX_PIXELS, MIN_SIDE, WRITTEN_SIDE
-from nst_jax.transfer.fields import (
-    check,
-    layer_sets,
-    layers,
-    number_sets,
-    numbers,
-    setting,
-    size_in_bytes,
-    whole_numbers,
-)
+from nst_jax.transfer.fields import check, layers, numbers, setting
 
 BOUNDS: dict[str, tuple[float, float] | None] = {"box": (0.0, 1.0), "none": None}
 """What `bounds` means."""
+COLORS = ("painting", "luminance", "match")
+"""Whose colors a picture has (Gatys, Bethge, Hertzmann & Shechtman, arXiv 1606.05897)."""
+COLOR_MATCHES = ("pca", "cholesky", "monge")
+"""See `recolor.match_colors`."""
 _LEAST = 1.2e-38  # what a float32 can tell from zero
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
 _SIDE = (MIN_SIDE, WRITTEN_SIDE["WEBP"])  # so that no format refuses a picture at the end
@@ -60,7 +52,13 @@ class Settings:
     )
     alpha: float | None = setting(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
     beta: float | None = setting(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
-    content_layer: str = setting(CONTENT_LAYER, "sweep", str, "layer of equation 1", choices=LAYERS, metavar="LAYER")
+    content_layers: tuple[str, ...] = setting(
+        (CONTENT_LAYER,),
+        "sweep",
+        layers,
+        "layers of equation 1; of several, each may have its weight after a colon: conv3_2:0.2,conv4_2:1",
+        metavar="LAYERS",
+    )
     style_layers: tuple[str, ...] = setting(
         STYLE_LAYERS,
         "style",
@@ -68,6 +66,14 @@ class Settings:
         "layers of equation 5",
         choices=LAYERS,
         metavar="LAYERS",
+    )
+    style_loss: str = setting(
+        "gram",
+        "style-loss",
+        str,
+        "how styles are compared. gram: equation 4. mean-std: means and standard deviations of filters. wasserstein: "
+        "how far one Gaussian of activations must be moved to be the other. All are of about one size",
+        choices=STYLE_LOSSES,
     )
     style_weights: tuple[float, ...] | None = setting(
         None,
@@ -78,6 +84,23 @@ class Settings:
     )
     style_blend: tuple[float, ...] | None = setting(
         None, "loss", numbers, "shares of several style pictures, one for each (default: equal)", range=_ANY
+    )
+    color: str = setting(
+        "painting",
+        "color",
+        str,
+        "whose colors the picture has. painting: the painting's. luminance: the photograph's, and only light and dark "
+        "are transferred, of a painting brought to the photograph's mean luminance and its spread. match: the "
+        "photograph's mean and covariance, to which the painting's colors are brought first",
+        choices=COLORS,
+    )
+    color_match: str = setting(
+        COLOR_MATCHES[0],
+        "color-match",
+        str,
+        "how --color match maps colors: along principal axes, by Cholesky factors, or as near to what they were as "
+        "can be (Monge's optimal transport)",
+        choices=COLOR_MATCHES,
     )
     tv: float = setting(0.0, "sweep", float, "weight of total variation, which is not in the paper", range=_ANY)
     convention: str = setting(
@@ -133,6 +156,13 @@ class Settings:
         "longest side of the style picture in pixels (default: as the picture)",
         range=_SIDE,
     )
+    style_scale: float = setting(
+        1.0,
+        "style-size",
+        float,
+        "size of the style picture relative to --style-size, or to --size: larger gives larger strokes",
+        range=(0.05, 20),
+    )
     max_pixels: int = setting(
         MAX_PIXELS, "input", int, "refuse input pictures with more pixels than this", range=(1024, 10**10)
     )
@@ -176,15 +206,21 @@ class Settings:
         if self.ratio_size is not None and self.convention != PAPER:
             only = f"only with {argument('convention')} {PAPER}"
             raise InputError(f"{argument('ratio_size')}: {only}; the others take means, whatever the size")
+        if self.style_loss != "gram" and self.convention != PAPER:
+            only = f"only with {argument('convention')} {PAPER}"
+            raise InputError(f"{argument('style_loss')}: {only}; the others' weights are of Gram matrices")
         if max(self.alpha_beta) < _LEAST:
             raise InputError(f"{_ALPHA} and {_BETA}: both are zero in float32; at least one must be positive")
         for name in ("style_weights", "style_blend"):
             shares = getattr(self, name)
             if shares is not None and not any(shares):
                 raise InputError(f"{argument(name)}: all are zero; at least one must be positive")
-        if not self.style_layers or len(set(self.style_layers)) < len(self.style_layers):
-            problem = "a layer is named twice" if self.style_layers else "no layer is named"
-            raise InputError(f"{argument('style_layers')}: {problem}; known are {', '.join(LAYERS)}")
+        for name, named in (("style_layers", self.style_layers), ("content_layers", tuple(self.content_weights))):
+            if not named or len(set(named)) < len(getattr(self, name)):
+                problem = "a layer is named twice" if named else "no layer is named"
+                raise InputError(f"{argument(name)}: {problem}; known are {', '.join(LAYERS)}")
+        if not any(self.content_weights.values()):
+            raise InputError(f"{argument('content_layers')}: all weights are zero; at least one must be positive")
         if self.style_weights is not None and len(self.style_weights) != len(self.style_layers):
             counts = f"{len(self.style_weights)} given for {len(self.style_layers)} style layers"
             raise InputError(f"{argument('style_weights')}: {counts}; give one for each")
@@ -201,6 +237,11 @@ class Settings:
     def _where_auto(self, precision: str) -> "Settings":
         return replace(self, precision=precision) if self.precision == "auto" else self
 
+    def beside(self, size: int) -> int:
+        """Tells the longest side of the style picture, in pixels, beside a picture whose longest side is `size`."""
+        side = round((self.style_size or size) * self.style_scale)
+        return min(max(side, _SIDE[0]), _SIDE[1])
+
     @property
     def alpha_beta(self) -> tuple[float, float]:
         """α and β: those given, or a ratio as α with β = 1; eq 7 times a constant has the same minima."""
@@ -213,6 +254,25 @@ class Settings:
         return (alone[0] if self.alpha is None else self.alpha), (alone[1] if self.beta is None else self.beta)
 
     @property
+    def content_weights(self) -> dict[str, float]:
+        """The content layers' weights, one unless given; InputError for what is no layer or no weight."""
+        found = {}
+        for part in self.content_layers:
+            layer, colon, written = part.partition(":")
+            if layer.strip() not in LAYERS:
+                known = ", ".join(LAYERS)
+                raise InputError(f"{argument('content_layers')}: {layer!r} is unknown; known are {known}")
+            try:
+                weight = float(written) if colon else 1.0
+            except ValueError:
+                weight = -1.0
+            if not _ANY[0] <= weight <= _ANY[1]:
+                allowed = f"must be a number from {_ANY[0]} to {_ANY[1]:g}"
+                raise InputError(f"{argument('content_layers')}: {part!r} has a weight that is not allowed; {allowed}")
+            found[layer.strip()] = weight
+        return found
+
+    @property
     def layer_weights(self) -> dict[str, float]:
         """w_l of equation 5, or of the convention in its place."""
         if self.style_weights:
@@ -222,98 +282,3 @@ class Settings:
 
 
 _RATIO, _ALPHA, _BETA = map(argument, ("ratio", "alpha", "beta"))
-
-
-@dataclass(frozen=True)
-class Axes:
-    """What a sweep varies; an empty axis takes its one value from the settings.
-
-    Raises:
-      InputError: values that are not allowed or exclude each other; the message names the axis.
-
-    Example:
-      >>> axes = nst.transfer.Axes(ratio=(1e-4, 1e-3), seed=(0, 1, 2))
-      >>> len(axes.ratio) * len(axes.seed), axes.rows
-      (6, ())
-    """
-
-    ratio: tuple[float, ...] = setting((), "axes", numbers, "values of α/β (default: 1e-3, or the convention's)")
-    alpha: tuple[float, ...] = setting((), "axes", numbers, "values of α, instead of --ratio")
-    beta: tuple[float, ...] = setting((), "axes", numbers, "values of β, instead of --ratio")
-    rows: tuple[str, ...] = setting(
-        (), "axes", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E", choices=tuple(ROWS)
-    )
-    style_layers: tuple[tuple[str, ...], ...] = setting(
-        (), "axes", layer_sets, "sets of style layers, instead of --rows", choices=LAYERS
-    )
-    style_weights: tuple[tuple[float, ...], ...] = setting(
-        (), "axes", number_sets, "sets of w_l, each with one for each style layer"
-    )
-    seed: tuple[int, ...] = setting((), "axes", whole_numbers, "seeds of the white noise (default: 0)")
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.rows and self.style_layers:
-            together = f"not allowed together with {argument('style_layers')}"
-            raise InputError(f"{argument('rows')}: {together}; give one or the other")
-        if self.ratio and (self.alpha or self.beta):
-            raise InputError(f"{_RATIO}: not allowed together with {_ALPHA} or {_BETA}; give one or the other")
-
-
-@dataclass(frozen=True)
-class Batching:
-    """How the lanes of a sweep are run. Raises InputError, naming the option, for values that are not allowed."""
-
-    batch: int | None = setting(
-        None, "begin", int, "lanes at once (default: what fits and is fast)", range=(1, 100_000), metavar="LANES"
-    )
-    memory: int | None = setting(
-        None, "begin", size_in_bytes, "memory to use on a device, e.g. 4GB (default: most of what is free)",
-        range=(1, 10**18), metavar="SIZE",
-    )  # fmt: skip
-    tolerance: float = setting(
-        0.0, "begin", float, "end a lane whose loss fell by less than this part in 20 evaluations; 0 is never",
-        range=(0, 1),
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-def given(options: Mapping[str, Any], *, axes: bool = False, settings: Settings | None = None) -> tuple[Settings, Axes]:
-    """Reads settings as Python functions take them, by name: each a value or, where there is such an axis, several.
-
-    Args:
-      options: by name.
-      axes: whether several values are allowed.
-      settings: what is not among the options is as it is here.
-
-    Returns:
-      The settings, and the axes of what has several values.
-
-    Raises:
-      InputError: an unknown name, several values of what takes one, or a value that is not allowed.
-    """
-    own, along = ({item.name for item in fields(kind)} for kind in (Settings, Axes))
-    chosen, varied = {} if settings is None else dict(vars(settings)), {}
-    for name, value in options.items():
-        if name not in own and not (axes and name in along):
-            known = ", ".join(dict.fromkeys(item.name for item in (*fields(Settings), *(fields(Axes) if axes else ()))))
-            raise InputError(f"{argument(name)}: unknown; known are {known}")
-        value = _as_tuples(value)  # noqa: PLW2901
-        several = isinstance(value, tuple) and (name not in _TUPLES or (value and isinstance(value[0], tuple)))
-        if axes and name == "rows":
-            varied[name] = tuple(value) if isinstance(value, str) else value  # "ACE" as well
-        elif axes and name in along and several:
-            varied[name] = value
-        else:
-            chosen[name] = value
-    return Settings(**chosen), Axes(**varied)
-
-
-_TUPLES = {item.name for item in fields(Settings) if item.metadata["parse"] in (layers, numbers)}
-
-
-def _as_tuples(value: Any) -> Any:
-    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy or JAX
-    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple | range) else value

@@ -1,6 +1,7 @@
 """One picture: a sweep of one lane, through all of its scales."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,13 +15,14 @@ from nst_jax.optim.engine import Record
 from nst_jax.optim.loop import Optimizer
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
-from nst_jax.transfer import plan
+from nst_jax.transfer import plan, recolor
 from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of, picture
+from nst_jax.transfer.axes import Axes, given
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.scales import Scale
-from nst_jax.transfer.settings import Axes, Settings, given
+from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer
 from nst_jax.weights import weights
 
@@ -46,6 +48,7 @@ def stylize(
     *,
     start: Any = None,
     frozen: Any = None,
+    keep: Any = None,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
@@ -63,6 +66,7 @@ def stylize(
       settings: all at once; those given by name come before them.
       start: a picture to start from, instead of what `init` says.
       frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly.
+      keep: likewise; there they are the photograph's exactly.
       terms: of one's own, added to the loss.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
@@ -91,8 +95,8 @@ def stylize(
         optimizer, options = None, {**options, "optimizer": optimizer}
     settings = given(options, settings=settings)[0]
     make = planned(
-        content, style, settings, start=start, frozen=frozen, terms=terms, optimizer=optimizer, params=params,
-        memory=memory, compile=compile,
+        content, style, settings, start=start, frozen=frozen, keep=keep, terms=terms, optimizer=optimizer,
+        params=params, memory=memory, compile=compile,
     )  # fmt: skip
     return make(callback, every)
 
@@ -104,6 +108,7 @@ def planned(
     *,
     start: Any = None,
     frozen: Any = None,
+    keep: Any = None,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | None = None,
     params: Any = None,
@@ -113,7 +118,7 @@ def planned(
     """Does what `stylize` does before its first evaluation: whatever can be refused is refused here.
 
     Args:
-      content, style, settings, start, frozen, terms, optimizer, params, memory, compile: see `stylize`.
+      content, style, settings, start, frozen, keep, terms, optimizer, params, memory, compile: see `stylize`.
 
     Returns:
       What makes the picture; it takes `stylize`'s `callback` and `every`.
@@ -124,8 +129,8 @@ def planned(
     # Other starts gain nothing from coarser scales (docs/speed.md).
     count = settings.scales or (None if settings.init == "noise" and start is None else 1)
     work = Transfer(
-        params, contents, styles, one, count=count, start=start, frozen=frozen, optimizer=optimizer, terms=terms,
-        compile=compile, complete=True,
+        params, contents, styles, one, count=count, start=start, frozen=frozen, keep=keep, optimizer=optimizer,
+        terms=terms, compile=compile, complete=True,
     )  # fmt: skip
     problems = [work.problem(scale) for scale in work.scales]
 
@@ -136,21 +141,23 @@ def planned(
 
     def make(callback: Callable[[Step], bool | None] | None = None, every: int | None = None) -> Outcome:
         history: list[Record] = []
+        (lane,) = one.lanes
         image, status, stopped = None, Status.RUNNING, False
         problem = problems[0]
         for scale, cuts, at_scale in zip(work.scales, strips, problems, strict=True):
-            problem = at_scale if image is None else at_scale.after({one.lanes[0].name: image})
+            problem = at_scale if image is None else at_scale.after({lane.name: image})
             engine = work.engine(problem, 1, cuts, every=every, earlier={0: len(history)})
             while not engine.finished and not stopped:
                 progress = engine.advance()
                 history += progress.records[0]
                 image = progress.finished[0].image if progress.finished else progress.images()[0]
+                image = problem.picture(lane, image)
                 stopped = bool(callback and callback(Step(progress.records[0], image, scale, work.scales, strips)))
             status = engine.status.get(0, Status.RUNNING)
             if stopped or status == Status.NOT_FINITE:
                 break
         assert image is not None
-        return Outcome(one.lanes[0], image, status, history, strips, problem.measure)
+        return Outcome(lane, image, status, history, strips, partial(problem.measure, lane))
 
     return make
 
@@ -175,7 +182,8 @@ def evaluate(
       InputError: an argument that is not allowed, or a photograph of another aspect.
 
     Example:
-      >>> losses = nst.evaluate(photo, photo, painting, content_layer="conv2_2", style_layers=("conv1_1", "conv2_1"))
+      >>> low = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
+      >>> losses = nst.evaluate(photo, photo, painting, **low)
       >>> round(losses.content, 1), list(losses.style_layers)
       (0.0, ['conv1_1', 'conv2_1'])
     """
@@ -190,10 +198,11 @@ def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: 
     check_blend(settings, paintings)
     height, width = made.shape[:2]
     photo = brought_to(picture(content, "content"), height, width, "content")
-    beside = settings.style_size or max(height, width)
+    beside = settings.beside(max(height, width))
     params = weights.load(settings.weights) if params is None else params
     one = table(["photo"], ["painting"], Axes(), settings)
     styles = {"painting": [images.fit(painting, beside) for painting in paintings]}
+    made = recolor.grey(made) if settings.color == "luminance" else made
     strips = for_values(height, width)
     problem = Problem(params, {"photo": photo}, styles, one, prepared=params, strips=strips, complete=True)
     losses = jax.device_get(jax.jit(Objective.__call__)(problem.objective([0]), made[None]))

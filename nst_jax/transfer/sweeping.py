@@ -1,6 +1,8 @@
 """Sweeps from Python: lanes in, pictures out as they are done, nothing written."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,16 +10,18 @@ import numpy as np
 import optax
 
 from nst_jax.devices import local_devices
+from nst_jax.errors import InputError
 from nst_jax.loss.objective import Objective, Term
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine, Progress
 from nst_jax.optim.loop import Optimizer
 from nst_jax.transfer import plan
 from nst_jax.transfer.arguments import check_blend, picture
-from nst_jax.transfer.lanes import table
+from nst_jax.transfer.axes import given
+from nst_jax.transfer.batching import Batching
+from nst_jax.transfer.lanes import Group, groups, table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
-from nst_jax.transfer.settings import Batching, given
 from nst_jax.transfer.transfer import Transfer
 
 
@@ -27,6 +31,7 @@ def sweep(
     *,
     start: Any = None,
     frozen: Any = None,
+    keep: Any = None,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
@@ -37,13 +42,14 @@ def sweep(
     compile: Compile | None = None,
     **options: Any,
 ) -> Iterator[Outcome]:
-    """Makes many pictures in one compiled program: the product of all settings that are given several values.
+    """Makes many pictures: the product of all settings that are given several values, in one compiled program.
 
     Args:
       content: the photograph, [height, width, 3] float RGB, 0..1, or several of one size: a list, or a dict by name.
       style: the painting, of any size, or several to sweep over: a list, or a dict by name.
       start: a picture that each lane starts from, instead of what `init` says.
       frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly.
+      keep: likewise; there they are the photograph's exactly.
       terms: of one's own, added to each lane's loss; a weight may be one number for each lane, in the table's order.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
@@ -52,9 +58,9 @@ def sweep(
       tolerance: a lane is over when its loss fell by less than this part of itself in 20 evaluations; 0 is never.
       callback: hears of the progress about once a second; when it returns True, the sweep ends there.
       compile: what compiles the loop.
-      **options: settings by name, as `stylize` takes them; `ratio`, `alpha`, `beta`, `rows`, `style_layers`,
-        `style_weights` and `seed` take several values as well, which makes them axes: `ratio=[1e-4, 1e-3],
-        rows="ACE"`.
+      **options: settings by name, as `stylize` takes them; nearly all take several values as well, which makes them
+        axes: `ratio=[1e-4, 1e-3], rows="ACE", color=["painting", "luminance"]`. Lanes that differ in what a program is
+        made of, such as `pool` or `size`, run one group after the other, each in a program of its own.
 
     Yields:
       Each lane's `Outcome`, as it is done.
@@ -63,16 +69,15 @@ def sweep(
       InputError: an argument that is not allowed, or too little memory.
 
     Example:
-      >>> low = {"content_layer": "conv2_2", "style_layers": ("conv1_1", "conv2_1")}  # to be quick
+      >>> low = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}  # to be quick
       >>> for outcome in nst.sweep(photo, painting, ratio=[1e-4, 1e-2], size=64, evaluations=4, **low):
       ...     print(outcome.name, outcome.image.shape)
       0_1e-4 (43, 64, 3)
       1_1e-2 (43, 64, 3)
     """
     batching = Batching(batch, memory, tolerance)
-    return _outcomes(
-        _transfer(content, style, options, params, start, frozen, optimizer, terms, compile), batching, callback
-    )
+    work = _transfers(content, style, options, params, start, (frozen, keep), optimizer, terms, compile)
+    return _outcomes(work, batching, callback)
 
 
 def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[Term] = (), **options: Any) -> Objective:
@@ -93,7 +98,8 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
       InputError: an argument that is not allowed.
 
     Example:
-      >>> goal = nst.objective(photo, painting, ratio=[1e-4, 1e-3], content_layer="conv1_2", style_layers=("conv1_1",))
+      >>> low = {"content_layers": ("conv1_2",), "style_layers": ("conv1_1",)}
+      >>> goal = nst.objective(photo, painting, ratio=[1e-4, 1e-3], **low)
       >>> images = jnp.stack([photo, photo])
       >>> goal(images).total.shape
       (2,)
@@ -101,14 +107,18 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
       (2, 43, 64, 3)
     """
     largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
-    work = _transfer(content, style, {"size": largest, **options}, params, None, None, None, terms, None)
+    several = _transfers(content, style, {"size": largest, **options}, params, None, (None, None), None, terms, None)
+    if len(several) > 1:
+        apart = "; ".join(group.label for group, _ in several)
+        raise InputError(f"the values of several programs are given, but an objective is one: {apart}")
+    work = several[0][1]
     return jax.device_put(work.problem(work.scales[-1]).objective(range(len(work.table.lanes))))
 
 
-def _transfer(
-    content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, frozen: Any,
+def _transfers(
+    content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, masks: tuple[Any, Any],
     optimizer: Any, terms: Sequence[Term], compile: Compile | None,
-) -> Transfer:  # fmt: skip
+) -> list[tuple[Group, Transfer]]:  # fmt: skip
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}
     settings, axes = given(options, axes=True)
@@ -116,10 +126,30 @@ def _transfer(
     check_blend(settings, [style])
     lanes = table(list(contents), list(styles), axes, settings)
     several = {name: [painting] for name, painting in styles.items()}
-    return Transfer(
-        params, contents, several, lanes, count=settings.scales or 1, start=start, frozen=frozen,
-        optimizer=optimizer, terms=terms, compile=compile,
-    )  # fmt: skip
+
+    def of_group(term: Term, group: Group) -> Term:
+        weights = np.atleast_1d(np.asarray(term.weight))
+        return replace(term, weight=weights[[*group.numbers]]) if len(weights) == len(lanes.lanes) > 1 else term
+
+    return [
+        (
+            group,
+            Transfer(
+                params,
+                contents,
+                several,
+                group.table,
+                count=settings.scales or 1,
+                start=start,
+                frozen=masks[0],
+                keep=masks[1],
+                optimizer=optimizer,
+                terms=[of_group(term, group) for term in terms],
+                compile=compile,
+            ),
+        )
+        for group in groups(lanes)
+    ]
 
 
 def _named(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
@@ -132,8 +162,17 @@ def _named(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
 
 
 def _outcomes(
-    work: Transfer, batching: Batching, callback: Callable[[Progress], bool | None] | None
+    work: list[tuple[Group, Transfer]], batching: Batching, callback: Callable[[Progress], bool | None] | None
 ) -> Iterator[Outcome]:
+    for _, of_group in work:
+        if (yield from _of_group(of_group, batching, callback)):
+            return
+
+
+def _of_group(
+    work: Transfer, batching: Batching, callback: Callable[[Progress], bool | None] | None
+) -> Generator[Outcome, None, bool]:
+    """The outcomes of lanes that share a program; whether the callback has ended it."""
     problems = [work.problem(scale) for scale in work.scales]
     count = len(work.table.lanes)
 
@@ -159,6 +198,8 @@ def _outcomes(
                 history[over.lane] += engine.records[over.lane]
                 if scale is work.scales[-1]:
                     own = history[over.lane]
-                    yield Outcome(lane, over.image, over.status, own, tuple(strips), problem.measure)
+                    picture = problem.picture(lane, over.image)
+                    yield Outcome(lane, picture, over.status, own, tuple(strips), partial(problem.measure, lane))
             if callback and callback(progress):
-                return
+                return True
+    return False

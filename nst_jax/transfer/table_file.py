@@ -7,18 +7,21 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError
 from nst_jax.transfer import names
+from nst_jax.transfer.axes import UNVARIED
 from nst_jax.transfer.lanes import MOST_LANES, Table, lane_of, sheet
 from nst_jax.transfer.settings import Settings
 
-_COLUMNS = ("name", "row", "column", "content", "style", "ratio", "alpha", "beta", "content_layer", "style_layers",
-            "style_weights", "seed")  # fmt: skip
-_NUMBERS = ("ratio", "alpha", "beta")
+_KNOWN = {item.name: item.metadata["parse"] for item in fields(Settings) if item.name not in UNVARIED}
+_COLUMNS = ("name", "row", "column", "content", "style", *_KNOWN)
+_NUMBERS = tuple(name for name, parse in _KNOWN.items() if parse is float)
+_WHOLE = tuple(name for name, parse in _KNOWN.items() if parse is int)
 _SEPARATORS = ",;\t"
 _TOLD = re.compile(f"sep=([{_SEPARATORS}])[\r\n]")  # how spreadsheets say which it is
 # One letter beside plain ones, which all of Windows' Latin code pages (1250, 1252, 1254, 1257, 1258) write with the
@@ -39,9 +42,10 @@ class _Entry(NamedTuple):
 def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Table:
     """Reads an explicit list of lanes: a CSV file with a line of headings, or a JSON list of objects.
 
-    Columns, all optional: name, row, column, content, style, ratio or alpha and beta, content_layer, style_layers and
-    style_weights (several in a cell), seed. What a line leaves out or empty is as `content`, `style` and `settings`
-    say. Headings may be in capitals, with spaces or hyphens for underscores; empty lines and columns count for nothing.
+    Columns, all optional: name, row, column, content, style, and any setting that lanes need not share, such as ratio,
+    seed, color or pool; layers and weights are several in a cell. What a line leaves out or empty is as `content`,
+    `style` and `settings` say. Headings may be in capitals, with spaces or hyphens for underscores; empty lines and
+    columns count for nothing.
 
     CSV is separated by commas, semicolons or tabs. Where it is not by commas, a number may have a decimal comma, all
     alike in a file. Layers and weights in a cell are separated by spaces or commas; by spaces where commas are decimal.
@@ -203,8 +207,9 @@ def _chosen(path: Path, place: str, values: Mapping[str, str], settings: Setting
         **dict.fromkeys(("content", "style"), partial(_picture, path.parent)),
         **dict.fromkeys(_NUMBERS, partial(_number, decimal)),
         "style_layers": lambda _: layers,
+        "content_layers": lambda text: tuple(filter(None, re.split(r"[,\s]+", text))),
         "style_weights": partial(_weights, decimal, len(layers)),
-        "seed": _seed,
+        **dict.fromkeys(_WHOLE, _whole_number),
     }
     chosen: dict[str, Any] = {}
     for column, text in values.items():
@@ -228,7 +233,7 @@ def _number(decimal: str, text: str) -> float:
         raise ValueError(f"{text!r} is not a number") from None
 
 
-def _seed(text: str) -> int:
+def _whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:

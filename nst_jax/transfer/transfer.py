@@ -55,6 +55,7 @@ class Transfer:
         count: int | None = None,
         start: np.ndarray | None = None,
         frozen: Any = None,
+        keep: Any = None,
         optimizer: Optimizer | optax.GradientTransformation | None = None,
         terms: Sequence[Term] = (),
         compile: Compile | None = None,
@@ -66,12 +67,13 @@ class Transfer:
           params: parameters, as `load_weights` gives them; None for those that the settings name.
           contents: [height, width, 3] float32 RGB, 0..1, by the names that the lanes call them; brought to the
             settings' `size`.
-          styles: likewise, each one or several to blend; brought to the settings' `style_size` or else `size`.
+          styles: likewise, each one or several to blend; brought to the size that the settings of lanes say.
           table: the lanes, and the settings that all share.
           count: how many scales; None for what `scales.pyramid` says.
           start: a picture to start from, [height, width, 3], of the content pictures' aspect; by default what the
             settings say.
           frozen: see `arguments.mask`; where it is white, pixels keep the start's value at each scale.
+          keep: likewise; there they are the photograph's.
           optimizer: instead of the settings'.
           terms: of one's own, added to each lane's loss.
           compile: what compiles the loop.
@@ -86,11 +88,16 @@ class Transfer:
         self.table, self._terms = table, tuple(terms)
         self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
-        beside = settings.style_size or settings.size
-        self._styles = {name: [images.fit(one, beside) for one in several] for name, several in styles.items()}
+        sides = {
+            lane.painting: (lane.style, lane.within(settings).beside(settings.size))
+            for lane in table.lanes
+            if lane.style
+        }
+        self._styles = {key: [images.fit(one, side) for one in styles[name]] for key, (name, side) in sides.items()}
         height, width = shape_of(self._contents)[:2]
         self._start = None if start is None else brought_to(picture(start, "start"), height, width, "start")
         self._frozen = None if frozen is None else mask(frozen, height, width, "frozen")
+        self._keep = None if keep is None else mask(keep, height, width, "keep")
         self.scales = scales.pyramid(height, width, settings.evaluations, count)
         # What is of one's own has no key that another process could know it by.
         own = bool(self._terms) or optimizer is not None
@@ -120,6 +127,7 @@ class Transfer:
             table,
             start=self._start,
             frozen=None if self._frozen is None else mask(self._frozen, scale.height, scale.width, "frozen"),
+            kept=None if self._keep is None else mask(self._keep, scale.height, scale.width, "keep"),
             prepared=self._prepared,
             terms=self._terms,
             complete=self._complete,

@@ -8,8 +8,9 @@ import pytest
 from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
 from nst_jax.errors import InputError
 from nst_jax.runs.options import RunOptions
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.fields import layers, numbers, setting, size_in_bytes
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,16 @@ def test_axes_take_lists():
     chosen = made.parse_args(["--ratio", "1e-3,1", "--rows", "A,C", "--style-layers", "conv1_1;conv1_1,conv2_1"])
     assert vars(chosen)["Axes.ratio"] == (1e-3, 1.0)
     assert vars(chosen)["Axes.style_layers"] == (("conv1_1",), ("conv1_1", "conv2_1"))
-    assert made.format_help().count(" LIST") >= 2 * len(fields(Axes))
+    lists = [item for item in fields(Axes) if item.metadata["group"] == "axes" and not item.metadata["metavar"]]
+    assert made.format_help().count(" LIST") >= 2 * len(lists)
+
+
+def test_what_is_given_several_times_is_gathered():
+    made = OneLineParser(prog="nst-jax")
+    add_settings(made, Axes, "vary")
+    chosen = made.parse_args(["--vary", "pool=avg,max", "--vary", "style-scale=0.5,1"])
+    assert vars(chosen)["Axes.vary"] == [("pool", ("avg", "max")), ("style_scale", (0.5, 1.0))]
+    assert vars(made.parse_args([]))["Axes.vary"] == []
 
 
 @pytest.mark.parametrize(

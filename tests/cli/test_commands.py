@@ -25,13 +25,14 @@ from nst_jax.measures import measures
 from nst_jax.optim.engine import Engine, Finished, Progress
 from nst_jax.optim.status import Status
 from nst_jax.pictures import files, images, noise
+from nst_jax.transfer import recolor
 from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import optimizer_of
 from nst_jax.weights import weights
 
 SIZE = ("--size", 64)
-FEW = (*SIZE, "--evaluations", 6, "--content-layer", "conv2_1", "--style-layers", "conv1_1,conv2_1")
+FEW = (*SIZE, "--evaluations", 6, "--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1")
 EVALUATED = FEW[4:]
 
 
@@ -81,13 +82,14 @@ def expected(params, paths, settings) -> dict:
     """What `evaluate` must print, from the float64 oracle: of the picture, the content, the styles as they are read."""
     picture, content, *styles = [np.asarray(path) for path in paths]
     layers = settings["style_layers"]
-    needed = {*layers, settings["content_layer"]}
+    (content_layer,) = settings["content_layers"]
+    needed = {*layers, content_layer}
     shares = np.float64(settings.get("blend", [1.0] * len(styles)))
     network = settings["pool"], settings.get("padding", "zero")
     f = {x: oracle.matrix(a) for x, a in oracle.activations(params, picture, needed, *network).items()}
-    p = oracle.activations(params, content, needed, *network)[settings["content_layer"]]
+    p = oracle.activations(params, content, needed, *network)[content_layer]
     found = [oracle.activations(params, style, needed, *network) for style in styles]
-    content_loss = oracle.content_loss(f[settings["content_layer"]], oracle.matrix(p))
+    content_loss = oracle.content_loss(f[content_layer], oracle.matrix(p))
     by_layer = {}
     for layer in layers:
         mean = sum(
@@ -122,7 +124,7 @@ def test_evaluate_agrees_with_the_oracle_on_the_papers_settings(inputs, plain, p
     paths = [plain, inputs / "photo.png", inputs / "painting.png"]
     found = json.loads(done("evaluate", paths[0], "--content", paths[1], "--style", paths[2]).out)
     layers = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
-    settings = {"style_layers": layers, "weights": [0.2] * 5, "content_layer": "conv4_2", "pool": "avg"}
+    settings = {"style_layers": layers, "weights": [0.2] * 5, "content_layers": ("conv4_2",), "pool": "avg"}
     settings |= {"alpha": 1e-3, "beta": 1.0}
     assert_parts_agree(found, expected(params, map(images.read_image, paths), settings))
 
@@ -133,13 +135,13 @@ def test_evaluate_agrees_with_the_oracle_on_other_settings(inputs, plain, params
     command = ["evaluate", plain, "--content", inputs / "large.png", "--style"]
     command += [inputs / "large_painting.png", inputs / "painting.png", "--style-size", 96, "--style-blend", "3,1"]
     command += ["--alpha", 2, "--beta", 30, "--tv", 1e-3, "--pool", pool, "--padding", padding]
-    command += ["--content-layer", "pool2", "--style-layers", "conv3_1,conv1_2", "--style-weights", "0.25,4"]
+    command += ["--content-layers", "pool2", "--style-layers", "conv3_1,conv1_2", "--style-weights", "0.25,4"]
     found = json.loads(done(*command).out)
     picture = images.read_image(plain)
     content = images.resize(images.read_image(inputs / "large.png"), 48, 64)
     styles = [images.read_image(inputs / name, size=96) for name in ("large_painting.png", "painting.png")]
     assert [style.shape for style in styles] == [(96, 80, 3), (72, 96, 3)]
-    settings = {"style_layers": ["conv3_1", "conv1_2"], "weights": [0.25, 4.0], "content_layer": "pool2"}
+    settings = {"style_layers": ["conv3_1", "conv1_2"], "weights": [0.25, 4.0], "content_layers": ("pool2",)}
     settings |= {"alpha": 2.0, "beta": 30.0, "tv": 1e-3, "blend": [3, 1], "pool": pool, "padding": padding}
     assert_parts_agree(found, expected(params, [picture, content, *styles], settings))
 
@@ -562,3 +564,59 @@ def test_reconstruct_compares_at_one_precision(inputs, tmp_path, monkeypatch):
         assert run(*command, "--precision", "bfloat16").code == 1
         assert run(*command).code == 1
     assert found == ["bfloat16", "float32"] * 2
+
+
+@pytest.mark.parametrize("color", ["painting", "luminance"])
+def test_what_is_kept_stays_the_photograph(inputs, tmp_path, color):
+    """Through all scales, in any color; and the file says which mask it was."""
+    mask = np.zeros((128, 160, 3), np.float32)
+    mask[:, :48] = 1
+    images.write_image(tmp_path / "mask.png", mask)
+    photo = images.resize(images.read_image(inputs / "photo.png"), 64, 80)
+    images.write_image(tmp_path / "photo.png", photo)
+    low = ("--content-layers", "conv1_2", "--style-layers", "conv1_1", "--evaluations", "6", "--scales", "2")
+    done("stylize", tmp_path / "photo.png", inputs / "painting.png", "-o", tmp_path / "out.png", "--size", "80",
+         "--keep", tmp_path / "mask.png", "--color", color, *low, "--quiet")  # fmt: skip
+    made = images.read_image(tmp_path / "out.png")
+    np.testing.assert_allclose(made[:, :24], images.read_image(tmp_path / "photo.png")[:, :24], atol=0.51 / 255)
+    assert np.abs(made[:, 26:] - photo[:, 26:]).max() > 0.05
+    assert about(tmp_path / "out.png")["keep"]["file"] == "mask.png"
+
+
+def test_masks_that_keep_nothing_or_cannot_be(inputs, tmp_path):
+    images.write_image(tmp_path / "black.png", np.zeros((64, 64, 3), np.float32))
+    images.write_image(tmp_path / "long.png", np.ones((64, 640, 3), np.float32))
+    command = ("stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / "out.png", *SIZE)
+    photo = images.read_image(inputs / "photo.png")
+    images.write_image(tmp_path / "black.png", np.zeros_like(photo))
+    assert_refused(run(*command, "--keep", tmp_path / "black.png"), "--keep", "black.png: is nowhere white")
+    assert_refused(run(*command, "--keep", tmp_path / "long.png"), "--keep", "another aspect")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_recolor(inputs, tmp_path):
+    """A finished picture with a photograph's colors at each pixel, or by mean and covariance."""
+    photo, painting = (images.read_image(inputs / name) for name in ("photo.png", "painting.png"))
+    picture = images.resize(painting, *photo.shape[:2])
+    images.write_image(tmp_path / "made.png", picture)
+    command = ("recolor", tmp_path / "made.png", "--like", inputs / "photo.png", "-o")
+    done(*command, tmp_path / "light.png")
+    light = images.read_image(tmp_path / "light.png")
+    np.testing.assert_allclose(recolor.chroma(light), recolor.chroma(photo), atol=1 / 255)
+    done(*command, tmp_path / "match.png", "--color", "match", "--color-match", "monge", "--quiet")
+    matched = images.read_image(tmp_path / "match.png")
+    np.testing.assert_allclose(matched.mean((0, 1)), photo.mean((0, 1)), atol=0.02)  # but for what is clipped
+    assert_refused(run(*command, tmp_path / "made.png"), "--output", "is an input picture")
+    assert_refused(run(*command[:3], inputs / "gone.png", "-o", tmp_path / "x.png"), "gone.png: no such file")
+
+
+def test_blend_styles_starts_from_the_coarse_one(inputs, tmp_path):
+    """Equation 5 of low layers of the fine one alone, from the coarse one: that is a stylize with these settings."""
+    small = ("--size", "64", "--evaluations", "3", "--quiet")
+    fine, coarse = inputs / "painting.png", inputs / "photo.png"
+    done("blend-styles", fine, coarse, "-o", tmp_path / "blend.png", *small)
+    done("stylize", coarse, fine, "-o", tmp_path / "same.png", *small, "--alpha", "0", "--init", "content",
+         "--style-layers", "conv1_1,conv2_1", "--scales", "1")  # fmt: skip
+    made, same = (images.read_image(tmp_path / name) for name in ("blend.png", "same.png"))
+    np.testing.assert_array_equal(made, same)
+    assert about(tmp_path / "blend.png")["inputs"]["content"][0]["file"] == "photo.png"

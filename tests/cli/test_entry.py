@@ -225,7 +225,7 @@ NUMBERS = {
     "--scales": ["0", "-1", "10", "2.5", "9"],
     "--learning-rate": ["0", "-1", "inf", "nan"],
     "--save-every": ["0", "-5", "x"],
-    "--content-layer": ["conv6_1", "", "conv4_2,conv5_1"],
+    "--content-layers": ["conv6_1", "", "conv4_2,conv4_2", "conv4_2:x", "conv4_2:-1", "conv4_2:0"],
     "--style-layers": ["conv1_1,relu2", "", ",", "conv1_1,conv1_1"],
     "--pool": ["mean"],
     "--padding": ["same", "edge"],
@@ -263,9 +263,9 @@ def test_ratio_with_alpha_or_beta(refused):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [*STYLIZE, "--content-layer", "conv6_1"],
+        [*STYLIZE, "--content-layers", "conv6_1"],
         [*STYLIZE, "--style-layers", "conv1_1,conv6_1"],
-        [*EVALUATE, "--content-layer", "conv6_1"],
+        [*EVALUATE, "--content-layers", "conv6_1"],
         ["features", "photo.png", "-o", "out.npz", "--style-layers", "conv6_1"],
         ["reconstruct", "content", "photo.png", "-o", "new", "--layers", "conv1_1,conv6_1"],
     ],
@@ -427,7 +427,7 @@ def test_a_run_that_fails_is_a_line_and_code_1(monkeypatch, error, line):
 def test_a_value_that_is_not_finite_is_a_line_where_jax_is_to_stop_at_it(folder):
     pictures = [folder / "photo.png", "--content", folder / "painting.png", "--style", folder / "painting.png"]
     with jax.debug_infs(True):
-        outcome = run("evaluate", *pictures, "--style-layers", "conv1_1", "--content-layer=conv3_1", "--alpha=1e30")
+        outcome = run("evaluate", *pictures, "--style-layers", "conv1_1", "--content-layers=conv3_1", "--alpha=1e30")
     assert outcome.code == 1
     assert outcome.err.startswith("nst-jax: JAX_DEBUG_NANS or JAX_DEBUG_INFS is set, and JAX found such a value: ")
     assert outcome.err.count("\n") == 1

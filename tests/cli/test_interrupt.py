@@ -81,7 +81,7 @@ def test_another_thread_sets_no_handlers(tmp_path, picture):
     for name in ("photo", "painting"):
         images.write_image(tmp_path / f"{name}.png", picture(name if name == "painting" else "photograph", 32, 48))
     before, codes = [signal.getsignal(each) for each in SIGNALS], []
-    cheap = ["--size", 48, "--evaluations", 2, "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--quiet"]
+    cheap = ["--size", 48, "--evaluations", 2, "--content-layers", "conv1_2", "--style-layers", "conv1_1", "--quiet"]
     command = ["stylize", tmp_path / "photo.png", tmp_path / "painting.png", "-o", tmp_path / "out.png", *cheap]
     thread = threading.Thread(target=lambda: codes.append(run(*command).code))
     thread.start()
@@ -101,7 +101,7 @@ def started(request, tmp_path, picture):
     command += [
         "--evaluations",
         "1000000",
-        "--content-layer",
+        "--content-layers",
         "conv1_2",
         "--style-layers",
         "conv1_1",

@@ -8,7 +8,7 @@ from program import separately
 from nst_jax.pictures import images
 
 STYLIZE = (
-    "stylize", "photo.png", "photo.png", "-o", "out.png", "--content-layer", "conv1_1", "--style-layers", "conv1_1",
+    "stylize", "photo.png", "photo.png", "-o", "out.png", "--content-layers", "conv1_1", "--style-layers", "conv1_1",
     "--size", "32", "--evaluations", "1", "--quiet", "--no-cache",
 )  # fmt: skip
 FEATURES = ("features", "photo.png", "-o", "out.npz", "--style-layers", "conv1_1", "--quiet", "--no-cache")

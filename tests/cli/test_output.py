@@ -18,7 +18,7 @@ from nst_jax.cli import main, weights_commands
 from nst_jax.pictures import images
 
 posix = pytest.mark.skipif(os.name != "posix", reason="descriptors are closed as POSIX's shells do it")
-LOW = ("--content-layer", "conv1_1", "--style-layers", "conv1_1", "--size", "48", "--evaluations", "2")
+LOW = ("--content-layers", "conv1_1", "--style-layers", "conv1_1", "--size", "48", "--evaluations", "2")
 STYLIZE = ("stylize", "photo.png", "painting.png", "-o", "out.png", *LOW)
 EVALUATE = ("evaluate", "photo.png", "--content", "photo.png", "--style", "painting.png", *LOW[:4])
 

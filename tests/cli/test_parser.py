@@ -9,7 +9,8 @@ import pytest
 
 from nst_jax.cli.parser import parser
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.axes import Axes
+from nst_jax.transfer.settings import Settings
 
 COMMANDS = {
     "stylize": "stylize a b -o c",
@@ -58,7 +59,8 @@ def test_defaults_are_those_of_the_settings(command):
     for kind in KINDS.values():
         for item in fields(kind):
             name = f"{kind.__name__}.{item.name}"
-            assert options.get(name, item.default) == item.default, name
+            found = options.get(name, item.default)
+            assert (tuple(found) if isinstance(found, list) else found) == item.default, name
 
 
 def test_which_settings_a_command_has():

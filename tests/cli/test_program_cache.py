@@ -11,7 +11,7 @@ from program import PROGRAM, separately
 from nst_jax.cli import program_cache
 from nst_jax.pictures import images
 
-SHALLOW = ["--content-layer", "conv1_1", "--style-layers", "conv1_1"]
+SHALLOW = ["--content-layers", "conv1_1", "--style-layers", "conv1_1"]
 
 
 @pytest.fixture(scope="module")

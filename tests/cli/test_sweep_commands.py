@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from program import PROGRAM, assert_refused, done, run, separately
-from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftovers, rows
+from run_folders import FILES, NAMES, SWEEP, assert_same, assert_whole, leftovers, measured, pictures, rows
 
 from nst_jax import topologies
 from nst_jax.optim.engine import Engine
@@ -80,7 +81,7 @@ def test_the_losses_of_a_run_are_those_of_its_files(params, inputs, whole):
         layers = {name: weight for name, weight in lane["style_layers"] if weight}
         found = evaluate(
             images.read_image(whole / "lanes" / f"{lane['name']}.png"), photo, painting, params=params,
-            alpha=lane["alpha"], beta=lane["beta"], content_layer=lane["content_layers"][0][0],
+            alpha=lane["alpha"], beta=lane["beta"], content_layers=(lane["content_layers"][0][0],),
             style_layers=tuple(layers), style_weights=tuple(layers.values()),
         )  # fmt: skip
         last = [row for row in rows(whole) if row["lane"] == lane["name"]][-1]
@@ -300,7 +301,7 @@ def test_two_processes_fill_one_folder(tmp_path, inputs, environment, whole, dis
     assert_filled_by_two(folder, whole)
     plan = json.loads((folder / "run.json").read_text("utf-8"))["plan"]
     asked = {"batch": 2, "memory": None}
-    assert plan == {"batch": 2, "strips": [], "devices": 1, "shares": 2, "asked": asked}
+    assert plan == {"groups": [{"batch": 2, "strips": []}], "devices": 1, "shares": 2, "asked": asked}
 
 
 @pytest.mark.slow
@@ -478,7 +479,9 @@ def test_a_compiler_s_other_errors_are_one_line(monkeypatch, inputs):
 
 def test_a_table_from_a_file(tmp_path, inputs):
     table = tmp_path / "lanes.json"
-    lanes = [{"name": "first", "style_layers": ["conv1_1"], "content_layer": "conv1_2", "seed": n} for n in range(2)]
+    lanes = [
+        {"name": "first", "style_layers": ["conv1_1"], "content_layers": ("conv1_2",), "seed": n} for n in range(2)
+    ]
     lanes[1] |= {"name": "second", "ratio": 0.5}
     table.write_text(json.dumps(lanes))
     folder = tmp_path / "out"
@@ -494,7 +497,7 @@ def test_adam_and_a_start_picture(tmp_path, inputs):
     """The picture to start from is not distorted, and Adam has no history."""
     start = tmp_path / "start.png"
     images.write_image(start, np.full((80, 96, 3), 0.5, np.float32))
-    arguments = ["sweep", *inputs, *TINY, "--content-layer", "conv1_2", "--style-layers", "conv1_1", "--quiet"]
+    arguments = ["sweep", *inputs, *TINY, "--content-layers", "conv1_2", "--style-layers", "conv1_1", "--quiet"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     outcome = separately(
         *arguments,
@@ -520,7 +523,7 @@ def test_adam_and_a_start_picture(tmp_path, inputs):
 
 
 SCALES = (
-    "--size", "96", "--history", "3", "--batch", "2", "--content-layer", "conv2_1", "--style-layers", "conv1_1",
+    "--size", "96", "--history", "3", "--batch", "2", "--content-layers", "conv2_1", "--style-layers", "conv1_1",
     "--quiet",
 )  # fmt: skip
 
@@ -635,3 +638,88 @@ def test_the_page_of_a_real_run_in_a_browser(tmp_path, inputs):
         assert tab.locator("#curves path").count() >= 3
         chromium.close()
     assert trouble == []
+
+
+CONTROLS = ["--size", "48", "--evaluations", "8", "--history", "2", "--ratio", "1e-4,1e-2", "--style-layers", "conv1_1",
+            "--content-layers", "conv1_2", "--vary", "color=painting,luminance", "--vary", "style-scale=1,1.5",
+            "--vary", "pool=avg,max", "--checkpoint-every", "0"]  # fmt: skip
+
+
+def test_a_sweep_over_programs_that_is_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch, inputs):
+    """Any setting is an axis; groups of lanes with a program of their own share a folder, a page and a resume."""
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    done("sweep", *inputs, "-o", whole, *CONTROLS, "--quiet")
+    assert sorted(path.name for path in (whole / "checkpoint").glob("*.npz")) == ["state-0-1.npz", "state-0.npz"]
+    assert len(list((whole / "lanes").glob("*.png"))) == len(measured(whole)) == 16
+    last = {row["lane"]: row["evaluations"] for row in rows(whole)}
+    assert set(last.values()) == {"8"}
+    advance = Engine.advance
+    for chunks in (1, 2, 3):
+        left = iter(range(chunks))
+
+        def dying(engine: Engine, left=left) -> object:
+            if next(left, None) is None:
+                raise RuntimeError("killed")
+            return advance(engine)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Engine, "advance", dying)
+            command = ["resume", folder] if folder.exists() else ["sweep", *inputs, "-o", folder, *CONTROLS]
+            with suppress(RuntimeError):
+                done(*command, "--quiet")
+    done("resume", folder, "--quiet")
+    assert_same(folder, whole)
+    again = done("sweep", "--from", whole / "run.json", "-o", tmp_path / "again", "--quiet")
+    assert again.err == ""
+    assert_same(tmp_path / "again", whole)
+
+
+def test_shares_of_a_sweep_over_programs(tmp_path, inputs):
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    done("sweep", *inputs, "-o", whole, *CONTROLS, "--quiet", "--batch", "2")
+    for share in ("0/2", "1/2"):
+        done("sweep", *inputs, "-o", folder, *CONTROLS, "--quiet", "--batch", "2", "--share", share)
+    assert sorted(pictures(folder)) == sorted(pictures(whole))
+    assert (folder / "measures.csv").read_bytes() == (whole / "measures.csv").read_bytes()
+
+
+def test_what_a_sweep_over_programs_would_take(inputs):
+    outcome = done("sweep", *inputs, *CONTROLS, "--dry-run")
+    told = outcome.out.splitlines()
+    assert told[3].startswith("03_color-painting-style-scale-1-pool-max_1e-2: α 0.01, β 1, style layers conv1_1")
+    assert told[3].endswith(", pool max")
+    assert [line.split(":")[0] for line in told[16:]] == ["pool avg", "pool max"]
+
+
+def test_more_lanes_than_anybody_would_want_are_asked_about(tmp_path, inputs):
+    many = ["--vary", "tv=" + ",".join(f"{n}e-9" for n in range(1, 10_002))]
+    assert_refused(run("sweep", *inputs, "-o", tmp_path / "out", *many), "10,001 lanes", "--yes goes on with more than")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--vary", "colour=a"], ["--vary", "'colour' is no setting; known are"]),
+        (["--vary", "color=blue"], ["--color", "'blue' is unknown; known are painting, luminance, match"]),
+        (["--vary", "weights=vgg19,mine.h5"], ["--weights", "'mine.h5' is not allowed; as an axis only names"]),
+        (
+            ["--vary", "size=96,64", "--scales", "2", "--size", "96"],
+            ["--scales", "only one is allowed where lanes"],
+        ),
+        (["--grid-rows", "seed"], ["--grid-rows", "'seed' does not vary in this sweep"]),
+    ],
+)
+def test_axes_that_cannot_be(tmp_path, inputs, options, words):
+    assert_refused(run("sweep", *inputs, "-o", tmp_path / "out", *options), *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_s_columns_are_settings(tmp_path, inputs):
+    table = tmp_path / "table.csv"
+    table.write_text("name,color,pool,style_scale,ratio\na,luminance,max,1,1e-3\nb,,,1.5,\n")
+    outcome = done("sweep", *inputs, "--table", table, "--size", "48", "--dry-run", "--content-layers", "conv1_2")
+    assert "color luminance, pool max" in outcome.out
+    table.write_text("name,colour\na,luminance\n")
+    refused = run("sweep", *inputs, "--table", table, "-o", tmp_path / "out")
+    assert_refused(refused, "unknown column 'colour'; known columns are name, row, column")

@@ -1,6 +1,7 @@
 """Measures: what is known of the photograph, the painting and noise themselves; float64; blends; what is a file's."""
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from nst_jax.errors import InputError
 from nst_jax.loss import strips
+from nst_jax.loss.bures import NOISE
 from nst_jax.measures import measures, structure
 from nst_jax.measures.measures import measure
 from nst_jax.network.layers import POOLS, STYLE_LAYERS
@@ -54,6 +56,7 @@ def test_the_painting_itself(params, photo, painting):
     found = measure(params, painting, photo, painting)
     assert list(found.to_noise) == list(STYLE_LAYERS)
     np.testing.assert_allclose([*found.to_noise.values(), *found.to_content.values()], 0, atol=1e-4)
+    np.testing.assert_allclose([*found.mean_std.values(), *found.wasserstein.values()], 0, atol=2e-3)
     assert found.ssim < 0.5
     assert found.correlation < 0.5
 
@@ -61,6 +64,7 @@ def test_the_painting_itself(params, photo, painting):
 def test_noise_itself(params, photo, painting, noise):
     found = measure(params, noise, photo, painting)
     assert list(found.to_noise.values()) == [1.0] * 5
+    assert [*found.mean_std.values(), *found.wasserstein.values()] == [1.0] * 10
     assert found.ssim < 0.2
     assert found.correlation < 0.3
     assert found.scale == pytest.approx(0.76, abs=0.05)
@@ -85,6 +89,11 @@ def test_against_numpy_float64(params, picture):
         for layer in layers
     }
     from_style = {layer: [np.sqrt(((g - a) ** 2).sum()) for g in (x, p, n)] for layer, (x, p, a, n) in grams.items()}
+
+    def over_noise(loss):
+        of_layers = {layer: [oracle.matrix(one[layer]) for one in seen] for layer in layers}
+        return {layer: (loss(x, a) / loss(n, a)) ** 0.5 for layer, (x, _, a, n) in of_layers.items()}
+
     planes = [image.astype(np.float64) @ [0.299, 0.587, 0.114] for image in (made, photo)]
     expected = measures.Measures(
         ssim=structure.similarity(*planes),  # nothing to bring down; tested on its own
@@ -93,6 +102,8 @@ def test_against_numpy_float64(params, picture):
         grids=structure.grids(planes[0]),
         to_noise={layer: x / n for layer, (x, _, n) in from_style.items()},
         to_content={layer: x / p for layer, (x, p, _) in from_style.items()},
+        mean_std=over_noise(oracle.mean_std_loss),
+        wasserstein=over_noise(partial(oracle.wasserstein_loss, share=NOISE)),
     )
     assert_equal(measure(params, made, photo, painting, layers), expected, rtol=1e-4)
 
@@ -131,7 +142,8 @@ def test_a_large_picture_is_measured_in_strips(params, picture, monkeypatch):
     )
     for layer in layers:
         gram = expected[layer] @ expected[layer].T / expected[layer].shape[1]
-        assert np.linalg.norm(found.style[layer] - gram) < 1e-5 * np.linalg.norm(gram)
+        assert np.linalg.norm(found.style[layer][:, :-1] - gram) < 1e-5 * np.linalg.norm(gram)
+        np.testing.assert_allclose(found.style[layer][:, -1], expected[layer].mean(1), rtol=1e-3, atol=1e-2)
 
 
 def test_an_unknown_style_layer_is_refused(params, photo):
@@ -160,10 +172,10 @@ def test_as_a_file_would_hold_it(params, photo, painting, tmp_path):
 
 def test_what_is_not_there_cannot_be_told(params, photo, painting):
     neither = measure(params, photo)
-    assert [math.isnan(value) for value in neither.row()] == [True] * 2 + [False] * 4 + [True] * 10
+    assert [math.isnan(value) for value in neither.row()] == [True] * 2 + [False] * 4 + [True] * 20
     no_painting, no_photo = measure(params, photo, photo), measure(params, photo, style=painting)
-    assert [math.isnan(value) for value in no_painting.row()] == [False] * 6 + [True] * 10
-    assert [math.isnan(value) for value in no_photo.row()] == [True] * 2 + [False] * 9 + [True] * 5
+    assert [math.isnan(value) for value in no_painting.row()] == [False] * 6 + [True] * 20
+    assert [math.isnan(value) for value in no_photo.row()] == [True] * 2 + [False] * 9 + [True] * 5 + [False] * 10
     both = measure(params, photo, photo, painting)
     assert no_photo.to_noise == both.to_noise
     assert (no_painting.ssim, no_painting.correlation) == (both.ssim, both.correlation)
@@ -187,7 +199,8 @@ def test_once_seen_and_often_compared(params, photo, painting, noise, pool):
     assert_equal(found, measure(params, photo * 0.5, photo, painting, layers, pool=pool), rtol=1e-4)
     names = measures.columns(layers)
     assert names == ["ssim", "correlation", "scale", "grid_2", "grid_4", "grid_8", "conv2_1_to_noise",
-                     "conv1_1_to_noise", "conv2_1_to_content", "conv1_1_to_content"]  # fmt: skip
+                     "conv1_1_to_noise", "conv2_1_to_content", "conv1_1_to_content", "conv2_1_mean_std",
+                     "conv1_1_mean_std", "conv2_1_wasserstein", "conv1_1_wasserstein"]  # fmt: skip
     by_name = dict(zip(names, found.row(), strict=True))
     assert by_name["grid_4"] == found.grids[4]
     assert by_name["conv1_1_to_noise"] == found.to_noise["conv1_1"]
@@ -195,7 +208,7 @@ def test_once_seen_and_often_compared(params, photo, painting, noise, pool):
 
 
 def test_in_words():
-    row = [0.51234, math.nan, 3.0, 1.75, 1.0, math.nan, 0.25, 1.5]
+    row = [0.51234, math.nan, 3.0, 1.75, 1.0, math.nan, 0.25, 1.5, 0.5, 0.75]
     told = measures.described(row, ["conv1_1"])
     assert told == {
         "structural similarity": "0.512",
@@ -204,6 +217,8 @@ def test_in_words():
         "power of a 4-pixel grid, over that around": "1",
         "conv1_1 from style, over noise": "0.25",
         "conv1_1 from style, over photograph": "1.5",
+        "conv1_1 from style, by means and deviations, over noise": "0.5",
+        "conv1_1 from style, by Wasserstein's distance, over noise": "0.75",
     }
     assert measures.described([], ["conv1_1"]) == {}
 

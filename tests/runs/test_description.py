@@ -11,8 +11,9 @@ from run_folders import NAMES
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
 from nst_jax.runs.description import absolute, completed, describe, differences, settings_of
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import from_json, table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 
@@ -29,7 +30,7 @@ def test_run_json_as_documented(finished, inputs):
     }
     assert [lane["name"] for lane in data["table"]["lanes"]] == NAMES
     assert data["settings"]["evaluations"] == 3
-    assert data["plan"]["batch"] >= 1
+    assert data["plan"]["groups"][0]["batch"] >= 1
 
 
 def test_where_two_runs_differ():

@@ -197,7 +197,7 @@ def test_a_damaged_run_json(own, text):
 
 
 @pytest.mark.usefixtures("still")
-@pytest.mark.parametrize("keys", [("plan",), ("plan", "batch"), ("tolerance",), ("settings",), ("table", "lanes")])
+@pytest.mark.parametrize("keys", [("plan",), ("plan", "groups"), ("tolerance",), ("settings",), ("table", "lanes")])
 @pytest.mark.parametrize("value", [None, "x", -1, {}, [1]])
 def test_a_run_json_with_nonsense_inside(own, keys, value):
     edit(own, *keys, value=value)

@@ -20,12 +20,12 @@ def test_a_forecast_writes_nothing(tmp_path, inputs, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "SECONDS_TO_MEASURE", 1e-9)
     made = of_two(inputs, size=96, evaluations=10, scales=2)
-    found = forecast(made, RunOptions(batch=4), remembered)
+    (found,) = forecast(made, RunOptions(batch=4), remembered)
     assert (found.lanes, found.rounds, found.evaluations) == (2, 1, 7)
     assert found.pace > 0
     assert (found.plan.batch, found.plan.devices, found.plan.strips) == (4, 4, ())
     assert [*tmp_path.iterdir()] == []
-    share = forecast(made, RunOptions(batch=4, share=(1, 2)), remembered)
+    (share,) = forecast(made, RunOptions(batch=4, share=(1, 2)), remembered)
     assert (share.lanes, share.rounds) == (1, 1)
 
 
@@ -39,9 +39,9 @@ def test_a_forecast_for_a_device_that_is_not_there(inputs, monkeypatch):
 
     monkeypatch.setattr(topologies, "outlook", outlook)
     options = RunOptions(dry_run=True, device="v5e:2x2", share=(1, 2), memory=10**9)
-    found = forecast(of_two(inputs, size=96, evaluations=10, scales=2), options, remembered, Kept(1, (3,)))
+    (found,) = forecast(of_two(inputs, size=96, evaluations=10, scales=2), options, remembered, (Kept(1, (3,)),))
     assert asked == [(80, 96, "v5e:2x2", 2, None, 10**9, 6)]
-    assert found == (Plan(4, 4, 10, ()), 1, 1, 0.5, 7)
+    assert found == ("", Plan(4, 4, 10, ()), 1, 1, 0.5, 7)
 
 
 @pytest.mark.parametrize(

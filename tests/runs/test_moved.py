@@ -17,8 +17,9 @@ from run_folders import edit
 from nst_jax.errors import InputError
 from nst_jax.pictures import files
 from nst_jax.runs import moved
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import Table, table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 PHOTO, PAINTING, WEIGHTS = b"a photograph", b"a painting, larger", b"parameters"
 

@@ -58,21 +58,22 @@ def test_measures_of_lanes_without_style_or_content(tmp_path, inputs):
     """What cannot be told is an empty cell, and not on the page."""
     table = tmp_path / "lanes.csv"
     table.write_text('name,alpha,beta,row\nphoto,1,0,a\npainting,0,1,"b, c"\n')
-    sets = ["--size", "48", "--evaluations", "2", "--history", "2", "--content-layer", "conv1_2", "--batch", "2"]
+    sets = ["--size", "48", "--evaluations", "2", "--history", "2", "--content-layers", "conv1_2", "--batch", "2"]
     done("sweep", *inputs, "-o", tmp_path / "out", "--table", table, *sets, "--quiet")
     assert_whole(tmp_path / "out")
     photo, painting = measured(tmp_path / "out")
-    distances = [name for name in photo if "_to_" in name]
-    assert len(distances) == 10
+    distances = [name for name in photo if name.startswith("conv")]
+    to_content = [name for name in distances if name.endswith("_to_content")]
+    assert (len(distances), len(to_content)) == (20, 5)
     assert {name for name in photo if not photo[name]} == {*distances}
-    assert {name for name in painting if not painting[name]} == {"ssim", "correlation", *distances[5:]}
+    assert {name for name in painting if not painting[name]} == {"ssim", "correlation", *to_content}
     assert painting["row"] == "b, c"
     html = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert html.count('["structural similarity"') == html.count('["conv5_1 from style, over noise"') == 1
     assert "nan" not in html.split('id="data"')[1].lower().split("</script>")[0]
 
 
-SMALL = ("--size", "48", "--evaluations", "2", "--history", "2", "--content-layer", "conv1_2", "--batch", "3")
+SMALL = ("--size", "48", "--evaluations", "2", "--history", "2", "--content-layers", "conv1_2", "--batch", "3")
 SCRIPTS = (
     "Name;Ratio;Style Layers;Style\r\n梵高;0,001;conv1_1;北斎.png\r\nХокусай;0,01;conv1_1;\r\nفان جوخ;1E-1;conv1_1;\r\n"
 )

@@ -1,11 +1,12 @@
 """Which lanes a process does, of those that several share."""
 
 import pytest
-from small_sweep import LANES, table
+from small_sweep import LANES, lane, table
 
 from nst_jax.errors import InputError
 from nst_jax.runs.options import RunOptions
-from nst_jax.runs.shares import own_lanes, share_of
+from nst_jax.runs.shares import check_share, own_lanes, share_of
+from nst_jax.transfer.lanes import groups
 
 
 def test_shares_are_every_lane_once():
@@ -20,7 +21,18 @@ def test_shares_are_every_lane_once():
 def test_a_share_without_lanes_is_refused():
     assert len(own_lanes(table(LANES), 4, 5)) == 1
     with pytest.raises(InputError, match="share: 6 shares of 5 lanes leave none for share 5"):
-        own_lanes(table(LANES), 5, 6)
+        check_share(table(LANES), 5, 6)
+    check_share(table(LANES), 4, 5)
+
+
+def test_lanes_of_each_program_are_shared_out():
+    """So that all shares have some of each, where there are enough."""
+    own = (("pool", "max"),)
+    lanes = table([lane(n, own=own if n == 4 else ()) for n in range(5)])
+    assert [len(own_lanes(group.table, 1, 2)) for group in groups(lanes)] == [2, 0]
+    check_share(lanes, 1, 2)
+    with pytest.raises(InputError, match="5 shares of 5 lanes leave none for share 4"):
+        check_share(lanes, 4, 5)
 
 
 def test_a_share_given_by_hand_asks_no_cluster(cluster):

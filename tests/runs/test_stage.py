@@ -7,6 +7,7 @@ from run_folders import of_two
 from nst_jax.optim.compiler import remembered
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.stage import Kept, Stage, engines, plan_of, scales_of
+from nst_jax.transfer.lanes import groups
 
 
 def test_scales_are_those_of_the_photograph(inputs):
@@ -24,9 +25,10 @@ def test_a_photograph_that_was_moved(inputs, tmp_path):
 def test_a_plan_is_what_was_kept_or_asked_for(inputs, tmp_path, monkeypatch, earlier, batch, cuts):
     chosen = jax.local_devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda **_: chosen)
-    stage, options = Stage(tmp_path, of_two(inputs), earlier), RunOptions(batch=2)
-    make = engines(stage, options, remembered)
-    found, engine = plan_of(stage, options, make)
+    stage, options = Stage(tmp_path, of_two(inputs), (earlier,)), RunOptions(batch=2)
+    (group,) = groups(stage.table)
+    make = engines(stage, group, options, remembered)
+    found, engine = plan_of(stage, 0, group, options, make)
     assert (found.batch, found.strips) == (batch, cuts)
     assert engine is make(batch, cuts)  # what was planned with is what runs
 
@@ -34,4 +36,5 @@ def test_a_plan_is_what_was_kept_or_asked_for(inputs, tmp_path, monkeypatch, ear
 def test_a_stage_that_waits_for_another_is_planned_without_it(inputs, tmp_path):
     """Its start is that one's pictures, which are not there yet; the shapes are."""
     waiting = Stage(tmp_path, of_two(inputs, init=str(tmp_path / "scales" / "24x20")))
-    assert engines(waiting, RunOptions(), remembered, planning=True)(1, ()).problem.shape == (40, 48, 3)
+    (group,) = groups(waiting.table)
+    assert engines(waiting, group, RunOptions(), remembered, planning=True)(1, ()).problem.shape == (40, 48, 3)

@@ -39,16 +39,16 @@ def watch(stop_after: int = 1000, notes: list[str] | None = None) -> Watch:
 
 def test_a_run_at_one_scale_is_one_stage_as_it_was_asked_for(tmp_path, inputs):
     made = of_two(inputs)
-    (only,) = stages.stages_of(tmp_path, made, Kept(None, (2, 1)))
-    assert only == (tmp_path, made, (None, (2, 1)), {})
+    (only,) = stages.stages_of(tmp_path, made, (Kept(None, (2, 1)),))
+    assert only == (tmp_path, made, ((None, (2, 1)),), {})
 
 
 def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
     made = of_two(inputs, size=192, evaluations=10, scales=3, style_size=160)
-    coarse, middle, fine = stages.stages_of(tmp_path, made, Kept(None, (2, 1)))
+    coarse, middle, fine = stages.stages_of(tmp_path, made, (Kept(None, (2, 1)),))
     places = ["scales/48x40", "scales/96x80", ""]
     assert [str(stage.folder) for stage in (coarse, middle, fine)] == [str(tmp_path / place) for place in places]
-    assert [stage.kept.strips for stage in (coarse, middle, fine)] == [(), (), (2, 1)]
+    assert [stage.kept for stage in (coarse, middle, fine)] == [(), (), (Kept(None, (2, 1)),)]
     assert all(stage.table.lanes == made.lanes for stage in (coarse, middle, fine))
     settings = [stage.table.settings for stage in (coarse, middle, fine)]
     assert [own.init for own in settings] == ["noise", str(coarse.folder), str(middle.folder)]
@@ -199,7 +199,7 @@ def test_what_a_run_json_is_run_again_with(finished):
     assert stages.again(finished / "run.json", RunOptions(quiet=True, share=(0, 2))) == (made, options, *others)
     assert [lane.name for lane in made.lanes] == NAMES
     assert made.settings.evaluations == 3
-    assert (options, others) == (RunOptions(quiet=True, share=(0, 2), batch=2), [(4, ()), {}])  # of four devices
+    assert (options, others) == (RunOptions(quiet=True, share=(0, 2), batch=2), [(Kept(4),), {}])  # of four devices
 
 
 def test_running_again_is_told_of_before(finished, tmp_path, monkeypatch):
@@ -225,6 +225,10 @@ def test_a_run_of_an_earlier_version_goes_on(own, finished):
     """Its run.json tells no sizes, and lacks settings that there were not yet."""
     data = json.loads((own / "run.json").read_text("utf-8"))
     del data["sizes"], data["settings"]["padding"], data["settings"]["bits"]
+    (data["settings"]["content_layer"],) = data["settings"].pop("content_layers")
+    data["plan"] |= data["plan"].pop("groups")[0]
+    for lane in data["table"]["lanes"]:
+        del lane["own"]
     (own / "run.json").write_text(json.dumps(data), "utf-8")
     (own / "checkpoint" / "state-0.npz").unlink()
     assert done("resume", own, "--quiet").err == ""
@@ -234,7 +238,7 @@ def test_a_run_of_an_earlier_version_goes_on(own, finished):
 # -- inputs that were moved
 
 
-QUICK = {"optimizer": "adam", "content_layer": "conv1_1"}  # to compile
+QUICK = {"optimizer": "adam", "content_layers": ("conv1_1",)}  # to compile
 
 
 def copied(tmp_path, inputs) -> tuple[Path, Path]:
@@ -334,7 +338,7 @@ def test_scales_that_are_yet_to_begin_are_planned_as_asked(tmp_path, inputs):
     assert stopped.interrupted
     done("resume", folder, "--quiet")
     plans = [json.loads(path.read_text("utf-8"))["plan"] for path in folder.rglob("run.json")]
-    assert [(own["batch"], own["asked"]) for own in plans] == [(4, {"batch": 1, "memory": None})] * 3
+    assert [(own["groups"][0]["batch"], own["asked"]) for own in plans] == [(4, {"batch": 1, "memory": None})] * 3
 
 
 @pytest.mark.slow
@@ -365,7 +369,7 @@ def test_a_lane_that_is_not_finite(tmp_path, inputs, finished):
     """It is marked as failed, and the others are what they are without it."""
     table = tmp_path / "lanes.csv"
     table.write_text("name,ratio,style_layers\ngood,1e-3,conv1_1\nbad,1e30,conv1_1\n")
-    sets = ["--size", "48", "--evaluations", "3", "--history", "3", "--content-layer", "conv2_1", "--batch", "2"]
+    sets = ["--size", "48", "--evaluations", "3", "--history", "3", "--content-layers", "conv2_1", "--batch", "2"]
     outcome = run("sweep", *inputs, "-o", tmp_path / "out", "--table", table, *sets, "--quiet")
     assert outcome.code == 1
     assert outcome.err == "nst-jax: bad: the loss is not finite; kept the last good picture\n"

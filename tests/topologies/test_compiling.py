@@ -13,8 +13,9 @@ from nst_jax.topologies import compiling
 from nst_jax.topologies.chips import CHIPS, check_compiler, named
 from nst_jax.topologies.compiling import Program, compiled
 from nst_jax.topologies.planning import outlook
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

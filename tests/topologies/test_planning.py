@@ -9,8 +9,9 @@ from nst_jax.errors import InputError
 from nst_jax.topologies import chips, planning
 from nst_jax.topologies.compiling import Figures
 from nst_jax.topologies.planning import outlook
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
 GB = 10**9
 

@@ -6,11 +6,12 @@ import pytest
 
 from nst_jax.network.vgg import prepare
 from nst_jax.topologies.shapes import OfShapes, convolutions, network
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.problem import Problem
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 
-LOW = {"content_layer": "conv2_2", "style_layers": ("conv1_1", "conv2_1")}
+LOW = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
 
 
 def shapes_of(tree):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from lane_tables import HOSTILE, PAINTING, PHOTO, assert_sound
 from nst_jax.errors import InputError
 from nst_jax.network.layers import CONVOLUTIONS
 from nst_jax.transfer import lanes
-from nst_jax.transfer.lanes import ROWS, Axes
+from nst_jax.transfer.axes import Axes
+from nst_jax.transfer.lanes import ROWS
 from nst_jax.transfer.settings import Settings
 
 SETS = st.lists(st.sampled_from([*CONVOLUTIONS]), min_size=1, unique=True).map(tuple)
@@ -66,7 +68,7 @@ def test_headings_of_figure_3():
         (Axes(alpha=(0.5, 1), beta=(1000, 2)), "β", ("α 0.5", "α 1"), ("β 10³", "β 2")),
         (
             Axes(style_layers=(("conv1_1",), ("conv1_1", "conv2_1")), style_weights=()),
-            "style_layers",
+            "style layers",
             ("picture",),
             ("conv1_1", "conv1_1+conv2_1"),
         ),
@@ -204,3 +206,64 @@ def test_a_run_json_in_other_scripts():
     data = lanes.as_json(make(Axes(seed=(0, 1))))
     data["lanes"][0]["name"], data["lanes"][1]["name"] = "梵高", "فان-جوخ"
     assert [lane.name for lane in lanes.from_json(data, Settings()).lanes] == ["梵高", "فان-جوخ"]
+
+
+CONTROLS = Axes(ratio=(1e-4, 1e-2), seed=(0, 1), vary=(("color", ("painting", "match")), ("pool", ("avg", "max"))))
+
+
+@pytest.mark.parametrize(("options", "corner", "rows", "columns"), [
+    ({}, "α/β", 8, ("10⁻⁴", "10⁻²")),
+    ({"grid_columns": "color"}, "color", 8, ("color painting", "color match")),
+    ({"grid_rows": "pool"}, "seed, color, α/β", 2, None),
+    ({"grid_rows": "seed", "grid_columns": "pool"}, "pool", 8, ("pool avg", "pool max")),
+])  # fmt: skip
+def test_any_axis_may_be_rows_or_columns(options, corner, rows, columns):
+    table = make(replace(CONTROLS, **options))
+    assert_sound(table)
+    assert len(table.lanes) == 16
+    assert (table.corner, len(table.row_headings)) == (corner, rows)
+    assert columns is None or table.column_headings == columns
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"grid_rows": "tv"}, r"grid_rows: 'tv' does not vary in this sweep; those that do are seed, color, pool, ratio"),
+    ({"grid_rows": "pool", "grid_columns": "pool"}, "grid_rows: 'pool' is the columns already"),
+])  # fmt: skip
+def test_grids_that_cannot_be(options, words):
+    with pytest.raises(InputError, match=words):
+        make(replace(CONTROLS, **options))
+
+
+def test_lanes_tell_of_what_they_alone_have():
+    """In one form, whichever way they came; what is as in the table's settings is not theirs."""
+    table = make(CONTROLS)
+    assert [lane.own for lane in table.lanes[:8:2]] == [
+        (), (("pool", "max"),), (("color", "match"),), (("color", "match"), ("pool", "max")),
+    ]  # fmt: skip
+    assert table.lanes[6].within(table.settings) == Settings(color="match", pool="max")
+    assert lanes.from_json(json.loads(json.dumps(lanes.as_json(table))), table.settings) == table
+
+
+def test_groups_are_of_lanes_that_one_program_serves():
+    table = make(CONTROLS)
+    average, most = lanes.groups(table)
+    assert (average.label, most.label) == ("pool avg", "pool max")
+    assert sorted((*average.numbers, *most.numbers)) == list(range(16))
+    assert (average.table.settings.pool, most.table.settings.pool) == ("avg", "max")
+    assert {lane.own for lane in most.table.lanes} == {(), (("color", "match"),)}
+    assert [lane.name for lane in most.table.lanes] == [table.lanes[number].name for number in most.numbers]
+    (only,) = lanes.groups(make(Axes(ratio=(1e-4, 1e-2))))
+    assert (only.label, only.numbers) == ("", (0, 1))
+
+
+def test_lanes_of_one_run_cannot_start_from_files_of_their_own():
+    with pytest.raises(InputError, match=r"init: 'a.png' is not allowed; lanes of one run may differ in noise"):
+        make(Axes(vary=(("init", ("noise", "a.png")),)))
+    assert [lane.own for lane in make(Axes(vary=(("init", ("noise", "content")),))).lanes] == [
+        (), (("init", "content"),),
+    ]  # fmt: skip
+
+
+def test_a_painting_is_called_by_its_size_where_that_is_the_lane_s_own():
+    one, other = make(Axes(vary=(("style_scale", (1.0, 2.0)),))).lanes
+    assert (one.painting, other.painting) == ("painting.png", ("painting.png", 2.0))

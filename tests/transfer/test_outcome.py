@@ -18,5 +18,5 @@ def test_it_is_named_and_measured_once():
     assert (own.name, own.evaluations, own.losses.total) == ("lane7", 2, 1.0)
     assert asked == []
     assert own.measures == own.measures == "measured"
-    assert asked == [(lane(7), image)]
+    assert asked == [(image,)]
     assert "measure" not in repr(own)

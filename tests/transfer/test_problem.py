@@ -14,6 +14,7 @@ from nst_jax.loss import targets
 from nst_jax.loss.objective import Objective
 from nst_jax.loss.targets import Targets
 from nst_jax.measures import measures
+from nst_jax.transfer import recolor
 
 MIXED = (
     lane(0),
@@ -124,3 +125,67 @@ def test_contents_of_different_sizes_are_refused(params, picture):
     pictures = {"photo": picture("photograph", 32, 48), "upside": picture("photograph", 32, 47)}
     with pytest.raises(InputError, match=re.escape("photo 48x32, upside 47x32")):
         problem(params, picture, MIXED, contents=pictures)
+
+
+COLORS = (
+    lane(0, own=(("color", "luminance"),)),
+    lane(1, own=(("color", "match"), ("color_match", "monge"))),
+    lane(2, content="upside", own=(("color", "luminance"), ("tv", 1e-3))),
+    lane(3, 1.0),
+)
+
+
+def test_lanes_with_colors_of_their_own(params, picture):
+    """Luminance: equation 7 of grey pictures, whatever colors an image has; match: of a painting that was recolored."""
+    colored = problem(params, picture, COLORS)
+    photo, painting = picture("photograph", 32, 48), picture("painting", 40, 36)
+    image = picture("painting", 32, 48)
+    grey = np.repeat(image.mean(-1, keepdims=True), 3, -1)  # which stands for it in the objective
+    found = colored.objective(range(4))(np.stack([image] * 4))
+    cases = [
+        (recolor.grey(photo), recolor.match_luminance(painting, photo), grey, COLORS[0]),
+        (photo, recolor.match_colors(painting, photo, "monge"), image, COLORS[1]),
+        (recolor.grey(photo[::-1]), recolor.match_luminance(painting, photo[::-1]), grey, COLORS[2]),
+        (photo, painting, image, COLORS[3]),
+    ]
+    for number, (content, style, seen, own) in enumerate(cases):
+        plain = (lane(0, own.alpha, own=tuple(item for item in own.own if item[0] == "tv")),)
+        contents = {"photo": content}
+        alone = problem(params, picture, plain, contents=contents, styles={"painting": style})
+        expected = alone.objective([0])(seen[None]).total[0]
+        np.testing.assert_allclose(found.total[number], expected, rtol=1e-5)
+
+
+def test_a_grey_image_stays_grey(params, picture):
+    """Its gradient has three equal channels, and it moves as one of luminance alone would."""
+    goal = problem(params, picture, COLORS).objective(range(4))
+    image = recolor.grey(picture("painting", 32, 48))
+    gradient = np.asarray(jax.grad(lambda images: goal(images).total.sum())(np.stack([image] * 4)))
+    for number in (0, 2):
+        assert (gradient[number] == gradient[number][..., :1]).all()
+    assert (gradient[3] != gradient[3][..., :1]).any()
+
+
+def test_what_luminance_stands_for_has_the_photograph_s_colors_within_bounds(params, picture):
+    own = problem(params, picture, COLORS)
+    boxes = own.boxes(range(4))
+    photo = picture("photograph", 32, 48)
+    assert boxes.lower.shape == boxes.upper.shape == (4, 32, 48, 1)
+    assert (boxes.lower[3].min(), boxes.upper[3].max()) == (0, 1)
+    for edge in (boxes.lower[0], boxes.upper[0]):
+        made = own.picture(COLORS[0], np.broadcast_to(edge, (32, 48, 3)))
+        assert made.min() > -1e-6
+        assert made.max() < 1 + 1e-6
+        np.testing.assert_allclose(recolor.chroma(made), recolor.chroma(photo), atol=1e-6)
+        np.testing.assert_allclose(own.picture(COLORS[0], made), made, atol=1e-6)
+    assert own.picture(COLORS[3], photo) is photo
+
+
+def test_paintings_at_sizes_of_lanes(params, picture):
+    lanes = (lane(0), lane(1, own=(("style_scale", 0.5),)))
+    paintings = {"painting": picture("painting", 40, 36), ("painting", 0.5): picture("painting", 80, 72)}
+    both = problem(params, picture, lanes, styles=paintings).objective([0, 1])
+    for number, painting in enumerate(paintings.values()):
+        alone = problem(params, picture, (lane(0),), styles={"painting": painting}).objective([0])
+        for layer, target in alone.targets.style.items():
+            np.testing.assert_allclose(both.targets.style[layer][number], target[0], rtol=1e-5)

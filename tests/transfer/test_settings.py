@@ -4,16 +4,15 @@ import json
 import math
 from dataclasses import FrozenInstanceError, fields
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_jax.errors import InputError
 from nst_jax.network.layers import LAYERS
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.fields import numbers
-from nst_jax.transfer.settings import Axes, Settings
-from nst_jax.transfer.settings import given as settings_given
+from nst_jax.transfer.settings import Settings
 
 RANGES = {item.name: item.metadata["range"] for item in fields(Settings) if item.metadata["range"]}
 SEVERAL = ("style_weights", "style_blend")
@@ -40,7 +39,7 @@ def values(name: str, value):
 def test_defaults_are_the_papers():
     settings = Settings()
     assert settings.alpha_beta == (1e-3, 1.0)
-    assert settings.content_layer == "conv4_2"
+    assert settings.content_layers == ("conv4_2",)
     assert settings.style_layers == ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     assert settings.layer_weights == dict.fromkeys(settings.style_layers, 0.2)
     assert (settings.pool, settings.padding, settings.tv) == ("avg", "zero", 0.0)
@@ -76,8 +75,8 @@ def test_numbers_out_of_range(name, data):
 @pytest.mark.parametrize(
     ("name", "value", "known"),
     [
-        ("content_layer", "conv6_1", LAYERS),
-        ("content_layer", "", LAYERS),
+        ("content_layers", ("conv6_1",), LAYERS),
+        ("content_layers", ("",), LAYERS),
         ("style_layers", ("conv1_1", "relu2_1"), LAYERS),
         ("pool", "mean", ("avg", "binomial", "max")),
         ("padding", "same", ("zero", "reflect", "replicate")),
@@ -137,42 +136,6 @@ def test_values_of_another_kind_are_refused(options, words):
     assert refusal(**options) == words
 
 
-@pytest.mark.parametrize(("options", "expected", "varied"), [
-    ({"ratio": 1.0, "size": 64}, Settings(ratio=1.0, size=64), Axes()),
-    ({"ratio": [1.0, 2.0]}, Settings(), Axes(ratio=(1.0, 2.0))),
-    ({"ratio": np.array([1.0, 2.0])}, Settings(), Axes(ratio=(1.0, 2.0))),
-    ({"ratio": np.float32(0.5)}, Settings(ratio=0.5), Axes()),
-    ({"rows": "ACE"}, Settings(), Axes(rows=("A", "C", "E"))),
-    ({"style_layers": ["conv1_1"]}, Settings(style_layers=("conv1_1",)), Axes()),
-    ({"style_layers": [["conv1_1"], ["conv2_1"]]}, Settings(), Axes(style_layers=(("conv1_1",), ("conv2_1",)))),
-    ({"seed": range(3)}, Settings(), Axes(seed=(0, 1, 2))),
-])  # fmt: skip
-def test_a_setting_with_several_values_is_an_axis(options, expected, varied):
-    assert settings_given(options, axes=True) == (expected, varied)
-
-
-def test_names_that_are_not_known_are_answered_with_the_known_ones():
-    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, alpha, .* learning_rate, bits$"):
-        settings_given({"sise": 3})
-    with pytest.raises(InputError, match=r"^rows: unknown"):
-        settings_given({"rows": "A"})
-    with pytest.raises(InputError, match=r"^ratio: \(1.0, 2.0\) is not allowed; must be one value"):
-        settings_given({"ratio": [1.0, 2.0]})
-    with pytest.raises(InputError, match=r"^sise: unknown; known are ratio, .* learning_rate, bits, rows$"):
-        settings_given({"sise": 3}, axes=True)
-    with pytest.raises(InputError, match=r"^rows: 3 is not allowed; must be several"):
-        settings_given({"rows": 3}, axes=True)
-
-
-def test_settings_by_name_replace_those_that_are_given_at_once():
-    before = Settings(size=64, style_layers=("conv1_1",))
-    assert settings_given({"style_layers": ["conv2_1"]}, settings=before) == (
-        Settings(size=64, style_layers=("conv2_1",)), Axes(),
-    )  # fmt: skip
-    with pytest.raises(InputError, match=r"^sise: unknown"):
-        settings_given({"sise": 3}, settings=before)
-
-
 def test_every_setting_says_what_it_is():
     for kind in (Settings, Axes):
         for item in fields(kind):
@@ -186,3 +149,24 @@ def test_auto_is_a_precision_by_name_where_something_runs(platform, fast):
     assert Settings().exact == Settings(precision="float32")
     asked = Settings(precision="bfloat16-activations")
     assert asked.on(platform) == asked.exact == asked
+
+
+def test_content_layers_and_their_weights():
+    assert Settings().content_weights == {"conv4_2": 1.0}
+    assert Settings(content_layers=("conv3_2:0.2", "conv4_2")).content_weights == {"conv3_2": 0.2, "conv4_2": 1.0}
+    assert refusal(content_layers=()).startswith("no layer is named; known are conv1_1, ")
+    assert refusal(content_layers=("conv4_2", "conv4_2:2")).startswith("a layer is named twice; ")
+    assert refusal(content_layers=("conv4_2:0",)) == "all weights are zero; at least one must be positive"
+    assert refusal(content_layers=("conv4_2:x",)).startswith("'conv4_2:x' has a weight that is not allowed; must be a")
+
+
+def test_a_painting_s_size_beside_the_picture():
+    assert Settings().beside(256) == 256
+    assert Settings(style_scale=0.5).beside(256) == 128
+    assert Settings(style_size=400, style_scale=2.0).beside(256) == 800
+    assert Settings(style_scale=0.05).beside(256) == 32
+
+
+def test_other_style_losses_have_no_foreign_weights():
+    Settings(style_loss="wasserstein")
+    assert refusal(style_loss="mean-std", convention="gatys").startswith("only with convention paper")

@@ -64,13 +64,27 @@ def test_frozen_pixels_stay_the_start_s_at_every_scale(contents):
     np.testing.assert_array_equal(after.of(lane(0))[:8], contents["photo"][:8])
     assert not np.array_equal(after.of(lane(0))[8:], contents["photo"][8:])
     for one in (starts, after):
-        box = one.boxes(2, np.float32)
+        box = one.boxes([lane(0), lane(1)], np.float32)
         np.testing.assert_array_equal(box.frozen, np.broadcast_to(frozen[..., None], (2, 32, 48, 1)))
 
 
 @pytest.mark.parametrize(("bounds", "expected"), [("box", (0, 1)), ("none", (-np.inf, np.inf))])
 def test_bounds_are_the_settings(contents, bounds, expected):
-    box = Starts(contents, Settings(bounds=bounds)).boxes(3, np.float32)
+    box = Starts(contents, Settings(bounds=bounds)).boxes([lane(0)] * 3, np.float32)
     np.testing.assert_array_equal(box.lower, np.full(3, expected[0], np.float32))
     np.testing.assert_array_equal(box.upper, np.full(3, expected[1], np.float32))
     assert box.frozen is None
+
+
+def test_what_is_kept_is_the_photograph_from_the_start(contents):
+    """Whatever the start, and with what is frozen beside it."""
+    kept, frozen = np.zeros((32, 48), bool), np.zeros((32, 48), bool)
+    kept[:8], frozen[-4:] = True, True
+    starts = Starts(contents, Settings(), None, frozen, kept)
+    noise = Starts(contents, Settings())
+    made = np.asarray(starts.of(lane(0)))
+    np.testing.assert_array_equal(made[:8], contents["photo"][:8])
+    np.testing.assert_array_equal(made[8:], np.asarray(noise.of(lane(0)))[8:])
+    box = starts.boxes([lane(0)], np.float32)
+    np.testing.assert_array_equal(np.asarray(box.frozen)[0, ..., 0], kept | frozen)
+    assert np.asarray(Starts(contents, Settings(), kept=kept).boxes([lane(0)], np.float32).frozen).sum() == kept.sum()

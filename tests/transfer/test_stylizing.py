@@ -17,7 +17,7 @@ from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import evaluate, stylize
 from nst_jax.transfer.sweeping import objective, sweep
 
-SMALL = {"size": 48, "content_layer": "conv2_1", "style_layers": ("conv1_1", "conv2_1")}
+SMALL = {"size": 48, "content_layers": ("conv2_1",), "style_layers": ("conv1_1", "conv2_1")}
 
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")

@@ -17,7 +17,7 @@ from nst_jax.pictures import images
 from nst_jax.transfer.minimizing import minimize
 from nst_jax.transfer.sweeping import objective, sweep
 
-SMALL = {"size": 48, "content_layer": "conv2_1", "style_layers": ("conv1_1", "conv2_1")}
+SMALL = {"size": 48, "content_layers": ("conv2_1",), "style_layers": ("conv1_1", "conv2_1")}
 
 
 pytestmark = pytest.mark.usefixtures("optax_mixes_dtypes")
@@ -160,7 +160,7 @@ def test_nothing_of_optimizers_is_kept_for_ever(params, pair):
 
 @pytest.mark.parametrize(("options", "words"), [
     ({"sise": 64}, "sise: unknown; known are ratio, alpha"),
-    ({"size": [64, 128]}, "size: (64, 128) is not allowed; must be one value, a whole number"),
+    ({"bits": [8, 16]}, "bits: lanes cannot differ in it; they can in ratio, "),
     ({"ratio": [1e-3, "x"]}, "ratio: 'x' is not allowed; must be numbers"),
     ({"ratio": [1e-3, 1e-3]}, "ratio: '10⁻³' is given twice; lanes need names of their own"),
     ({"batch": -1}, "batch: -1 is not allowed; must be from 1 to 100000"),

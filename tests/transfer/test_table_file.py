@@ -18,7 +18,7 @@ from nst_jax.transfer import lanes
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.table_file import read_table
 
-HEADER = "name,row,column,ratio,alpha,beta,style_layers,style_weights,content_layer,seed,style\n"
+HEADER = "name,row,column,ratio,alpha,beta,style_layers,style_weights,content_layers,seed,style\n"
 
 
 def read(tmp_path, text: str | bytes, ending: str = "csv", encoding: str = "utf-8") -> lanes.Table:
@@ -174,7 +174,13 @@ def entries(draw: st.DrawFn) -> list[dict]:
             if draw(st.booleans()):
                 entry["style_weights"] = draw(st.lists(numbers, min_size=len(layers), max_size=len(layers)))
         if draw(st.booleans()):
-            entry |= {"style": draw(paths), "seed": draw(st.integers(0, 99)), "content_layer": "conv3_1"}
+            entry |= {
+                "style": draw(paths),
+                "seed": draw(st.integers(0, 99)),
+                "content_layers": ["conv3_1:0.5", "conv4_2"],
+            }
+        if draw(st.booleans()):
+            entry |= {"color": "luminance", "style_scale": draw(st.sampled_from([0.5, 1.25])), "pool": "max"}
         found.append(entry)
     return found
 
@@ -198,7 +204,8 @@ def written(draw: st.DrawFn, entries: list[dict]) -> bytes:
             text = text.replace(".", ",") if comma else text
         return text
 
-    columns = ["name", "ratio", "alpha", "beta", "style_layers", "style_weights", "style", "seed", "content_layer"]
+    columns = ["name", "ratio", "alpha", "beta", "style_layers", "style_weights", "style", "seed", "content_layers"]
+    columns += ["color", "style_scale", "pool"]
     columns = draw(st.permutations(columns))
     style = draw(st.sampled_from([str, str.upper, str.title, lambda text: f" {text} "]))
     between = draw(st.sampled_from(["_", " ", "-"]))
@@ -291,9 +298,9 @@ def test_paths_beside_the_table_win(tmp_path, monkeypatch):
         ("ratio\n", "csv", "0 lanes"),
         ("sep=;\n", "csv", "0 lanes"),
         ("[]", "json", "0 lanes"),
-        ("ratio,color\n1,red\n", "csv", "line 1: unknown column 'color'"),
-        ("ratio;color\n1;red\n", "csv", "line 1: unknown column 'color'"),
-        ('[{"color": 1}]', "json", "lane 1: unknown column 'color'"),
+        ("ratio,colour\n1,red\n", "csv", "line 1: unknown column 'colour'"),
+        ("ratio;colour\n1;red\n", "csv", "line 1: unknown column 'colour'"),
+        ('[{"colour": 1}]', "json", "lane 1: unknown column 'colour'"),
         ('[{"seed": 1, "Seed": 2}]', "json", "lane 1: two columns are headed seed"),
         ("ratio\n1,2\n", "csv", "line 2, column 2: '2' stands under no heading"),
         ("ratio\n1\nmany\n", "csv", "line 3, column ratio: 'many' is not a number"),
@@ -310,7 +317,7 @@ def test_paths_beside_the_table_win(tmp_path, monkeypatch):
         ('[{"style": "\\ud800"}]', "json", "lane 1, column style"),
         ("style_layers\nconv6_1\n", "csv", "'conv6_1' is unknown"),
         ('style_layers,style_weights\n"conv1_1,conv2_1",1\n', "csv", "1 given for 2 style layers"),
-        ("content_layer\nconv0\n", "csv", "content_layer: 'conv0'"),
+        ("content_layers\nconv0\n", "csv", "content_layers: 'conv0'"),
         ("name\na\nA\n", "csv", "line 2 and line 3: two lanes are named 'A'"),
         ("name\na b\na/b\n", "csv", "two lanes are named 'a-b'"),
         ("name\nDürer\nDU\u0308RER\n", "csv", "two lanes are named 'DÜRER'"),

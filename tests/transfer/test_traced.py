@@ -189,7 +189,7 @@ def test_what_others_wrote_is_not_kept(goal, folder):
 @pytest.mark.parametrize("options", [{}, {"optimizer": "adam"}])
 def test_pictures_and_sweeps_start_quickly(params, picture, folder, monkeypatch, options):
     """What the settings ask for is kept, over any number of devices."""
-    small = {"size": 48, "content_layer": "conv1_1", "style_layers": ("conv1_1",), "evaluations": 2, **options}
+    small = {"size": 48, "content_layers": ("conv1_1",), "style_layers": ("conv1_1",), "evaluations": 2, **options}
     pair = picture("photograph", 32, 48), picture("painting", 32, 48)
 
     def pictures():
@@ -206,7 +206,7 @@ def test_pictures_and_sweeps_start_quickly(params, picture, folder, monkeypatch,
 
 
 def test_a_term_of_one_s_own_is_not_kept(params, picture, folder):
-    small = {"size": 48, "content_layer": "conv1_1", "style_layers": ("conv1_1",), "evaluations": 2}
+    small = {"size": 48, "content_layers": ("conv1_1",), "style_layers": ("conv1_1",), "evaluations": 2}
     term = Term(lambda images: images.mean((1, 2, 3)))
     stylize(picture("photograph", 32, 48), picture("painting", 32, 48), params=params, terms=[term],
             compile=TracedPrograms(folder), **small)  # fmt: skip

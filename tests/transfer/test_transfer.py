@@ -7,11 +7,12 @@ from nst_jax.errors import InputError
 from nst_jax.optim.first_order import FirstOrder
 from nst_jax.optim.lbfgs import LBFGS
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER
+from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
-from nst_jax.transfer.settings import Axes, Settings
+from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer, optimizer_key, optimizer_of
 
-SMALL = {"content_layer": "conv2_1", "style_layers": ("conv1_1",)}
+SMALL = {"content_layers": ("conv2_1",), "style_layers": ("conv1_1",)}
 
 
 def test_the_optimizer_of_settings():

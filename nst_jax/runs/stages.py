@@ -224,7 +224,9 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
         make = makers[number] if makers else engines(stage, group, options, compile)
         engine = make(plans[number]["batch"], tuple(plans[number]["strips"]))
         title = f"{run.path.name}, {group.label}" if group.label else run.path.name
-        interrupted = _of_group(run.part(number, stage.table), engine, stage.table, title, options, watch)
+        stopped = _of_group(run.part(number, stage.table), engine, stage.table, title, options, watch)
+        left = any(own_lanes(later.table, *options.share) for later in several[number + 1 :])
+        interrupted = stopped and (left or not engine.finished)
         problem: Any = engine.problem
         lost += [problem.lanes[lane].name for lane, status in engine.status.items() if status == Status.NOT_FINITE]
         lanes, seconds = lanes + len(problem), seconds + engine.seconds
@@ -232,7 +234,7 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
 
 
 def _of_group(run: RunFolder, engine: Engine, table: Table, title: str, options: RunOptions, watch: Watch) -> bool:
-    """Takes the lanes of a group to their end; whether the watch has stopped them before."""
+    """Takes the lanes of a group to their end, or to where the watch stops them, which it tells."""
     problem: Any = engine.problem
     run.restore(engine)
     saved, stop = time.monotonic(), False
@@ -249,7 +251,7 @@ def _of_group(run: RunFolder, engine: Engine, table: Table, title: str, options:
                 run.save(engine)
                 run.report(table)
                 saved = time.monotonic()
-    return stop and not engine.finished
+    return stop
 
 
 def _remember(folder: Path, places: Places, watch: Watch) -> None:

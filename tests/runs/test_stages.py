@@ -79,6 +79,19 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(tmp_path, inputs):
     assert_same(tmp_path / "run", tmp_path / "whole")
 
 
+def test_what_was_stopped_between_two_programs_goes_on(tmp_path, inputs):
+    """With the last chunk of the first group; the second is not begun for one chunk more."""
+    two = of_two(inputs, evaluations=1)
+    apart = tuple(replace(lane, own=own) for lane, own in zip(two.lanes, ((), (("pool", "max"),)), strict=True))
+    made, options = two._replace(lanes=apart), RunOptions(checkpoint_every=1000)
+    (stopped,) = stages.begin(made, tmp_path / "run", options, watch(1), remembered)
+    assert (stopped.interrupted, stopped.lanes) == (True, 1)
+    assert {row["lane"] for row in rows(tmp_path / "run")} == {made.lanes[0].name}
+    (resumed,) = stages.resume(tmp_path / "run", options, watch(), remembered)
+    assert (resumed.interrupted, resumed.lanes) == (False, 2)
+    assert len(measured(tmp_path / "run")) == 2
+
+
 def test_pictures_of_16_bits_go_on_to_the_same_bytes(tmp_path, inputs):
     """Those of the lanes; the sheet and the page are of 8 bits, for viewers and so as not to grow."""
     made, options = of_two(inputs, bits=16), RunOptions(batch=1, checkpoint_every=1000)

@@ -19,17 +19,15 @@ from nst_jax.loss.conventions import STYLE_LOSSES
 Array = jax.Array
 AnyArray = jax.Array | np.ndarray
 
-SCALES = {"gram": 1.0, "mean-std": 43.0, "wasserstein": 32.0}
-"""What each style loss is multiplied by, so that β means about the same.
+SCALES = {"gram": 1.0, "mean-std": 60.0, "wasserstein": 2.5}
+"""What each style loss is multiplied by, so that the default α/β gives a comparable look.
 
-The ratio of the norms of gradients with respect to the picture, equation 5's to the other's, at the photograph, of 96
-pixels, with five layers of one weight; the geometric mean over the six pairs of `nst_jax/samples`. The pairs' own
-ratios are 29 to 65 for "mean-std" and 27 to 39 for "wasserstein". Elsewhere they differ, since equation 4 is of the
-fourth power of activations and the others are of the second: 0.7 to 1.8 at white noise, and, at a picture that has
-minimized equation 7 in 30 evaluations, 17 to 43 and 4 to 13. Of each layer in the five's order they are about 8, 42, 9,
-45 and 7, 29, 7, 33 at the photograph, and below 0.5 for conv5_1, which these losses weigh more than equation 4.
-With α/β = 1e-3, after 80 evaluations from noise, of Schwerin Palace and Village Street, equation 1 was 3.1e9 by
-equation 4, 2.8e9 by "mean-std" times 40 and 3.2e9 by "wasserstein" times 30.
+By the correlation of conv4_2 with the photograph's (`measures`), which Gram matrices give after 150 evaluations from
+noise at α/β = 1e-3 and 128 pixels: .37, .31 and .31 for the three pairs of `scripts/benchmarking.py`. The factors with
+which the others give the same, from runs at several ratios, are 100, 41 and 57, and 2.9, 2.1 and 2.7; these are their
+geometric means. Equation 4 is of the fourth power of activations and the others are of the second, and they weigh
+conv5_1 more, so that other sizes, layers and ratios have other factors: gradients agree at the photograph with 43 and
+32, and at white noise with about 1.
 """
 
 

@@ -72,7 +72,7 @@ class Settings:
         "style-loss",
         str,
         "how styles are compared. gram: equation 4. mean-std: means and standard deviations of filters. wasserstein: "
-        "how far one Gaussian of activations must be moved to be the other. All are of about one size",
+        "how far one Gaussian of activations must be moved to be the other. The default ratio gives a comparable look",
         choices=STYLE_LOSSES,
     )
     style_weights: tuple[float, ...] | None = setting(

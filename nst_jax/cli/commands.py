@@ -141,7 +141,11 @@ def recolor(image: Path, like: Path, output: Path, settings: Settings, *, color:
         made = recoloring.with_chroma(picture, photo)
     else:
         made = recoloring.match_colors(picture, inputs.read_picture(like, settings, None), settings.color_match)
-    about = _provenance(image, [], settings) | {"recolor": color, "like": like.name}
+    about = {"version": __version__, "recolor": color} | {
+        role: {"file": path.name, "sha256": files.sha256(path)} for role, path in (("picture", image), ("like", like))
+    }
+    if color == "match":
+        about["color_match"] = settings.color_match
     written = _kept(output, made, json.dumps(about, ensure_ascii=False), settings.bits)
     if not quiet:
         print(f"{written}: {width}x{height}")
@@ -156,7 +160,8 @@ def blend_styles(
     As Gatys, Ecker, Bethge, Hertzmann and Shechtman make it (arXiv 1611.07865, section "Scale control"): from the
     coarse painting, by low layers of the fine one's style alone.
     """
-    own = replace(settings, alpha=0.0, beta=1.0, init="content", scales=1)
+    unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
+    own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
     return stylize(
         coarse, [fine], output, own, keep=None, memory=memory, save_every=None, quiet=quiet, as_json=False,
         compile=compile,

@@ -20,7 +20,10 @@ from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 FORMAT = "nst_jax run 1"
-_EARLIER = {"padding": "zero", "bounds": "none", "bits": 8}  # what runs were made with before there were these settings
+_EARLIER = {
+    "padding": "zero", "bounds": "none", "bits": 8, "style_loss": "gram", "color": "painting", "color_match": "pca",
+    "style_scale": 1.0,
+}  # fmt: skip  # what runs were made with before there were these settings
 
 
 def absolute(table: Table, places: Places = AS_NAMED) -> Table:

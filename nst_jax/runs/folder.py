@@ -130,7 +130,7 @@ class RunFolder:
             files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
         states = {self._state(self.share, number).stem for number in range(len(groups(table)))}
         files.remove_leftovers(self._checkpoint, states)
-        owned = {lane.name for group in groups(table) for lane in own_lanes(group.table, self.share, shares)}
+        owned = {lane.name for group in groups(table) for lane in own_lanes(group, self.share, shares)}
         own, others = (
             [Path(file_name(lane.name)).stem for lane in table.lanes if (lane.name in owned) == wanted]
             for wanted in (True, False)

@@ -55,21 +55,19 @@ def forecast(
     stage, options = Stage(Path(), at_finest, kept, places), replace(options, tolerance=0.0)
     pixels = sum(one.evaluations * one.height * one.width for one in coarser)
     found = []
-    for number, group in enumerate(groups(at_finest)):
+    for group in groups(at_finest):
         chosen, own, pace = (
-            _measured(stage, number, group, options, compile)
+            _measured(stage, group, options, compile)
             if options.device is None
-            else _elsewhere(group.table, places, options, note)
+            else _elsewhere(group, places, options, note)
         )
         evaluations = group.table.settings.evaluations + round(pixels / finest.height / finest.width)
         found.append(Forecast(group.label, chosen, own, -(-own // chosen.batch), pace, evaluations))
     return found
 
 
-def _measured(
-    stage: Stage, number: int, group: Group, options: RunOptions, compile: Compile
-) -> tuple[plan.Plan, int, float]:
-    chosen, engine = plan_of(stage, number, group, options, engines(stage, group, options, compile, planning=True))
+def _measured(stage: Stage, group: Group, options: RunOptions, compile: Compile) -> tuple[plan.Plan, int, float]:
+    chosen, engine = plan_of(stage, group, options, engines(stage, group, options, compile, planning=True))
     own = len(engine.problem)
     while engine.seconds < SECONDS_TO_MEASURE and not engine.finished:
         engine.advance()
@@ -77,12 +75,13 @@ def _measured(
 
 
 def _elsewhere(
-    table: Table, places: Places, options: RunOptions, note: Callable[[str], None]
+    group: Group, places: Places, options: RunOptions, note: Callable[[str], None]
 ) -> tuple[plan.Plan, int, float]:
     """Planned anew, whatever a run that is run again was planned with here."""
+    table = group.table
     contents, _ = inputs.read_pictures(table, places)
     here = moved.placed(table.settings, places)
-    inputs.starts_of(table._replace(settings=here), own_lanes(table, *options.share), contents)
+    inputs.starts_of(table._replace(settings=here), own_lanes(group, *options.share), contents)
     weights.verify(here.weights)
     height, width = shape_of(contents)[:2]
     found = topologies.outlook(

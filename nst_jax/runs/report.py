@@ -27,8 +27,8 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
     Args:
       folder: with the lanes' pictures in "lanes".
       run: what run.json holds.
-      saved: by group of lanes that share a program, and share, what those that have a checkpoint saved; lane n of a
-        group is lane n // shares of share n % shares.
+      saved: by group of lanes that share a program, and share, what those that have a checkpoint saved; lane n of
+        group g is lane n // shares of share (n + g) % shares.
     """
     shares, several = run["plan"]["shares"], groups(table)
     places = {number: (of, place) for of, group in enumerate(several) for place, number in enumerate(group.numbers)}
@@ -37,7 +37,7 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
     cells, rows, measured = [], [], []
     for number, lane in enumerate(table.lanes):
         of_group, place = places[number]
-        of_share, own = saved.get((of_group, place % shares)), place // shares
+        of_share, own = saved.get((of_group, (place + of_group) % shares)), place // shares  # as `own_lanes` has it
         records: list[Record] = of_share.records.get(own, []) if of_share else []
         state = _state(of_share, own)
         measures = of_share.measures.get(own, []) if of_share and state in _OVER else []
@@ -90,11 +90,15 @@ def describe_lane(lane: Lane) -> dict[str, str]:
         "α/β": power(lane.alpha / lane.beta) if lane.beta else "content only",
         "α": f"{lane.alpha:g}",
         "β": f"{lane.beta:g}",
-        "content layer": ", ".join(layer for layer, weight in lane.content_layers if weight) or "none",
-        "style layers": ", ".join(f"{layer} {weight:.3g}" for layer, weight in lane.style_layers if weight) or "none",
+        "content layer": _weighed(lane.content_layers, len(lane.content_layers) > 1),
+        "style layers": _weighed(lane.style_layers),
         "seed": str(lane.seed),
         **{name.replace("_", " "): str(value) for name, value in lane.own},
     }
+
+
+def _weighed(layers: Sequence[tuple[str, float]], told: bool = True) -> str:
+    return ", ".join(f"{layer} {weight:.3g}" if told else layer for layer, weight in layers if weight) or "none"
 
 
 def _style_layers(table: Table) -> tuple[str, ...]:
@@ -117,6 +121,9 @@ def _notes(run: Mapping[str, Any], table: Table) -> dict[str, str]:
     shared = (
         "size",
         "style_size",
+        "style_scale",
+        "style_loss",
+        "color",
         "evaluations",
         "optimizer",
         "history",

@@ -7,7 +7,7 @@ import jax
 
 from nst_jax.errors import InputError, argument
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.lanes import Lane, Table, groups
+from nst_jax.transfer.lanes import Group, Lane, Table, groups
 
 LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
 
@@ -41,14 +41,14 @@ def share_of(options: RunOptions) -> tuple[int, int]:
     return jax.process_index(), jax.process_count()
 
 
-def own_lanes(table: Table, share: int, shares: int) -> tuple[Lane, ...]:
-    """Of lanes that share a program, every `shares`-th from number `share`."""
-    return table.lanes[share::shares]
+def own_lanes(group: Group, share: int, shares: int) -> tuple[Lane, ...]:
+    """Of lanes that share a program, every `shares`-th; the next group begins with the next share."""
+    return group.table.lanes[(share - group.number) % shares :: shares]
 
 
 def check_share(table: Table, share: int, shares: int) -> None:
     """Raises InputError when a share has no lane in any group of the table."""
-    if not any(own_lanes(group.table, share, shares) for group in groups(table)):
+    if not any(own_lanes(group, share, shares) for group in groups(table)):
         raise InputError(
             f"{argument('share')}: {shares} shares of {len(table.lanes)} lanes leave none for share {share}"
         )

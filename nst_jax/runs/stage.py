@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nst_jax.devices import local_devices
+from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.runs import inputs, moved
@@ -39,18 +40,27 @@ class Stage(NamedTuple):
 
 
 def scales_of(table: Table, places: Places) -> tuple[Scale, ...]:
-    """The scales of a table, coarsest first, from the size of its first photograph."""
+    """The scales of a table, coarsest first, from the size of its first photograph.
+
+    Raises:
+      InputError: as `scales.pyramid`, or several scales of lanes that differ in what scales are made of.
+    """
     settings, first = table.settings, table.lanes[0].content
     height, width = inputs.read_picture(Path(places.get(first, first)), settings, settings.size).shape[:2]
-    return scales.pyramid(height, width, settings.evaluations, settings.scales or 1)
+    found = scales.pyramid(height, width, settings.evaluations, settings.scales or 1)
+    apart = sorted({name for lane in table.lanes for name, _ in lane.own} & _OF_SCALES)
+    if len(found) > 1 and apart:
+        raise InputError(f"{argument('scales')}: only one is allowed where lanes differ in {' and '.join(apart)}")
+    return found
 
 
+_OF_SCALES = {"size", "evaluations", "init", "convention", "ratio_size"}  # what differs from scale to scale
 Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
 
 
-def plan_of(stage: Stage, number: int, group: Group, options: RunOptions, make: Maker) -> tuple[plan.Plan, Engine]:
+def plan_of(stage: Stage, group: Group, options: RunOptions, make: Maker) -> tuple[plan.Plan, Engine]:
     """As `plan.choose`, for the largest share of a group, so that all processes of a run choose alike."""
-    kept = stage.kept[number] if stage.kept else Kept()
+    kept = stage.kept[group.number] if stage.kept else Kept()
     return plan.choose(
         make, -(-len(group.table.lanes) // options.share[1]), batch=kept.batch or options.batch, cuts=kept.strips,
         memory=plan.of_process(options.memory),
@@ -67,7 +77,7 @@ def engines(stage: Stage, group: Group, options: RunOptions, compile: Compile, *
         lane, any will do.
     """
     table, settings = group.table, group.table.settings
-    own = own_lanes(table, *options.share) or (table.lanes if planning else ())
+    own = own_lanes(group, *options.share) or (table.lanes if planning else ())
     here = moved.placed(settings, stage.places)
     contents, styles = inputs.read_pictures(table, stage.places)
     waits = planning and stage.folder / "scales" in Path(settings.init).parents

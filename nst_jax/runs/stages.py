@@ -25,8 +25,8 @@ from nst_jax.runs.stage import Kept, Maker, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import lanes, scales
 from nst_jax.transfer.lanes import Table, groups
 
-_Begun = tuple[RunFolder, list[Maker]]
-"""A folder that this process holds, and what makes the engines of its groups, where that is there already."""
+_Begun = tuple[RunFolder, dict[int, Maker]]
+"""A folder that this process holds, and what makes engines, by the numbers of groups, where that is there already."""
 _ELSEWHERE = ("version", "jax", "python", "device")  # of run.json: what may differ, though the bytes may as well
 
 
@@ -51,16 +51,8 @@ class Ended(NamedTuple):
 
 
 def stages_of(folder: Path, table: Table, kept: tuple[Kept, ...] = (), places: Places = AS_NAMED) -> list[Stage]:
-    """The stages of a run, in the order in which they go on.
-
-    Raises:
-      InputError: as `scales.pyramid`, or several scales of lanes that differ in size or evaluations.
-    """
+    """The stages of a run, in the order in which they go on; raises InputError as `scales_of`."""
     *coarser, finest = scales_of(table, places)
-    if coarser and (apart := {name for lane in table.lanes for name, _ in lane.own} & {"size", "evaluations"}):
-        raise InputError(
-            f"{argument('scales')}: only one is allowed where lanes differ in {' and '.join(sorted(apart))}"
-        )
     found, settings = [], table.settings
     for scale in coarser:
         coarse = scales.table_at(scale, finest, table._replace(settings=settings))
@@ -86,13 +78,13 @@ def begin(
     """
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
-    table = table._replace(settings=table.settings.on(devices.platform()))  # by name in run.json
+    table = lanes.on(table, devices.platform())  # by name in run.json
     table = description.absolute(table, places)  # a run may be resumed from another folder
     stages = stages_of(folder, table, kept, places)
     with ExitStack() as stack:
         run, makers = _begun(stages[-1], table, options, compile, stack)
         _remember(folder, places, watch)
-        last = (run, makers if len(stages) == 1 else [])
+        last = (run, makers if len(stages) == 1 else {})
         yield from _gone_through(stages, last, options, watch, compile)
 
 
@@ -116,7 +108,7 @@ def resume(
     with ExitStack() as stack:
         _resumed(run, table, places, options, watch, stack)
         _remember(folder, places, watch)
-        yield from _gone_through(stages_of(folder, table, (), places), (run, []), options, watch, compile)
+        yield from _gone_through(stages_of(folder, table, (), places), (run, {}), options, watch, compile)
 
 
 def again(
@@ -157,7 +149,7 @@ def _gone_through(
                     places = {**places, before: named.settings.init}
                     named = named._replace(settings=replace(named.settings, init=before))
                 _resumed(run, named, places, options, watch, stack)
-                ended = _gone_on(stage, (run, []), options, watch, compile)
+                ended = _gone_on(stage, (run, {}), options, watch, compile)
             else:
                 begun = _begun(stage, stage.table, options, compile, stack)
                 ended = _gone_on(stage, begun, options, watch, compile)
@@ -180,10 +172,10 @@ def _begun(stage: Stage, table: Table, options: RunOptions, compile: Compile, st
     run.check(force=options.force, joining=shares > 1)  # before anything is computed
     # Pictures are read before the folder is made: what cannot be read leaves none.
     several = groups(stage.table)
-    makers = [engines(stage, group, options, compile, planning=True) for group in several]
+    makers = {group.number: engines(stage, group, options, compile, planning=True) for group in several}
     stack.enter_context(run.opened(force=options.force, joining=shares > 1))
     if not run.begun:
-        plans = [plan_of(stage, number, group, options, makers[number])[0] for number, group in enumerate(several)]
+        plans = [plan_of(stage, group, options, makers[group.number])[0] for group in several]
         of_groups = [{"batch": chosen.batch, "strips": list(chosen.strips)} for chosen in plans]
         planned = {"groups": of_groups, "devices": plans[0].devices, "shares": shares}
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
@@ -217,20 +209,22 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
     run, makers = begun
     plans, several = run.run()["plan"]["groups"], groups(stage.table)
     run.tidy(stage.table, options.share[1])
-    lanes, seconds, lost, interrupted = 0, 0.0, [], False
-    for number, group in enumerate(several):
-        if interrupted or not own_lanes(group.table, *options.share):
+    done, seconds, lost, interrupted = 0, 0.0, [], False
+    for group in several:
+        if interrupted or not own_lanes(group, *options.share):
             continue
-        make = makers[number] if makers else engines(stage, group, options, compile)
-        engine = make(plans[number]["batch"], tuple(plans[number]["strips"]))
+        make = makers.pop(group.number, None) or engines(stage, group, options, compile)
+        planned = plans[group.number]
+        engine = make(planned["batch"], tuple(planned["strips"]))
         title = f"{run.path.name}, {group.label}" if group.label else run.path.name
-        stopped = _of_group(run.part(number, stage.table), engine, stage.table, title, options, watch)
-        left = any(own_lanes(later.table, *options.share) for later in several[number + 1 :])
+        stopped = _of_group(run.part(group.number, stage.table), engine, stage.table, title, options, watch)
+        left = any(own_lanes(later, *options.share) for later in several[group.number + 1 :])
         interrupted = stopped and (left or not engine.finished)
         problem: Any = engine.problem
         lost += [problem.lanes[lane].name for lane, status in engine.status.items() if status == Status.NOT_FINITE]
-        lanes, seconds = lanes + len(problem), seconds + engine.seconds
-    return Ended(run.path, lanes, seconds, interrupted, lost)
+        done, seconds = done + len(problem), seconds + engine.seconds
+        del make, engine, problem  # the device's memory is the next group's
+    return Ended(run.path, done, seconds, interrupted, lost)
 
 
 def _of_group(run: RunFolder, engine: Engine, table: Table, title: str, options: RunOptions, watch: Watch) -> bool:

@@ -103,7 +103,7 @@ class Axes:
                 known = ", ".join(each for each in _OWN if each not in UNVARIED)
                 raise InputError(f"{argument(name)}: lanes cannot differ in it; they can in {known}")
             if not values:
-                raise InputError(f"{argument('vary')}: {name} has no values; give one or more")
+                raise InputError(f"{argument(name)}: no values to vary are given; give one or more")
             if name in further or getattr(self, name, ()):
                 raise InputError(f"{argument(name)}: varied twice; give all of its values at once")
             further[name] = values
@@ -134,12 +134,12 @@ def given(options: Mapping[str, Any], *, axes: bool = False, settings: Settings 
       InputError: an unknown name, several values of what takes one, or a value that is not allowed.
     """
     own = {item.name for item in fields(Settings)}
-    along = {item.name for item in fields(Axes)} - {"vary"}  # which from Python every setting's own name does
+    along = {item.name for item in fields(Axes)} - {"vary", "grid_rows", "grid_columns"}  # which are the command's
     chosen, varied, others = {} if settings is None else dict(vars(settings)), {}, []
     for name, value in options.items():
         if name not in own and not (axes and name in along):
-            names = [item.name for item in (*fields(Settings), *fields(Axes)) if item.name in own or axes]
-            known = ", ".join(dict.fromkeys(name for name in names if name != "vary"))
+            names = [item.name for item in (*fields(Settings), *fields(Axes)) if item.name in own | along]
+            known = ", ".join(dict.fromkeys(name for name in names if name in own or axes))
             raise InputError(f"{argument(name)}: unknown; known are {known}")
         value = as_tuples(value)  # noqa: PLW2901
         tuples = name in _OWN and _OWN[name].metadata["parse"] in SEVERAL

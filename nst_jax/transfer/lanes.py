@@ -228,6 +228,8 @@ def used_layers(of_lanes: Iterable[Iterable[tuple[str, float]]], *, unweighted: 
 class Group(NamedTuple):
     """Lanes of a table that share one program."""
 
+    number: int
+    """Among the table's groups."""
     table: Table
     """With all settings that its lanes share."""
     numbers: tuple[int, ...]
@@ -261,8 +263,20 @@ def groups(table: Table) -> tuple[Group, ...]:
             for lane in map(table.lanes.__getitem__, numbers)
         )
         label = ", ".join(_heading(name, getattr(settings, name)) for name in sorted(apart))
-        made.append(Group(table._replace(lanes=kept, settings=settings), tuple(numbers), label))
+        made.append(Group(len(made), table._replace(lanes=kept, settings=settings), tuple(numbers), label))
     return tuple(made)
+
+
+def on(table: Table, platform: str) -> Table:
+    """Names the precision that "auto" is on a platform, in the table's settings and in those that are lanes' own."""
+    settings = table.settings.on(platform)
+
+    def named(lane: Lane) -> Lane:
+        own = [(name, lane.within(settings).on(platform).precision if name == "precision" else value)
+               for name, value in lane.own]  # fmt: skip
+        return replace(lane, own=tuple((name, value) for name, value in own if value != getattr(settings, name)))
+
+    return table._replace(lanes=tuple(named(lane) if lane.own else lane for lane in table.lanes), settings=settings)
 
 
 def as_json(table: Table) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def stylize(
       style: the painting, of any size, or several to blend.
       settings: all at once; those given by name come before them.
       start: a picture to start from, instead of what `init` says.
-      frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly.
+      frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly,
+        or its luminance where only that is transferred.
       keep: likewise; there they are the photograph's exactly.
       terms: of one's own, added to the loss.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from nst_jax.devices import local_devices
-from nst_jax.errors import InputError
+from nst_jax.errors import InputError, argument
 from nst_jax.loss.objective import Objective, Term
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine, Progress
@@ -33,7 +33,7 @@ def sweep(
     frozen: Any = None,
     keep: Any = None,
     terms: Sequence[Term] = (),
-    optimizer: Optimizer | optax.GradientTransformation | str | None = None,
+    optimizer: Optimizer | optax.GradientTransformation | str | Sequence[str] | None = None,
     params: Any = None,
     batch: int | None = None,
     memory: int | None = None,
@@ -48,10 +48,12 @@ def sweep(
       content: the photograph, [height, width, 3] float RGB, 0..1, or several of one size: a list, or a dict by name.
       style: the painting, of any size, or several to sweep over: a list, or a dict by name.
       start: a picture that each lane starts from, instead of what `init` says.
-      frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly.
+      frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly,
+        or its luminance where only that is transferred.
       keep: likewise; there they are the photograph's exactly.
       terms: of one's own, added to each lane's loss; a weight may be one number for each lane, in the table's order.
-      optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
+      optimizer: "lbfgs" or "adam" with their settings, or both; any Optax transformation; or what has the methods of
+        `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
       batch: lanes at once, over all devices; by default what fits and is fast.
       memory: bytes to use on a device; by default most of what is free.
@@ -119,17 +121,25 @@ def _transfers(
     content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, masks: tuple[Any, Any],
     optimizer: Any, terms: Sequence[Term], compile: Compile | None,
 ) -> list[tuple[Group, Transfer]]:  # fmt: skip
-    if isinstance(optimizer, str):
-        optimizer, options = None, {**options, "optimizer": optimizer}
+    named = isinstance(optimizer, str) or (
+        isinstance(optimizer, Sequence) and all(isinstance(name, str) for name in optimizer)
+    )  # an Optax transformation is a sequence too, of functions
+    own: Any = None if named else optimizer
+    options = {**options, "optimizer": optimizer} if named else options
     settings, axes = given(options, axes=True)
+    if params is not None and any(name == "weights" for name, _ in axes.vary):
+        raise InputError(f"{argument('weights')}: not allowed together with {argument('params')}")
     contents, styles = _named(content, "photo", "content"), _named(style, "painting", "style")
     check_blend(settings, [style])
     lanes = table(list(contents), list(styles), axes, settings)
-    several = {name: [painting] for name, painting in styles.items()}
+    paintings = {name: [painting] for name, painting in styles.items()}
 
     def of_group(term: Term, group: Group) -> Term:
-        weights = np.atleast_1d(np.asarray(term.weight))
-        return replace(term, weight=weights[[*group.numbers]]) if len(weights) == len(lanes.lanes) > 1 else term
+        weights, count = np.atleast_1d(np.asarray(term.weight)), len(lanes.lanes)
+        if len(weights) not in (1, count):
+            counts = f"{len(weights)} given for {count} lanes"
+            raise InputError(f"term {term.label!r}: weight: {counts}; give one, or one for each")
+        return replace(term, weight=weights[[*group.numbers]]) if len(weights) == count else term
 
     return [
         (
@@ -137,13 +147,13 @@ def _transfers(
             Transfer(
                 params,
                 contents,
-                several,
+                paintings,
                 group.table,
                 count=settings.scales or 1,
                 start=start,
                 frozen=masks[0],
                 keep=masks[1],
-                optimizer=optimizer,
+                optimizer=own,
                 terms=[of_group(term, group) for term in terms],
                 compile=compile,
             ),

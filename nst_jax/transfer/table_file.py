@@ -207,7 +207,7 @@ def _chosen(path: Path, place: str, values: Mapping[str, str], settings: Setting
         **dict.fromkeys(("content", "style"), partial(_picture, path.parent)),
         **dict.fromkeys(_NUMBERS, partial(_number, decimal)),
         "style_layers": lambda _: layers,
-        "content_layers": lambda text: tuple(filter(None, re.split(r"[,\s]+", text))),
+        "content_layers": partial(_weighed_layers, decimal),
         "style_weights": partial(_weights, decimal, len(layers)),
         **dict.fromkeys(_WHOLE, _whole_number),
     }
@@ -246,6 +246,12 @@ def _weights(decimal: str, count: int, text: str) -> tuple[float, ...]:
     if decimal == "," or (not decimal and len(listed) != count == len(spaced)):
         return tuple(_number(",", part) for part in spaced)
     return tuple(_number(".", part) for part in listed)
+
+
+def _weighed_layers(decimal: str, text: str) -> tuple[str, ...]:
+    """Layers with their weights, such as conv3_2:0.2."""
+    parts = re.split(r"[,\s]+(?=[A-Za-z])", text.strip(", \n"))  # a comma before a digit is a decimal one
+    return tuple(part if decimal == "." else part.replace(",", ".") for part in parts)
 
 
 def _text(path: Path, raw: bytes) -> str:

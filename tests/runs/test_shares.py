@@ -10,7 +10,7 @@ from nst_jax.transfer.lanes import groups
 
 
 def test_shares_are_every_lane_once():
-    lanes = table(LANES)
+    (lanes,) = groups(table(LANES))
     assert own_lanes(lanes, 0, 1) == LANES
     assert own_lanes(lanes, 0, 2) == LANES[::2]
     assert own_lanes(lanes, 1, 2) == LANES[1::2]
@@ -19,18 +19,19 @@ def test_shares_are_every_lane_once():
 
 
 def test_a_share_without_lanes_is_refused():
-    assert len(own_lanes(table(LANES), 4, 5)) == 1
+    assert len(own_lanes(*groups(table(LANES)), 4, 5)) == 1
     with pytest.raises(InputError, match="share: 6 shares of 5 lanes leave none for share 5"):
         check_share(table(LANES), 5, 6)
     check_share(table(LANES), 4, 5)
 
 
 def test_lanes_of_each_program_are_shared_out():
-    """So that all shares have some of each, where there are enough."""
+    """The next group begins with the next share, so that the first is not given one of each."""
     own = (("pool", "max"),)
     lanes = table([lane(n, own=own if n == 4 else ()) for n in range(5)])
-    assert [len(own_lanes(group.table, 1, 2)) for group in groups(lanes)] == [2, 0]
-    check_share(lanes, 1, 2)
+    assert [len(own_lanes(group, 1, 2)) for group in groups(lanes)] == [2, 1]
+    assert [len(own_lanes(group, 0, 2)) for group in groups(lanes)] == [2, 0]
+    check_share(lanes, 3, 4)
     with pytest.raises(InputError, match="5 shares of 5 lanes leave none for share 4"):
         check_share(lanes, 4, 5)
 

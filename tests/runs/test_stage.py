@@ -28,7 +28,7 @@ def test_a_plan_is_what_was_kept_or_asked_for(inputs, tmp_path, monkeypatch, ear
     stage, options = Stage(tmp_path, of_two(inputs), (earlier,)), RunOptions(batch=2)
     (group,) = groups(stage.table)
     make = engines(stage, group, options, remembered)
-    found, engine = plan_of(stage, 0, group, options, make)
+    found, engine = plan_of(stage, group, options, make)
     assert (found.batch, found.strips) == (batch, cuts)
     assert engine is make(batch, cuts)  # what was planned with is what runs
 

@@ -59,6 +59,23 @@ def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
     assert replace(settings[2], init="noise", evaluations=10) == made.settings
 
 
+@pytest.mark.parametrize("own", [("init", "content"), ("convention", "gatys"), ("evaluations", 5), ("size", 64)])
+def test_lanes_that_differ_in_what_scales_are_made_of_have_one(tmp_path, inputs, own):
+    """So would a forecast say, which asks for the same scales."""
+    made = of_two(inputs, size=96, evaluations=10, scales=2)
+    apart = made._replace(lanes=(made.lanes[0], replace(made.lanes[1], own=(own,))))
+    with pytest.raises(InputError, match=f"scales: only one is allowed where lanes differ in {own[0]}"):
+        stages.stages_of(tmp_path, apart)
+
+
+def test_a_precision_of_a_lane_s_own_is_named_too(tmp_path, inputs):
+    two = of_two(inputs, evaluations=1, precision="bfloat16")
+    made = two._replace(lanes=(two.lanes[0], replace(two.lanes[1], own=(("precision", "auto"),))))
+    list(stages.begin(made, tmp_path / "run", RunOptions(), watch(), remembered))
+    lanes = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["table"]["lanes"]
+    assert [lane["own"] for lane in lanes] == [{}, {"precision": "float32"}]
+
+
 def test_a_scale_too_many_is_refused(tmp_path, inputs):
     with pytest.raises(InputError, match="scales: 2 is not allowed"):
         stages.stages_of(tmp_path, of_two(inputs, scales=2))
@@ -237,7 +254,9 @@ def test_a_run_is_not_run_again_otherwise(finished, tmp_path, more):
 def test_a_run_of_an_earlier_version_goes_on(own, finished):
     """Its run.json tells no sizes, and lacks settings that there were not yet."""
     data = json.loads((own / "run.json").read_text("utf-8"))
-    del data["sizes"], data["settings"]["padding"], data["settings"]["bits"]
+    del data["sizes"]
+    for name in ("padding", "bits", "style_loss", "color", "color_match", "style_scale"):
+        del data["settings"][name]
     (data["settings"]["content_layer"],) = data["settings"].pop("content_layers")
     data["plan"] |= data["plan"].pop("groups")[0]
     for lane in data["table"]["lanes"]:

@@ -203,3 +203,30 @@ def test_a_lane_s_picture_is_brought_to_size(params, picture):
     (outcome,) = sweep(picture("photograph", 64, 96), picture("painting", 64, 96), params=params, evaluations=1,
                        init="content", **SMALL)  # fmt: skip
     np.testing.assert_array_equal(outcome.image, images.resize(picture("photograph", 64, 96), 32, 48))
+
+
+def test_values_of_one_group_of_lanes_after_the_other(params, pair):
+    """Optimizers and pools have programs of their own; a term's weights are of all lanes, in the table's order."""
+    dark = Term(lambda images: images.mean((1, 2, 3)), weight=[0.0, 0.0, 1e9, 0.0], name="dark")
+    low = {"content_layers": ("conv1_1",), "style_layers": ("conv1_1",), "size": 48, "evaluations": 2}
+    made = {
+        outcome.name: outcome
+        for outcome in sweep(*pair, params=params, pool=["avg", "max"], ratio=[1e-3, 1e-2], terms=[dark], **low)
+    }
+    assert len(made) == 4
+    weighed = [name for name, outcome in made.items() if outcome.losses.total > 1e7]
+    assert weighed == ["2_pool-max_1e-3"]
+    names = [outcome.name for outcome in sweep(*pair, params=params, optimizer=["lbfgs", "adam"], **low)]
+    assert names == ["0_optimizer-lbfgs", "1_optimizer-adam"]
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"weights": ["vgg19", "vgg19-normalized"]}, "weights: not allowed together with params"),
+    ({"pool": ["avg", "max"], "terms": [Term(lambda images: images.mean((1, 2, 3)), weight=[1.0, 2.0, 3.0])]},
+     "3 given for 2 lanes"),
+    ({"color": []}, "color: no values to vary are given"),
+    ({"grid_rows": "color"}, "grid_rows: unknown; known are"),
+])  # fmt: skip
+def test_axes_that_cannot_be(params, pair, options, words):
+    with pytest.raises(InputError, match=words):
+        sweep(*pair, params=params, size=48, **options)

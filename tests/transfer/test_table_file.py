@@ -343,3 +343,9 @@ def test_tables_that_are_not_allowed(tmp_path, text, ending, words):
 def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv"):
         read_table(tmp_path / "none.csv", PHOTO, PAINTING, Settings())
+
+
+@pytest.mark.parametrize("cell", ["conv3_2:0,2 conv4_2", "conv3_2:0.2,conv4_2", " conv3_2:0,2, conv4_2 "])
+def test_weights_of_content_layers_with_a_decimal_comma(tmp_path, cell):
+    (lane,) = read(tmp_path, f"ratio;content_layers\n0,01;{cell}\n").lanes
+    assert lane.content_layers == (("conv3_2", 0.2), ("conv4_2", 1.0))

@@ -11,6 +11,20 @@ from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.fields import layers, numbers, size_in_bytes
 from nst_jax.transfer.settings import Settings
 
+_OF_LOSSES = (
+    "loss",
+    "sweep",
+    "style",
+    "style-loss",
+    "color",
+    "color-match",
+    "style-size",
+    "input",
+    "weights",
+    "network",
+)
+"""The groups of settings that the loss of a picture depends on."""
+
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
@@ -30,27 +44,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
     command.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="the painting, or several to blend")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
-    add_settings(
-        command,
-        Settings,
-        "loss",
-        "sweep",
-        "style",
-        "style-loss",
-        "color",
-        "color-match",
-        "start",
-        "noise",
-        "seed",
-        "search",
-        "scales",
-        "size",
-        "style-size",
-        "input",
-        "weights",
-        "network",
-        "output",
-    )
+    add_settings(command, Settings, *_OF_LOSSES, "start", "noise", "seed", "search", "scales", "size", "output")
     command.add_argument(
         "--memory", type=reader(size_in_bytes), metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
@@ -93,20 +87,7 @@ def parser() -> argparse.ArgumentParser:
         "--measures", action="store_true", dest="with_measures",
         help="also how much of both is in it, the scale of its structure, and how far grids stand out",
     )  # fmt: skip
-    add_settings(
-        command,
-        Settings,
-        "loss",
-        "sweep",
-        "style",
-        "style-loss",
-        "color",
-        "color-match",
-        "style-size",
-        "input",
-        "weights",
-        "network",
-    )
+    add_settings(command, Settings, *_OF_LOSSES)
 
     command = add_command(
         commands, "features", "features_commands.features", "the style representation of pictures, for other uses",

@@ -15,6 +15,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files
 from nst_jax.runs.moved import AS_NAMED, Places, placed
 from nst_jax.transfer import lanes
+from nst_jax.transfer.groups import groups
 from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
@@ -60,7 +61,7 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
             raise InputError(f"{path}: no such file")
     verified = weights.verify(here.weights)
     named = {own.name for own in weights.available()}
-    others = sorted({group.table.settings.weights for group in lanes.groups(table)} - {settings.weights})
+    others = sorted({group.table.settings.weights for group in groups(table)} - {settings.weights})
     if unknown := [name for name in others if name not in named]:
         known = f"as an axis only names are allowed, {', '.join(sorted(named))}"
         raise InputError(f"{argument('weights')}: {unknown[0]!r} is not allowed; {known}")

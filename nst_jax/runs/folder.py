@@ -25,7 +25,8 @@ from nst_jax.runs.description import FORMAT, completed, differences, settings_of
 from nst_jax.runs.report import describe_lane
 from nst_jax.runs.shares import own_lanes
 from nst_jax.transfer.batching import Batching
-from nst_jax.transfer.lanes import Lane, Table, from_json, groups
+from nst_jax.transfer.groups import groups
+from nst_jax.transfer.lanes import Lane, Table, from_json
 from nst_jax.transfer.names import file_name
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as Lustre and NFS may answer

@@ -13,7 +13,8 @@ from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import own_lanes, share_of
 from nst_jax.runs.stage import Kept, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import plan
-from nst_jax.transfer.lanes import Group, Table, groups
+from nst_jax.transfer.groups import Group, groups
+from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.problem import shape_of
 from nst_jax.weights import weights
 

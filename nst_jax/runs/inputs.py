@@ -11,7 +11,7 @@ from nst_jax.pictures import images
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.transfer import scales
 from nst_jax.transfer.arguments import brought_to
-from nst_jax.transfer.lanes import Lane, Table
+from nst_jax.transfer.lanes import Lane, Table, paintings
 from nst_jax.transfer.names import file_name
 from nst_jax.transfer.settings import Settings
 
@@ -49,10 +49,7 @@ def read_pictures(table: Table, places: Places = AS_NAMED) -> tuple[dict[str, np
         return read_picture(Path(places.get(name, name)), settings, size)
 
     contents = {lane.content: read(lane.content, settings.size) for lane in table.lanes}
-    sides = {
-        lane.painting: (lane.style, lane.within(settings).beside(settings.size)) for lane in table.lanes if lane.style
-    }
-    styles = {key: read(*name_and_side) for key, name_and_side in sides.items()}
+    styles = {key: read(name, side) for key, (name, side) in paintings(table).items()}
     return contents, styles
 
 

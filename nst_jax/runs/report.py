@@ -14,7 +14,8 @@ from nst_jax.pictures import files, images
 from nst_jax.runs.checkpoint import Saved
 from nst_jax.runs.contact_sheet import Cell, State, contact_sheet, legend
 from nst_jax.runs.page import page
-from nst_jax.transfer.lanes import Lane, Table, groups, used_layers
+from nst_jax.transfer.groups import groups
+from nst_jax.transfer.lanes import Lane, Table, used_layers
 from nst_jax.transfer.names import as_text, file_name, power
 
 REFRESH_SECONDS = 15

@@ -7,7 +7,8 @@ import jax
 
 from nst_jax.errors import InputError, argument
 from nst_jax.runs.options import RunOptions
-from nst_jax.transfer.lanes import Group, Lane, Table, groups
+from nst_jax.transfer.groups import Group, groups
+from nst_jax.transfer.lanes import Lane, Table
 
 LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits for others; after JAX's 300, all abort
 

@@ -14,7 +14,8 @@ from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import own_lanes
 from nst_jax.transfer import plan, scales
-from nst_jax.transfer.lanes import Group, Table
+from nst_jax.transfer.groups import Group
+from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.transfer import optimizer_key, optimizer_of

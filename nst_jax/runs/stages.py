@@ -23,7 +23,8 @@ from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import check_share, own_lanes, share_of
 from nst_jax.runs.stage import Kept, Maker, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import lanes, scales
-from nst_jax.transfer.lanes import Table, groups
+from nst_jax.transfer.groups import groups
+from nst_jax.transfer.lanes import Table
 
 _Begun = tuple[RunFolder, dict[int, Maker]]
 """A folder that this process holds, and what makes engines, by the numbers of groups, where that is there already."""

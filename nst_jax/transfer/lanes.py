@@ -92,7 +92,7 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
         "rows" if axes.rows else "style_layers": subsets,
         "style_weights": [(",".join(f"{w:g}" for w in ws), {"style_weights": ws}) for ws in axes.style_weights],
         "seed": [(f"seed {seed}", {"seed": seed}) for seed in axes.seed],
-        **{name: [(_heading(name, value), {name: value}) for value in values] for name, values in axes.vary},
+        **{name: [(heading(name, value), {name: value}) for value in values] for name, values in axes.vary},
         "alpha": [(f"α {power(alpha)}", {"alpha": alpha}) for alpha in axes.alpha],
         "beta": [(f"β {power(beta)}", {"beta": beta}) for beta in axes.beta],
         "ratio": [(power(ratio), {"ratio": ratio}) for ratio in axes.ratio],
@@ -132,7 +132,8 @@ def _across(varying: Sequence[str], axes: Axes) -> list[str]:
     return [name for name in varying if name != rows] if rows else [*varying[-1:]] or ["ratio"]
 
 
-def _heading(name: str, value: Any) -> str:
+def heading(name: str, value: Any) -> str:
+    """Writes a setting and its value for people: "style scale 0.5"."""
     text = ",".join(map(_written, value)) if isinstance(value, tuple) else _written(value)
     return f"{name.replace('_', ' ')} {text}"
 
@@ -225,46 +226,17 @@ def used_layers(of_lanes: Iterable[Iterable[tuple[str, float]]], *, unweighted: 
     return tuple(sorted(used, key=LAYERS.index))
 
 
-class Group(NamedTuple):
-    """Lanes of a table that share one program."""
-
-    number: int
-    """Among the table's groups."""
-    table: Table
-    """With all settings that its lanes share."""
-    numbers: tuple[int, ...]
-    """Of its lanes in the whole table."""
-    label: str
-    """What sets it apart from the table's other groups; "" where there are none."""
-
-
-OF_LANES = ("color", "color_match", "noise", "style_scale", "style_size", "tv")
-"""Settings that are arrays of a program and may differ between its lanes, beside those that lanes tell themselves."""
-
-
-def groups(table: Table) -> tuple[Group, ...]:
-    """Splits a table where lanes differ in what a program is made of, in the order of each group's first lane.
+def paintings(table: Table) -> dict[Hashable, tuple[str, int]]:
+    """Lists the style pictures that a table needs.
 
     Args:
       table: any.
 
     Returns:
-      The groups, at least one.
+      The file, and the longest side in pixels that it is brought to, by what `Lane.painting` calls it.
     """
-    found: dict[tuple[tuple[str, Any], ...], list[int]] = {}
-    for number, lane in enumerate(table.lanes):
-        found.setdefault(tuple((name, value) for name, value in lane.own if name not in OF_LANES), []).append(number)
-    apart = {name for own in found for name, _ in own}
-    made = []
-    for own, numbers in found.items():
-        settings = replace(table.settings, **dict(own))
-        kept = tuple(
-            replace(lane, own=tuple((name, value) for name, value in lane.own if name in OF_LANES))
-            for lane in map(table.lanes.__getitem__, numbers)
-        )
-        label = ", ".join(_heading(name, getattr(settings, name)) for name in sorted(apart))
-        made.append(Group(len(made), table._replace(lanes=kept, settings=settings), tuple(numbers), label))
-    return tuple(made)
+    shared = table.settings
+    return {lane.painting: (lane.style, lane.within(shared).beside(shared.size)) for lane in table.lanes if lane.style}
 
 
 def on(table: Table, platform: str) -> Table:

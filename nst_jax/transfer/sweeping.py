@@ -19,7 +19,8 @@ from nst_jax.transfer import plan
 from nst_jax.transfer.arguments import check_blend, picture
 from nst_jax.transfer.axes import given
 from nst_jax.transfer.batching import Batching
-from nst_jax.transfer.lanes import Group, groups, table
+from nst_jax.transfer.groups import Group, groups
+from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.transfer import Transfer

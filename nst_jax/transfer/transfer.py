@@ -17,7 +17,7 @@ from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.pictures import images
 from nst_jax.transfer import scales
 from nst_jax.transfer.arguments import brought_to, mask, picture
-from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.lanes import Table, paintings
 from nst_jax.transfer.problem import Problem, shape_of
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
@@ -88,12 +88,9 @@ class Transfer:
         self.table, self._terms = table, tuple(terms)
         self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
-        sides = {
-            lane.painting: (lane.style, lane.within(settings).beside(settings.size))
-            for lane in table.lanes
-            if lane.style
+        self._styles = {
+            key: [images.fit(one, side) for one in styles[name]] for key, (name, side) in paintings(table).items()
         }
-        self._styles = {key: [images.fit(one, side) for one in styles[name]] for key, (name, side) in sides.items()}
         height, width = shape_of(self._contents)[:2]
         self._start = None if start is None else brought_to(picture(start, "start"), height, width, "start")
         self._frozen = None if frozen is None else mask(frozen, height, width, "frozen")

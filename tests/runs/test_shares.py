@@ -6,7 +6,7 @@ from small_sweep import LANES, lane, table
 from nst_jax.errors import InputError
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.shares import check_share, own_lanes, share_of
-from nst_jax.transfer.lanes import groups
+from nst_jax.transfer.groups import groups
 
 
 def test_shares_are_every_lane_once():

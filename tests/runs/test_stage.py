@@ -7,7 +7,7 @@ from run_folders import of_two
 from nst_jax.optim.compiler import remembered
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.stage import Kept, Stage, engines, plan_of, scales_of
-from nst_jax.transfer.lanes import groups
+from nst_jax.transfer.groups import groups
 
 
 def test_scales_are_those_of_the_photograph(inputs):

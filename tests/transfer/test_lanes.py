@@ -244,18 +244,6 @@ def test_lanes_tell_of_what_they_alone_have():
     assert lanes.from_json(json.loads(json.dumps(lanes.as_json(table))), table.settings) == table
 
 
-def test_groups_are_of_lanes_that_one_program_serves():
-    table = make(CONTROLS)
-    average, most = lanes.groups(table)
-    assert (average.label, most.label) == ("pool avg", "pool max")
-    assert sorted((*average.numbers, *most.numbers)) == list(range(16))
-    assert (average.table.settings.pool, most.table.settings.pool) == ("avg", "max")
-    assert {lane.own for lane in most.table.lanes} == {(), (("color", "match"),)}
-    assert [lane.name for lane in most.table.lanes] == [table.lanes[number].name for number in most.numbers]
-    (only,) = lanes.groups(make(Axes(ratio=(1e-4, 1e-2))))
-    assert (only.label, only.numbers) == ("", (0, 1))
-
-
 def test_lanes_of_one_run_cannot_start_from_files_of_their_own():
     with pytest.raises(InputError, match=r"init: 'a.png' is not allowed; lanes of one run may differ in noise"):
         make(Axes(vary=(("init", ("noise", "a.png")),)))

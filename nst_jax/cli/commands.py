@@ -23,7 +23,7 @@ from nst_jax.network.vgg import check_layers
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
 from nst_jax.pictures import files, images
-from nst_jax.runs import inputs
+from nst_jax.runs import inputs, moved
 from nst_jax.transfer import figures, plan
 from nst_jax.transfer import recolor as recoloring
 from nst_jax.transfer.arguments import check_blend
@@ -34,7 +34,7 @@ from nst_jax.weights import weights
 
 
 def stylize(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, keep: Path | None, memory: int | None,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
     save_every: int | None, quiet: bool, as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
@@ -43,25 +43,25 @@ def stylize(
     images.check_output(output, bits=settings.bits)
     if save_every:
         images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
-    _refuse_inputs(output, [content, *style, *([keep] if keep else [])])
+    _check_style(style, settings)
+    _refuse_inputs(output, [content, *style, *map(Path, moved.of_masks(settings))])
     photo = inputs.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
     check_blend(settings, style)
     paintings = [inputs.read_picture(path, settings, settings.beside(settings.size)) for path in style]
     start = inputs.read_start(settings, height, width)
+    kept = inputs.read_kept(settings, height, width)
+    regions = inputs.read_regions(settings, settings.beside(settings.size))
     made_from = _provenance(content, style, settings := settings.on(devices.platform()))
-    kept = None
-    if keep:
-        kept = inputs.read_to_size(keep, settings, height, width, "keep")[..., 0]
-        made_from["keep"] = {"file": keep.name, "sha256": files.sha256(keep)}
-        if not (kept >= 0.5).any():
-            raise InputError(f"{argument('keep')} {keep}: is nowhere white; white is what stays the photograph")
 
     def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
         return _kept(path, images.resize(image, height, width), text, settings.bits)
 
-    make = planned(photo, paintings, settings, start=start, keep=kept, memory=plan.of_process(memory), compile=compile)
+    make = planned(
+        photo, paintings or None, settings, start=start, keep=kept, regions=regions, memory=plan.of_process(memory),
+        compile=compile,
+    )  # fmt: skip
     started = time.perf_counter()
     with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
@@ -163,7 +163,7 @@ def blend_styles(
     unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
     own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
     return stylize(
-        coarse, [fine], output, own, keep=None, memory=memory, save_every=None, quiet=quiet, as_json=False,
+        coarse, [fine], output, own, memory=memory, save_every=None, quiet=quiet, as_json=False,
         compile=compile,
     )  # fmt: skip
 
@@ -172,11 +172,13 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]
+    _check_style(style, settings)
     check_blend(settings, style)
     photo = inputs.read_to_size(content, settings, height, width, "content")
     beside = settings.beside(max(height, width))
     paintings = [inputs.read_picture(path, settings, beside) for path in style]
-    losses, problem = evaluated(picture, photo, paintings, settings)
+    regions = inputs.read_regions(settings, beside)
+    losses, problem = evaluated(picture, photo, paintings or None, settings, regions)
     report = _losses(losses, settings, (height, width))
     if with_measures:
         row = problem.measure(problem.lanes[0], picture).row()
@@ -213,7 +215,8 @@ def _number(value: Any) -> float | None:
 def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, Any]:
     """How a picture was made: enough to make it again, nothing that differs from run to run."""
     begin = [] if settings.init in ("noise", "content") else [Path(settings.init)]
-    made_from = {"content": [content], "style": style, "init": begin}
+    named = [Path(name) for name in moved.of_masks(settings)]
+    made_from = {"content": [content], "style": style, "init": begin} | ({"masks": named} if named else {})
     return {
         "version": __version__,
         "inputs": {
@@ -235,6 +238,11 @@ def _kept(path: Path, image: np.ndarray, text: str, bits: int) -> Path:
 
 def _numbered(output: Path, done: int, evaluations: int) -> Path:
     return output.with_stem(f"{output.stem}_{done:0{len(str(evaluations))}}")
+
+
+def _check_style(style: Sequence[Path], settings: Settings) -> None:
+    if not style and not settings.region:
+        raise InputError(f"STYLE: no painting is given; only with {argument('region')} may there be none")
 
 
 def _refuse_inputs(output: Path, sources: Sequence[Path]) -> None:

@@ -43,11 +43,12 @@ def add_settings(command: Any, kind: type, *groups: str) -> None:
         if about["parse"] is bool:
             command.add_argument(option(item.name), action="store_true", help=about["help"], **options)
             continue
+        parse = about["repeated"] or about["parse"]
         if about["repeated"]:
             options |= {"action": "append", "default": []}
         default = "" if item.default in (None, ()) else f" (default: {_shown(item.default)})"
         command.add_argument(
-            option(item.name), type=reader(about["parse"]),
+            option(item.name), type=reader(parse),
             metavar=about["metavar"] or _metavar(about), help=about["help"] + default, **options,
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ _OF_LOSSES = (
     "color",
     "color-match",
     "style-size",
+    "region",
     "input",
     "weights",
     "network",
@@ -40,18 +41,16 @@ def parser() -> argparse.ArgumentParser:
         "nst-jax stylize photo.jpg painting.jpg -o out.png --size 256 --ratio 1e-4 --init content",
         "nst-jax stylize photo.jpg one.jpg other.jpg -o out.png --style-blend 0.7,0.3",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --convention neural-style --alpha 5 --beta 100 --pool max",
+        "nst-jax stylize photo.jpg -o out.png --region sky.png=sea.jpg --region ground.png=field.jpg:grass.png",
+        "nst-jax stylize photo.jpg painting.jpg -o out.png --keep face.png",
     )  # fmt: skip
     command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
-    command.add_argument("style", type=Path, nargs="+", metavar="STYLE", help="the painting, or several to blend")
+    command.add_argument("style", type=Path, nargs="*", metavar="STYLE", help="the painting, or several to blend")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
-    add_settings(command, Settings, *_OF_LOSSES, "start", "noise", "seed", "search", "scales", "size", "output")
+    add_settings(command, Settings, *_OF_LOSSES, "keep", "start", "noise", "seed", "search", "scales", "size", "output")
     command.add_argument(
         "--memory", type=reader(size_in_bytes), metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
-    )  # fmt: skip
-    command.add_argument(
-        "--keep", type=Path, metavar="MASK",
-        help="a grey picture of the photograph's aspect; where it is white the picture stays the photograph",
     )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
@@ -82,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("image", type=Path, metavar="IMAGE")
     command.add_argument("--content", type=Path, required=True)
-    command.add_argument("--style", type=Path, nargs="+", required=True)
+    command.add_argument("--style", type=Path, nargs="+", default=[], help="needed unless there is a --region")
     command.add_argument(
         "--measures", action="store_true", dest="with_measures",
         help="also how much of both is in it, the scale of its structure, and how far grids stand out",
@@ -173,6 +172,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         "nst-jax sweep photo.jpg painting.jpg -o folder --ratio 1e-5,1e-4,1e-3,1e-2 --rows A,B,C,D,E",
         "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --seed 0,1,2 --size 256 --dry-run",
         'nst-jax sweep photo.jpg painting.jpg -o folder --style-layers "conv1_1;conv1_1,conv2_1"',
+        "nst-jax sweep photo.jpg -o folder --region sky.png=sea.jpg --ratio 1e-4,1e-3 --vary region-edges=inside,all",
         "nst-jax sweep --from folder/run.json -o again",
         "nst-jax sweep --from folder/run.json -o again --find-in /mnt/pictures",
     )  # fmt: skip
@@ -202,6 +202,8 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         "style-loss",
         "color",
         "color-match",
+        "region",
+        "keep",
         "output",
     )
 

@@ -39,15 +39,16 @@ def sweep(
         return _run(made, output, options, compile, kept, places)
     if find_in:
         raise InputError(f"{argument('find_in')}: only with --from, whose run.json says what to look for")
-    if content is None or not style:
+    if content is None or not (style or settings.region):
         raise InputError("CONTENT and STYLE: both are needed, unless --from names a run.json")
+    paintings = style or [""]  # the regions' alone
     if table:
         if len(style) > 1 or more_content or axes != Axes():
             ways = "the axes of a sweep, further paintings or further photographs"
             raise InputError(f"{argument('table')}: has the lanes itself; not allowed together with {ways}")
-        made = table_file.read_table(table, content, style[0], settings)
+        made = table_file.read_table(table, content, paintings[0], settings)
     else:
-        made = lanes.table([content, *more_content], style, axes, settings)
+        made = lanes.table([content, *more_content], paintings, axes, settings)
     return _run(made, output, options, compile)
 
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from nst_jax.loss.objective import Losses as Losses
     from nst_jax.loss.objective import Objective as Objective
     from nst_jax.loss.objective import Term as Term
+    from nst_jax.loss.regions import Guidance as Guidance
+    from nst_jax.loss.regions import Regions as Regions
+    from nst_jax.loss.regions import guidance as guidance
+    from nst_jax.loss.regions import guided_layer_loss as guided_layer_loss
+    from nst_jax.loss.regions import guided_moments as guided_moments
     from nst_jax.loss.style_losses import SCALES as SCALES
     from nst_jax.loss.style_losses import layer_loss as layer_loss
     from nst_jax.loss.style_losses import mean_std_loss as mean_std_loss

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses, style_losses
+from nst_jax.loss.regions import Regions, guided_layer_loss
 from nst_jax.loss.strips import statistics
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import LossWeights, check_weights
@@ -112,6 +113,7 @@ class Objective:
       precision: see `network.features`.
       strips: see `loss.strips.statistics`: the same values and gradients in less memory.
       style_loss: one of `style_losses.STYLE_LOSSES`; that of the style targets.
+      regions: of the images, each with a style of its own; None for one style everywhere.
       terms: further ones, from `plus`.
       luminance: of which lanes only light and dark counts, [lanes or 1] bool; there the mean of an image's three
         channels stands for each of them, so that a grey image stays grey. None for no lane.
@@ -132,6 +134,7 @@ class Objective:
     precision: str = flax.struct.field(pytree_node=False, default="float32")
     strips: tuple[int, ...] = flax.struct.field(pytree_node=False, default=())
     style_loss: str = flax.struct.field(pytree_node=False, default="gram")
+    regions: Regions | None = None
     terms: tuple[Term, ...] = ()
     luminance: Any = None
 
@@ -175,7 +178,8 @@ class Objective:
 
         Raises:
           InputError: images of another shape, targets and weights of different layers, a content target of another
-            size, style targets of another style loss, an unknown style loss, or as `Term`.
+            size, style targets of another style loss, regions that are not of the images, an unknown style loss, or as
+            `Term`.
         """
         targets, loss_weights = self.targets, self.loss_weights
         for kind, have, want in (
@@ -199,6 +203,7 @@ class Objective:
                     f"style target of {layer}: has {target.shape[-1]} columns, not the {expected} of style_loss "
                     f"{self.style_loss!r}; make it by `style_targets` with that style_loss"
                 )
+        self._check_regions(images)
         if self.luminance is not None:
             grey = jnp.broadcast_to(jnp.mean(images, -1, keepdims=True), images.shape)
             images = jnp.where(self.luminance[:, None, None, None], grey, images)
@@ -206,12 +211,9 @@ class Objective:
         styles, content, activations = statistics(
             self.params, images, targets.style, targets.content, wanted,
             pool=self.pool, padding=self.padding, precision=self.precision, strips=self.strips,
-            style_loss=self.style_loss,
+            style_loss=self.style_loss, guides=self.regions and self.regions.guides,
         )  # fmt: skip
-        style = {
-            layer: style_losses.layer_loss(styles[layer], target, self.style_loss)
-            for layer, target in targets.style.items()
-        }
+        style = {layer: self._style_loss(layer, styles[layer], target) for layer, target in targets.style.items()}
         lanes = jnp.zeros(images.shape[0], images.dtype)
         content_total = lanes + losses.weighted_sum(content, loss_weights.content_layers)
         style_total = lanes + losses.weighted_sum(style, loss_weights.style_layers)
@@ -222,6 +224,21 @@ class Objective:
             terms[term.label] = term(images, activations)
             total = total + term.weight * terms[term.label]
         return Losses(total, content_total, style_total, style, tv, terms)
+
+    def _style_loss(self, layer: str, representation: Array, target: Array) -> Array:
+        if self.regions is None:
+            return style_losses.layer_loss(representation, target, self.style_loss)
+        return guided_layer_loss(representation, target, self.regions.weights[layer], self.style_loss)
+
+    def _check_regions(self, images: Float[AnyArray, "lanes ..."]) -> None:
+        if self.regions is None:
+            return
+        for layer, target in self.targets.style.items():
+            guide, weights = (of.get(layer) for of in self.regions)
+            positions = tuple(side >> halvings(layer) for side in images.shape[-3:-1])
+            if guide is None or weights is None or guide.shape != (1, *positions, target.shape[1]):
+                have = f"{None if guide is None else guide.shape}, for a target of {target.shape}"
+                raise InputError(f"regions: guide of {layer}: is {have}; must be of the images' {positions} positions")
 
     def unknown(self, lanes: int, dtype: Any = jnp.float32) -> Losses:
         """Gives the shapes of a call, without tracing the network for them.

@@ -16,8 +16,7 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from nst_jax.errors import InputError
-from nst_jax.loss import losses
-from nst_jax.network.layers import of_products
+from nst_jax.loss.style_losses import layer_loss, moments
 from nst_jax.network.receptive import propagated
 
 Array = jax.Array
@@ -54,6 +53,12 @@ def guidance(
 
     Raises:
       InputError: no masks, masks of different shapes, or as `network.receptive.propagated`.
+
+    Example:
+      >>> left = np.repeat([[1, 0]], 24, axis=1) * np.ones((32, 1))
+      >>> found = nst.loss.guidance({"left": left, "right": 1 - left}, ("conv1_1", "conv4_1"), "inside")
+      >>> found.channels["conv1_1"].shape, found.present["conv4_1"].tolist()
+      ((2, 32, 48), [True, True])
     """
     if not masks:
         raise InputError("masks: none given; give one for each region")
@@ -73,72 +78,78 @@ def guidance(
     return Guidance(channels, present)
 
 
-def guided_representation(
+class Regions(NamedTuple):
+    """What an objective needs of the regions of its images.
+
+    A layer's regions are those that are present there, in one order; they are the leading axis of its style targets
+    behind that of lanes.
+    """
+
+    guides: Mapping[str, Float[AnyArray, "1 _ _ regions"]]
+    """T: {layer: [1, height', width', regions] float32}, of all style layers; shared by all lanes."""
+    weights: Mapping[str, Float[AnyArray, "#lanes regions"]]
+    """w_r: {layer: [lanes or 1, regions]}; zero where nothing can be done about a region's loss."""
+
+
+def guided_moments(
     activations: Float[AnyArray, "*batch height width N"],
     channels: Float[AnyArray, "regions height width"],
+    style_loss: str = "gram",
     precision: str = "float32",
-) -> Float[Array, "*batch regions N N"]:
-    """The guided Gram matrices, G_r = (T_r ∘ F) (T_r ∘ F)ᵀ, a mean over positions with the weights T_r².
+) -> Float[Array, "*batch regions N K"]:
+    """Sums over positions, each weighing T², what a style loss is made of; of "gram", G_r = (T_r ∘ F) (T_r ∘ F)ᵀ.
 
     Channels are frozen, as if behind `lax.stop_gradient`. One region is worked through after the other, so that no more
     than one product T_r ∘ F is there at any time, and for the gradient none is kept.
 
     Args:
       activations: F, [..., height, width, N] float.
-      channels: T, [regions, height, width], the same dtype, one layer's of `guidance`.
+      channels: T, [regions, height, width], one layer's of `guidance`, which makes the sums means.
+      style_loss: one of `style_losses.STYLE_LOSSES`.
       precision: see `losses.gram_matrix`.
 
     Returns:
-      G_r, [..., regions, N, N], symmetric and positive semidefinite, in the units of F squared; zero where T_r is.
+      [..., regions, N, K], as `style_losses.moments` of each region; zero where T_r is.
+
+    Example:
+      >>> halves = np.array([[[1, 0]], [[0, 1]]], np.float32)
+      >>> nst.loss.guided_moments(jnp.array([[[2.0], [3.0]]]), halves).tolist()
+      [[[4.0]], [[9.0]]]
     """
-    return _guided(activations, channels, precision)
 
+    @jax.checkpoint  # its rule would keep T_r ∘ F of every region
+    def of_region(channel: Array) -> Array:
+        weighed = channel[..., None] * activations
+        found = moments(weighed, style_loss, precision)
+        if style_loss == "gram":
+            return found
+        means = jnp.sum(channel[..., None] * weighed, (-3, -2))
+        return jnp.concatenate([found[..., :-1], means[..., None]], -1)
 
-def _guided_product(
-    activations: Float[AnyArray, "*batch height width N"], channels: Float[AnyArray, "regions height width"],
-    precision: str,
-) -> Float[Array, "*batch regions N N"]:  # fmt: skip
-    grams = lax.map(lambda channel: losses.gram_matrix(channel[..., None] * activations, precision), channels)
-    return jnp.moveaxis(grams, 0, -3)
-
-
-def _guided_backward(
-    precision: str, residuals: tuple[AnyArray, AnyArray], cotangent: Float[Array, "*batch regions N N"]
-) -> tuple[Float[Array, "*batch height width N"], None]:
-    # dF = Σ_r T_r² ∘ (dG_r + dG_rᵀ) F; JAX's own rule would keep T_r ∘ F of every region.
-    activations, channels = residuals
-    both = jnp.moveaxis(cotangent + jnp.swapaxes(cotangent, -2, -1), -3, 0)
-
-    def add(total: Array, region: tuple[AnyArray, Array]) -> tuple[Array, None]:
-        channel, slope = region
-        part = jnp.einsum("...hwi,...ij->...hwj", activations, slope, precision=lax.Precision(of_products(precision)))
-        return total + jnp.square(channel)[..., None] * part, None
-
-    total, _ = lax.scan(add, jnp.zeros_like(activations), (channels, both))
-    return total, None
-
-
-_guided = jax.custom_vjp(_guided_product, nondiff_argnums=(2,))
-_guided.defvjp(
-    lambda activations, channels, precision: (_guided(activations, channels, precision), (activations, channels)),
-    _guided_backward,
-)
+    frozen = lax.stop_gradient(jnp.asarray(channels, activations.dtype))
+    return jnp.moveaxis(lax.map(of_region, frozen), 0, -3)
 
 
 def guided_layer_loss(
-    representation: Float[AnyArray, "*#batch regions N N"],
-    target: Float[AnyArray, "*#batch regions N N"],
+    representation: Float[AnyArray, "*#batch regions N K"],
+    target: Float[AnyArray, "*#batch regions N K"],
     weights: Float[AnyArray, "*#batch regions"],
+    style_loss: str = "gram",
 ) -> Float[Array, "*#batch"]:
     """A layer's part of the style loss, Σ_r w_r E_r, with equation 4's E_r = Σ (G_r - A_r)² / (4 N²) of each region.
 
     Args:
-      representation: G_r, [..., regions, N, N] float, from `guided_representation`.
+      representation: G_r, [..., regions, N, K] float, from `guided_moments`.
       target: A_r, the style pictures'; leading axes broadcast.
-      weights: w_r, [..., regions]; zero where a region is not `Guidance.present` at this layer in both pictures, since
-        nothing can be done about its loss.
+      weights: w_r, [..., regions].
+      style_loss: whose loss is in equation 4's place.
 
     Returns:
-      [...], in the units of F to the fourth power.
+      [...], in the style loss's units.
+
+    Example:
+      >>> grams, none = jnp.array([[[4.0]], [[9.0]]]), jnp.zeros((2, 1, 1))
+      >>> float(nst.loss.guided_layer_loss(grams, none, jnp.array([1.0, 0.0])))
+      4.0
     """
-    return jnp.sum(weights * losses.style_layer_loss(representation, target), -1)
+    return jnp.sum(weights * layer_loss(representation, target, style_loss), -1)

@@ -20,6 +20,7 @@ from jaxtyping import Float
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses, style_losses
+from nst_jax.loss.regions import guided_moments
 from nst_jax.loss.slabs import Slab, Slabs, Whole
 from nst_jax.network.layers import LAYERS, positions_of
 from nst_jax.network.vgg import VGG19, check_depth, check_images
@@ -69,8 +70,9 @@ def by_rows(height: int, rows: int, segments: int) -> tuple[int, ...]:
 class Statistics(NamedTuple):
     """What the losses are made of; each has a leading axis of images."""
 
-    styles: dict[str, Float[Array, "images N K"]]
-    """G / M of equation 4, or `style_losses.moments` per position."""
+    styles: dict[str, Float[Array, "images ... N K"]]
+    """G / M of equation 4, or `style_losses.moments` per position; with guides `regions.guided_moments` instead, with
+    an axis of regions behind that of images."""
     contents: dict[str, Float[Array, "images"]]
     """Equation 1."""
     activations: dict[str, Float[Array, "images _ _ N"]]
@@ -90,6 +92,7 @@ def statistics(
     strips: tuple[int, ...] = (),
     plain: bool = False,
     style_loss: str = "gram",
+    guides: Mapping[str, Float[AnyArray, "1 _ _ regions"]] | None = None,
 ) -> Statistics:
     """Computes the style representations and content losses of images.
 
@@ -108,6 +111,7 @@ def statistics(
       strips: how many strips to cut each of the first segments into: () leaves the network whole, (8,) has eight strips
         as far as pool1, (8, 4) and four from there to pool2. A picture of few rows gets fewer.
       style_loss: what the style representations are for, one of `style_losses.STYLE_LOSSES`.
+      guides: of regions, for all of the style layers or for none; see `regions.Regions`.
 
     Returns:
       `Statistics`.
@@ -119,10 +123,11 @@ def statistics(
     style_losses.check_style_loss(style_loss)
     found = _through(
         params, images, tuple(style_layers), dict(content_targets), tuple(kept),
-        pool, padding, precision, strips, plain, style_loss,
+        dict(guides or {}), pool, padding, precision, strips, plain, style_loss,
     )  # fmt: skip
-    sides = images.shape[-3:-1]
-    styles = {layer: sums / positions_of(layer, *sides) for layer, sums in found.moments.items()}
+    sides, styles = images.shape[-3:-1], found.moments
+    if not guides:  # which make means of sums
+        styles = {layer: sums / positions_of(layer, *sides) for layer, sums in styles.items()}
     return Statistics(styles, found.contents, found.activations)
 
 
@@ -137,6 +142,7 @@ def values(
     padding: str = "zero",
     precision: str = "float32",
     style_loss: str = "gram",
+    guides: Mapping[str, Float[AnyArray, "1 _ _ regions"]] | None = None,
 ) -> Statistics:
     """Computes what `statistics` does where no gradient is wanted: in little memory, whatever the images' size.
 
@@ -151,6 +157,7 @@ def values(
       padding: see `network.features`.
       precision: see `network.features`.
       style_loss: see `statistics`.
+      guides: see `statistics`.
 
     Returns:
       `Statistics`.
@@ -164,6 +171,7 @@ def values(
     return statistics(
         params, images, style_layers, {}, kept,
         pool=pool, padding=padding, precision=precision, strips=strips, plain=plain, style_loss=style_loss,
+        guides=guides,
     )  # fmt: skip
 
 
@@ -216,9 +224,19 @@ class _Found(NamedTuple):
     contents: dict[str, Array]
 
 
+class _Beside(NamedTuple):
+    """What lies beside a segment's activations, position by position."""
+
+    targets: Mapping[str, Float[Any, "_ _ _ N"]]
+    """Of content."""
+    guides: Mapping[str, Float[Any, "1 _ _ regions"]]
+    """Of style layers, where there are regions."""
+
+
 def _through(
     params: Any, images: AnyArray, styles: tuple[str, ...], targets: dict[str, Array], kept: tuple[str, ...],
-    pool: str, padding: str, precision: str, strips: tuple[int, ...], plain: bool, style_loss: str,
+    guides: dict[str, AnyArray], pool: str, padding: str, precision: str, strips: tuple[int, ...], plain: bool,
+    style_loss: str,
 ) -> _Found:  # fmt: skip
     """Takes the images through the segments that are cut into strips, and through the rest of the network whole."""
     check_batch(images, pool, padding, precision)
@@ -240,8 +258,8 @@ def _through(
             after, handed_on, among(styles), among(targets), pool, padding, precision, plain, style_loss, count
         )
         if segment.layers:
-            own_targets = {layer: targets[layer] for layer in segment.contents}
-            part: Any = (_cut if count > 1 else _compute)(segment, params, x, own_targets)
+            own = _Beside(*({layer: of[layer] for layer in inside if layer in of} for of in (targets, guides)))
+            part: Any = (_cut if count > 1 else _compute)(segment, params, x, own)
             for have, new in zip(found, part, strict=True):
                 have.update(new)
         if not onward:
@@ -254,12 +272,12 @@ def _compute(
     segment: _Segment,
     params: Any,
     x: Float[AnyArray, "images height width channels"],
-    targets: dict[str, Float[Array, "_ _ _ N"]],
+    beside: _Beside,
     own: Callable[[Array, str], Array] = lambda value, _: value,
 ) -> _Found:
     """What an input, or a slab of it, contributes; `own` puts zeros into the rows of a layer that are not the strip's.
 
-    The slab's targets are cut out of the picture's.
+    What is beside the slab is cut out of what is beside the picture.
     """
     network = VGG19(segment.layers, segment.pool, segment.padding, segment.precision, segment.plain, segment.after)
     whole = network.apply(params, x)
@@ -267,9 +285,16 @@ def _compute(
     found: dict[str, Array] = {layer: own(value, layer) for layer, value in whole.items()}
     return _Found(
         {layer: found[layer] for layer in segment.kept},
-        {layer: style_losses.moments(found[layer], segment.style_loss, segment.precision) for layer in segment.styles},
-        {layer: losses.content_loss(found[layer], own(target, layer)) for layer, target in targets.items()},
+        {layer: _moments(segment, found[layer], beside.guides.get(layer)) for layer in segment.styles},
+        {layer: losses.content_loss(found[layer], own(target, layer)) for layer, target in beside.targets.items()},
     )
+
+
+def _moments(segment: _Segment, activations: Array, guide: AnyArray | None) -> Array:
+    if guide is None:
+        return style_losses.moments(activations, segment.style_loss, segment.precision)
+    channels = jnp.moveaxis(jnp.asarray(guide)[0], -1, 0)
+    return guided_moments(activations, channels, segment.style_loss, segment.precision)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -277,14 +302,14 @@ def _cut(
     segment: _Segment,
     params: Any,
     x: Float[AnyArray, "images height width channels"],
-    targets: dict[str, Float[Array, "_ _ _ N"]],
+    beside: _Beside,
 ) -> _Found:
     """As `_compute`, in strips."""
     slabs = Slabs(segment.after, segment.layers[-1], segment.pool, segment.strips, x.shape)
 
     def body(i: Array, found: _Found) -> _Found:
         slab = slabs.at(i)
-        part = _of_slab(segment, slabs, slab, params, targets)(slabs.cut(slab, x))
+        part = _of_slab(segment, slabs, slab, params, beside)(slabs.cut(slab, x))
         return _Found(
             {
                 layer: _add(found.activations[layer], value, slab.image, slab.start // slabs.stride(layer))
@@ -294,22 +319,22 @@ def _cut(
             {layer: _add(found.contents[layer], value, slab.image) for layer, value in part.contents.items()},
         )
 
-    shapes = jax.eval_shape(partial(_compute, segment), params, x, targets)
+    shapes = jax.eval_shape(partial(_compute, segment), params, x, beside)
     zeros: _Found = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
     return lax.fori_loop(0, slabs.count, body, zeros)
 
 
-def _forward(segment: _Segment, params: Any, x: AnyArray, targets: dict[str, Array]) -> tuple[_Found, tuple]:
-    return _cut(segment, params, x, targets), (params, x, targets)
+def _forward(segment: _Segment, params: Any, x: AnyArray, beside: _Beside) -> tuple[_Found, tuple]:
+    return _cut(segment, params, x, beside), (params, x, beside)
 
 
 def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[None, Array, None]:
-    params, x, targets = residuals
+    params, x, beside = residuals
     slabs = Slabs(segment.after, segment.layers[-1], segment.pool, segment.strips, x.shape)
 
     def body(i: Array, gradient: Array) -> Array:
         slab = slabs.at(i)
-        _, pull = jax.vjp(_of_slab(segment, slabs, slab, params, targets), slabs.cut(slab, x))
+        _, pull = jax.vjp(_of_slab(segment, slabs, slab, params, beside), slabs.cut(slab, x))
         of_image: _Found = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, slab.image, 1), cotangent)
         activations = {layer: slabs.cut(slab, leaf, layer) for layer, leaf in cotangent.activations.items()}
         return _add(gradient, pull(of_image._replace(activations=activations))[0], slab.image, slab.start)
@@ -320,12 +345,10 @@ def _backward(segment: _Segment, residuals: tuple, cotangent: _Found) -> tuple[N
 _cut.defvjp(_forward, _backward)
 
 
-def _of_slab(
-    segment: _Segment, slabs: Slabs, slab: Slab, params: Any, targets: dict[str, Array]
-) -> Callable[[Array], _Found]:
+def _of_slab(segment: _Segment, slabs: Slabs, slab: Slab, params: Any, beside: _Beside) -> Callable[[Array], _Found]:
     """From a slab of the input to what its strip contributes."""
-    own_targets = {layer: slabs.cut(slab, target, layer) for layer, target in targets.items()}
-    return lambda x: _compute(segment, params, x, own_targets, partial(slabs.own, slab))
+    cut = _Beside(*({layer: slabs.cut(slab, value, layer) for layer, value in of.items()} for of in beside))
+    return lambda x: _compute(segment, params, x, cut, partial(slabs.own, slab))
 
 
 def _add(total: Array, part: Array, *corner: Whole) -> Array:

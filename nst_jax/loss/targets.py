@@ -1,6 +1,6 @@
 """What images are compared with: targets of content and style, computed once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -28,8 +28,9 @@ class Targets(NamedTuple):
 
     content: dict[str, Float[Array, "#lanes _ _ N"]]
     """P of equation 1: {layer: [lanes or 1, height', width', N]}."""
-    style: dict[str, Float[Array, "#lanes N K"]]
-    """A / M_a of equation 4: {layer: [lanes or 1, N, N]}; or what another style loss compares, [lanes or 1, N, K]."""
+    style: dict[str, Float[Array, "#lanes ... N K"]]
+    """A / M_a of equation 4: {layer: [lanes or 1, N, N]}; or what another style loss compares, [lanes or 1, N, K]. With
+    regions, [lanes or 1, regions, N, K]."""
 
 
 @jax.transfer_guard("allow")
@@ -77,7 +78,8 @@ def style_targets(
     padding: str = "zero",
     precision: str = "float32",
     style_loss: str = "gram",
-) -> dict[str, Float[Array, "_ N _"]]:
+    guides: Mapping[str, Float[AnyArray, "1 _ _ regions"]] | None = None,
+) -> dict[str, Float[Array, "_ ... N K"]]:
     """Computes A / M_a of equation 4, or another style loss's moments, for style pictures.
 
     Another height or width is compiled anew.
@@ -90,10 +92,11 @@ def style_targets(
       padding: "zero", "reflect" or "replicate".
       precision: see `network.features`.
       style_loss: one of `style_losses.STYLE_LOSSES`.
+      guides: of regions of the style pictures, for each of the layers; see `regions.Regions`.
 
     Returns:
       {layer: [lanes or 1, N, N] float32}; of another style loss its `style_losses.moments` per position,
-      [lanes or 1, N, K].
+      [lanes or 1, N, K]. With guides each region's, [lanes or 1, regions, N, K].
 
     Raises:
       InputError: as `network.features`, or an unknown style loss.
@@ -103,8 +106,9 @@ def style_targets(
       (1, 64, 64)
     """
     return values(
-        params, images, check_layers(layers), pool=pool, padding=padding, precision=precision, style_loss=style_loss
-    ).styles
+        params, images, check_layers(layers), pool=pool, padding=padding, precision=precision, style_loss=style_loss,
+        guides=guides,
+    ).styles  # fmt: skip
 
 
 @jax.transfer_guard("allow")

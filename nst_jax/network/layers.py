@@ -28,6 +28,9 @@ POOLS = ("avg", "binomial", "max")
 """Average pooling as in the paper, the average after a low-pass, or the maximum, as the network was trained."""
 PADDINGS = ("zero", "reflect", "replicate")
 """What convolutions see beyond the border: zeros, as the network was trained, the picture reflected, or its border."""
+EDGES = ("inside", "all", "simple")
+"""What a position belongs to that sees several regions of a picture: only what all its pixels belong to, what any of
+them does, or what they do on average, counting the pools' windows alone."""
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "bfloat16-activations")
 """How products are rounded on TPU and GPU; the last one also rounds what layers hand on, on CPU too."""
 FAST = {"gpu": "tensorfloat32", "tpu": "bfloat16"}

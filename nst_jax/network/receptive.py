@@ -11,13 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax.errors import InputError
-from nst_jax.network.layers import CONVOLUTIONS, LAYERS, POOLS
+from nst_jax.network.layers import CONVOLUTIONS, EDGES, LAYERS, POOLS
 from nst_jax.network.vgg import check_layers
 from nst_jax.pictures.constants import MIN_SIDE
-
-EDGES = ("inside", "all", "simple")
-"""What a position belongs to that sees several regions: only what all its pixels belong to, what any of them does, or
-what they do on average, counting the pools' windows alone."""
 
 _NEIGHBORS = (1, 1, 1)  # a convolution's window; its weights differ by filter and matter to no mask
 _WINDOWS = {"avg": (1, 1), "binomial": (1, 3, 3, 1), "max": (1, 1)}  # each pool's, with the weights of a mean

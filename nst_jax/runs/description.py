@@ -13,17 +13,18 @@ from nst_jax import __version__
 from nst_jax.devices import local_devices
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files
-from nst_jax.runs.moved import AS_NAMED, Places, placed
+from nst_jax.runs.moved import AS_NAMED, Places, of_masks, placed
 from nst_jax.transfer import lanes
 from nst_jax.transfer.groups import groups
 from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.region_names import renamed
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 FORMAT = "nst_jax run 1"
 _EARLIER = {
     "padding": "zero", "bounds": "none", "bits": 8, "style_loss": "gram", "color": "painting", "color_match": "pca",
-    "style_scale": 1.0,
+    "style_scale": 1.0, "region": [], "region_edges": "simple", "region_weights": None, "keep": None,
 }  # fmt: skip  # what runs were made with before there were these settings
 
 
@@ -37,7 +38,19 @@ def absolute(table: Table, places: Places = AS_NAMED) -> Table:
     def resolved(path: str) -> str:
         return str(Path(path).resolve()) if path and path not in places else path
 
-    moved = tuple(replace(lane, content=resolved(lane.content), style=resolved(lane.style)) for lane in table.lanes)
+    def masked(name: str, value: Any) -> Any:
+        if name == "keep":
+            return value and resolved(value)
+        return tuple(renamed(region, resolved) for region in value) if name == "region" else value
+
+    moved = tuple(
+        replace(
+            lane, content=resolved(lane.content), style=resolved(lane.style),
+            own=tuple((name, masked(name, value)) for name, value in lane.own),
+        )
+        for lane in table.lanes
+    )  # fmt: skip
+    settings = replace(settings, **{name: masked(name, getattr(settings, name)) for name in ("keep", "region")})
     named = {named.name for named in weights.available()}
     if settings.init not in ("noise", "content"):
         settings = replace(settings, init=resolved(settings.init))
@@ -53,6 +66,8 @@ def describe(table: Table, tolerance: float, places: Places = AS_NAMED) -> dict[
     """
     settings, here = table.settings, placed(table.settings, places)
     paths = {path: places.get(path, path) for lane in table.lanes for path in (lane.content, lane.style) if path}
+    masks = {name for group in groups(table) for name in of_masks(group.table.settings)}
+    paths |= {path: places.get(path, path) for path in masks}
     if settings.init not in ("noise", "content"):
         inside = "run.json" if Path(here.init).is_dir() else ""
         paths[str(Path(settings.init, inside))] = str(Path(here.init, inside))

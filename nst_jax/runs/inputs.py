@@ -9,10 +9,12 @@ import numpy as np
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import images
 from nst_jax.runs.moved import AS_NAMED, Places
-from nst_jax.transfer import scales
-from nst_jax.transfer.arguments import brought_to
+from nst_jax.transfer import recolor, scales
+from nst_jax.transfer.arguments import brought_to, mask
+from nst_jax.transfer.guides import OfRegions
 from nst_jax.transfer.lanes import Lane, Table, paintings
 from nst_jax.transfer.names import file_name
+from nst_jax.transfer.region_names import written
 from nst_jax.transfer.settings import Settings
 
 
@@ -39,6 +41,41 @@ def read_start(settings: Settings, height: int, width: int) -> np.ndarray | None
 def read_to_size(path: Path, settings: Settings, height: int, width: int, name: str) -> np.ndarray:
     """A picture brought to a size of its own aspect; raises InputError, naming it, rather than distort one."""
     return brought_to(read_picture(path, settings, None), height, width, name, path)
+
+
+def read_mask(path: Path, settings: Settings) -> np.ndarray:
+    """The luminance of a picture at its own size, [h, w] float32, 0..1."""
+    return recolor.luminance(read_picture(path, settings, None))[..., 0]
+
+
+def read_masks(settings: Settings, places: Places = AS_NAMED) -> dict[str, np.ndarray]:
+    """The masks that the setting `region` names, by these names; see `read_mask`."""
+    regions = map(written, settings.region)
+    named = dict.fromkeys(name for region in regions for name in (region.mask, region.painting_mask) if name)
+    return {name: read_mask(Path(places.get(name, name)), settings) for name in named}
+
+
+def read_regions(settings: Settings, size: int) -> OfRegions:
+    """The masks and paintings that the setting `region` names; paintings with their longest side brought to `size`."""
+    names = dict.fromkeys(written(region).painting for region in settings.region)
+    paintings = {name: read_picture(Path(name), settings, size) for name in names}
+    return OfRegions(paintings, read_masks(settings))
+
+
+def read_kept(settings: Settings, height: int, width: int, places: Places = AS_NAMED) -> np.ndarray | None:
+    """Where `keep` is white in a picture of this size, [height, width] bool; None without it.
+
+    Raises:
+      InputError: it is nowhere white, or has another aspect.
+    """
+    if settings.keep is None:
+        return None
+    name = settings.keep
+    path = Path(places.get(name, name))
+    found = mask(read_mask(path, settings), height, width, f"keep {name}")
+    if not found.any():
+        raise InputError(f"{argument('keep')} {name}: is nowhere white; white is what stays the photograph")
+    return found
 
 
 def read_pictures(table: Table, places: Places = AS_NAMED) -> tuple[dict[str, np.ndarray], dict[Any, np.ndarray]]:

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files
+from nst_jax.transfer.groups import groups
 from nst_jax.transfer.lanes import Table
 from nst_jax.transfer.names import file_name, folded
+from nst_jax.transfer.region_names import written
 from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
@@ -63,6 +65,12 @@ def placed(settings: Settings, places: Places) -> Settings:
     return replace(
         settings, init=places.get(settings.init, settings.init), weights=places.get(settings.weights, settings.weights)
     )
+
+
+def of_masks(settings: Settings) -> list[str]:
+    """The masks that the settings `keep` and `region` name, and the paintings of regions."""
+    named = [name for region in settings.region for name in written(region) if name]
+    return [*named, settings.keep] if settings.keep else named
 
 
 def find(run: Mapping[str, Any], table: Table, folder: Path, find_in: Sequence[Path]) -> dict[str, str]:
@@ -150,6 +158,7 @@ def _inputs(run: Mapping[str, Any], table: Table, source: Path) -> list[_Input]:
     names = [name for lane in table.lanes for name in (lane.content, lane.style)]
     if not names or not all(isinstance(name, str) for name in names):
         raise InputError(f"{source}: damaged (a lane names no picture)")
+    names += [name for group in groups(table) for name in of_masks(group.table.settings)]
     found = [known(name, name, recorded.get(name)) for name in dict.fromkeys(names) if name]
     settings = table.settings
     if settings.init not in ("noise", "content"):

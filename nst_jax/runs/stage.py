@@ -38,6 +38,8 @@ class Stage(NamedTuple):
     kept: tuple[Kept, ...] = ()
     """Of each group of lanes that share a program; none for a run that is to be planned."""
     places: Places = AS_NAMED
+    coarse: bool = False
+    """Whether it is the start of a finer one."""
 
 
 def scales_of(table: Table, places: Places) -> tuple[Scale, ...]:
@@ -83,7 +85,13 @@ def engines(stage: Stage, group: Group, options: RunOptions, compile: Compile, *
     contents, styles = inputs.read_pictures(table, stage.places)
     waits = planning and stage.folder / "scales" in Path(settings.init).parents
     start = next(iter(contents.values())) if waits else inputs.starts_of(table._replace(settings=here), own, contents)
-    problem = Problem(weights.load(here.weights), contents, styles, table, own=own, start=start)
+    height, width = next(iter(contents.values())).shape[:2]
+    problem = Problem(
+        weights.load(here.weights), contents, styles, table, own=own, start=start,
+        kept=inputs.read_kept(settings, height, width, stage.places), masks=inputs.read_masks(settings, stage.places),
+    )  # fmt: skip
+    if planning and not stage.coarse:
+        problem.check_regions()
     optimizer = optimizer_of(settings)
 
     @cache

@@ -57,7 +57,7 @@ def stages_of(folder: Path, table: Table, kept: tuple[Kept, ...] = (), places: P
     found, settings = [], table.settings
     for scale in coarser:
         coarse = scales.table_at(scale, finest, table._replace(settings=settings))
-        found.append(Stage(folder / "scales" / scale.name, coarse, (), places))
+        found.append(Stage(folder / "scales" / scale.name, coarse, (), places, coarse=True))
         settings = replace(settings, init=str(found[-1].folder))
     if found:
         settings = replace(settings, evaluations=finest.evaluations)

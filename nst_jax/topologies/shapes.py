@@ -11,8 +11,10 @@ import numpy as np
 from nst_jax.loss.objective import Losses, Objective
 from nst_jax.network.layers import CONVOLUTIONS, LAYERS
 from nst_jax.optim.box import Box
-from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.lanes import Table, paintings
 from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.region_names import written
+from nst_jax.transfer.settings import Settings
 
 
 class OfShapes:
@@ -44,11 +46,18 @@ class OfShapes:
         table = table._replace(lanes=plain, settings=replace(table.settings, init="noise", **colors))
         blended = len(table.settings.style_blend or [1])
         made: list[Problem] = []
+        masks, kept = bands(table.settings, height, width), None
+        if table.settings.keep:
+            kept = np.zeros(self.shape[:2], bool)
+        if masks:
+            table = table._replace(settings=replace(table.settings, region_edges="all"))  # all regions are everywhere
 
         def goal(params: Any, picture: Any) -> Objective:
             contents = {lane.content: picture for lane in table.lanes}
-            styles: dict[Any, Any] = {lane.painting: [picture] * blended for lane in table.lanes}  # of any size
-            made.append(Problem(params, contents, styles, table, prepared=params, strips=strips))
+            styles: dict[Any, Any] = {name: [picture] * blended for name in paintings(table)}  # of any size
+            made.append(
+                Problem(params, contents, styles, table, kept=kept, masks=masks, prepared=params, strips=strips)
+            )
             found = made[0].objective([lane % self._lanes for lane in range(slots)])
             return replace(found, luminance=jnp.zeros(slots, bool)) if self._in_grey else found
 
@@ -86,6 +95,18 @@ class OfShapes:
 
     def refuse(self, lane: int, losses: Any) -> None:
         """Never called."""
+
+
+def bands(settings: Settings, height: int, width: int) -> dict[str, np.ndarray]:
+    """Makes masks for all regions, none of which covers the last rows, [height, width] float32 each."""
+    regions = list(map(written, settings.region))
+    masks = {}
+    for number, region in enumerate(regions):
+        mask = np.zeros((height, width), np.float32)
+        first, last = (height * (number + one) // (len(regions) + 1) for one in (0, 1))
+        mask[first:last] = 1
+        masks |= {name: mask for name in (region.mask, region.painting_mask) if name}
+    return masks
 
 
 def convolutions(table: Table) -> list[str]:

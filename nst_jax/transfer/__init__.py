@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from nst_jax.transfer.minimizing import minimize as minimize
     from nst_jax.transfer.outcome import Outcome as Outcome
     from nst_jax.transfer.problem import Problem as Problem
+    from nst_jax.transfer.region_names import Region as Region
     from nst_jax.transfer.settings import Settings as Settings
     from nst_jax.transfer.stylizing import evaluate as evaluate
     from nst_jax.transfer.stylizing import stylize as stylize

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import images
@@ -73,36 +74,59 @@ def brought_to(image: np.ndarray, height: int, width: int, name: str, path: Path
     Raises:
       InputError: it has another aspect, and would be distorted.
     """
-    expected = images.fit(image, max(height, width)).shape[:2]
-    if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
-        own = f"{image.shape[1]}x{image.shape[0]}"
-        where = argument(name) + (f" {path}" if path else "")
-        raise InputError(f"{where}: {own} cannot be brought to {width}x{height}, which has another aspect")
+    _check_aspect(image.shape, height, width, argument(name) + (f" {path}" if path else ""))
     return images.resize(image, height, width)
 
 
-def mask(given: Any, height: int, width: int, name: str) -> np.ndarray:
+def _check_aspect(own: tuple[int, ...], height: int, width: int, where: str) -> None:
+    expected = images.fitted((own[0], own[1]), max(height, width))
+    if max(abs(expected[0] - height), abs(expected[1] - width)) > 1:
+        what = f"{own[1]}x{own[0]} cannot be brought to {width}x{height}, which has another aspect"
+        raise InputError(f"{where}: {what}")
+
+
+def levels(given: Any, height: int, width: int, name: str) -> np.ndarray:
     """Brings a mask to a size of its own aspect.
 
     Args:
       given: [h, w], bool or float 0..1.
       height: in pixels.
       width: in pixels.
-      name: of the argument that holds it, which messages start with.
+      name: of the argument that holds it, which messages start with; a file's or region's name may follow it.
 
     Returns:
-      [height, width] bool, True where it is at least half.
+      [height, width] float32, 0..1; no value lies beyond those that were there.
 
     Raises:
       InputError: it has another shape, dtype or aspect, or holds values outside of 0..1.
     """
-    found = np.asarray(given)
+    found, where = np.asarray(given), f"{argument(name.partition(' ')[0])}{''.join(name.partition(' ')[1:])}"
     if found.ndim != 2 or found.dtype.kind not in "bf" or not found.size:
-        raise InputError(f"{argument(name)}: {found.dtype} {found.shape} is no mask; must be bool [height, width]")
+        raise InputError(f"{where}: {found.dtype} {found.shape} is no mask; must be bool [height, width]")
     if not (found.min() >= 0 and found.max() <= 1):
-        raise InputError(f"{argument(name)}: holds values outside of 0..1")
-    levels = np.repeat(found.astype(np.float32)[..., None], 3, 2)
-    return brought_to(levels, height, width, name)[..., 0] >= 0.5
+        raise InputError(f"{where}: holds values outside of 0..1")
+    _check_aspect(found.shape, height, width, where)
+    plane = Image.fromarray(found.astype(np.float32))
+    # Lanczos, as for pictures, would ring beside an edge.
+    return np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def mask(given: Any, height: int, width: int, name: str) -> np.ndarray:
+    """Brings a mask to a size of its own aspect; True where it is then at least half.
+
+    Args:
+      given: see `levels`.
+      height: see `levels`.
+      width: see `levels`.
+      name: see `levels`.
+
+    Returns:
+      [height, width] bool.
+
+    Raises:
+      InputError: as `levels`.
+    """
+    return levels(given, height, width, name) >= 0.5
 
 
 def check_blend(settings: Settings, paintings: Sequence[Any]) -> None:

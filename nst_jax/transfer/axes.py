@@ -84,7 +84,7 @@ class Axes:
         "numbers for one value are separated by commas, and then the values by semicolons. May be given several times",
         kind=(object, "a setting's name and its values"),
         metavar="NAME=VALUES",
-        repeated=True,
+        repeated=axis,
     )
     grid_rows: str | None = setting(None, "axes", str, "the axis that the grid's rows are", metavar="NAME")
     grid_columns: str | None = setting(

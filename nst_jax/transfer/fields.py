@@ -24,6 +24,11 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def regions(text: str) -> tuple[str, ...]:
+    """Reads "sky.png=sea.jpg,ground.png=field.jpg" as regions with their paintings."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def layer_sets(text: str) -> tuple[tuple[str, ...], ...]:
     """Reads "conv1_1;conv1_1,conv2_1" as sets of layer names."""
     return tuple(map(layers, text.split(";")))
@@ -44,7 +49,7 @@ def size_in_bytes(text: str) -> int:
 
 _ONE = (float, int, size_in_bytes, bool, str)
 """What reads one value; the others read tuples."""
-SEVERAL = (layers, numbers)
+SEVERAL = (layers, numbers, regions)
 """What reads the settings whose one value is several."""
 _KINDS: dict[Any, tuple[type, str]] = {
     float: (kinds.Real, "a number"),
@@ -53,6 +58,7 @@ _KINDS: dict[Any, tuple[type, str]] = {
     bool: (bool, "True or False"),
     str: (str, "text"),
     layers: (str, "names of layers"),
+    regions: (str, "masks with their paintings"),
     layer_sets: (str, "sets of names of layers"),
     numbers: (kinds.Real, "numbers"),
     number_sets: (kinds.Real, "sets of numbers"),
@@ -63,7 +69,7 @@ _KINDS: dict[Any, tuple[type, str]] = {
 
 def setting(
     default: Any, group: str, parse: Callable[[str], Any], help: str, *, kind=None, range=None, choices=None,
-    metavar=None, repeated=False,
+    metavar=None, repeated=None,
 ) -> Any:  # fmt: skip
     """A dataclass field that says all there is to say about a setting.
 
@@ -76,7 +82,7 @@ def setting(
       range: the least and the most that is allowed, of each number in it.
       choices: the words, or numbers, that are allowed.
       metavar: what stands for its value in `--help`.
-      repeated: whether its option may be given several times, for one part of the value each.
+      repeated: what reads one part of the value, where the option takes one and may be given several times.
 
     Returns:
       The field.

@@ -19,7 +19,7 @@ class Group(NamedTuple):
     """What sets it apart from the table's other groups; "" where there are none."""
 
 
-OF_LANES = ("color", "color_match", "noise", "style_scale", "style_size", "tv")
+OF_LANES = ("color", "color_match", "noise", "region_weights", "style_scale", "style_size", "tv")
 """Settings that are arrays of a program and may differ between its lanes, beside those that lanes tell themselves."""
 
 

@@ -14,6 +14,7 @@ from nst_jax.transfer import names
 from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.fields import as_tuples
 from nst_jax.transfer.names import power, slug
+from nst_jax.transfer.region_names import written
 from nst_jax.transfer.settings import Settings
 
 MOST_LANES = 100_000
@@ -31,7 +32,7 @@ class Lane:
     content: str
     """The content picture's file. Also what the lane's size comes from."""
     style: str
-    """The style picture's file; "" when β is zero."""
+    """The style picture's file; "" when β is zero, or where regions alone have a style."""
     alpha: float
     beta: float
     content_layers: tuple[tuple[str, float], ...]
@@ -48,9 +49,13 @@ class Lane:
 
     @property
     def painting(self) -> Hashable:
-        """What the style picture is called among those of a table: with its size where that is the lane's own."""
+        """What the style picture is called among those of a table."""
+        return self.sized(self.style)
+
+    def sized(self, style: str) -> Hashable:
+        """What a style picture is called among those of a table: with its size where that is the lane's own."""
         sizes = tuple(value for name, value in self.own if name in ("style_size", "style_scale"))
-        return (self.style, *sizes) if sizes else self.style
+        return (style, *sizes) if sizes else style
 
 
 _TOLD = ("ratio", "alpha", "beta", "content_layers", "style_layers", "style_weights", "seed")  # by lanes themselves
@@ -230,13 +235,17 @@ def paintings(table: Table) -> dict[Hashable, tuple[str, int]]:
     """Lists the style pictures that a table needs.
 
     Args:
-      table: any.
+      table: of lanes that share their regions.
 
     Returns:
       The file, and the longest side in pixels that it is brought to, by what `Lane.painting` calls it.
     """
-    shared = table.settings
-    return {lane.painting: (lane.style, lane.within(shared).beside(shared.size)) for lane in table.lanes if lane.style}
+    found, shared = {}, table.settings
+    of_regions = [written(region).painting for region in shared.region]
+    for lane in table.lanes:
+        side = lane.within(shared).beside(shared.size)
+        found |= {lane.sized(style): (style, side) for style in (lane.style, *of_regions) if style}
+    return found
 
 
 def on(table: Table, platform: str) -> Table:

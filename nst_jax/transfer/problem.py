@@ -1,6 +1,7 @@
 """What a table's lanes share and what they do not: targets, weights and start images for any choice of lanes."""
 
 import copy
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from nst_jax import devices
 from nst_jax.errors import InputError, argument
 from nst_jax.loss import targets
 from nst_jax.loss.objective import Losses, Objective, Term, check_terms
+from nst_jax.loss.regions import Regions
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import LossWeights, translated
 from nst_jax.measures import measures
@@ -20,9 +22,11 @@ from nst_jax.measures.measures import Measures, Summary
 from nst_jax.network.vgg import prepare
 from nst_jax.optim.box import Box
 from nst_jax.transfer import recolor
+from nst_jax.transfer.guides import Guides
 from nst_jax.transfer.lanes import Lane, Table, used_layers
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.starts import Starts
+from nst_jax.transfer.styles import Styles
 
 Array = jax.Array
 
@@ -38,6 +42,7 @@ class Problem:
       shape: of the images, (height, width, 3).
       dtype: of the images, float32.
       strips: see `loss.strips.statistics`.
+      guides: the regions; None where there are none.
 
     Example:
       >>> from nst_jax.transfer.lanes import table
@@ -61,6 +66,7 @@ class Problem:
         start: np.ndarray | Mapping[str, np.ndarray] | None = None,
         frozen: np.ndarray | None = None,
         kept: np.ndarray | None = None,
+        masks: Mapping[str, Any] | None = None,
         prepared: Any = None,
         terms: Sequence[Term] = (),
         strips: tuple[int, ...] = (),
@@ -75,6 +81,7 @@ class Problem:
           table: the lanes, and the settings that all share.
           own: those of the table's lanes that are to be minimized; all by default.
           start, frozen, kept: see `Starts`.
+          masks: [h, w] bool or float, 0..1, of any size, by the names in the setting `region`.
           prepared: the parameters from `network.prepare`, where they are at hand.
           terms: added to each lane's loss; their weights are of all lanes or one for each of `own`.
           strips: see the attribute.
@@ -82,7 +89,8 @@ class Problem:
             lanes saves itself that.
 
         Raises:
-          InputError: content pictures of different sizes, a start that is not there, or as `Objective.plus`.
+          InputError: content pictures of different sizes, a start that is not there, or as `Guides` and
+            `Objective.plus`.
         """
         settings = table.settings.on(devices.platform())
         table = table._replace(settings=settings)
@@ -98,14 +106,23 @@ class Problem:
         contents = {lane.content: contents[lane.content] for lane in table.lanes}
         self.shape, self.dtype = shape_of(contents), np.dtype(np.float32)
         self._contents, self._params = contents, params
+        self.guides = self._guides_of(settings, masks or {})
+        if self.guides and self.guides.kept is not None:
+            kept = self.guides.kept if kept is None else kept | self.guides.kept
         self._starts = Starts(contents, settings, start, frozen, kept)
         self._network = {"pool": settings.pool, "padding": settings.padding, "precision": settings.precision}
         self._summaries: dict[tuple[str, bool] | None, Summary] = {}  # None is for noise
         seen = dict.fromkeys(map(self._content_of, table.lanes))
         self._content_targets = {which: self._content_target(self._seen(*which)) for which in seen}
-        styled = {self._style_of(lane): lane for lane in table.lanes if lane.beta or (complete and lane.style)}
-        self._styles = {which: (styles[lane.painting], lane) for which, lane in styled.items()}
-        self._style_targets = {which: self._style_target(*own) for which, own in self._styles.items()}
+        self._styles = Styles(params, contents, styles, self.style_layers, settings, self._network, self.guides)
+        self._styled = {
+            self._styles.key(lane): lane
+            for lane in table.lanes
+            if lane.beta or (complete and (lane.style or self.guides))
+        }
+        made = {which: self._styles.target(lane) for which, lane in self._styled.items()}
+        self._style_targets = {which: target for which, (target, _) in made.items()}
+        self._painted = {which: painted for which, (_, painted) in made.items()}
         self._moments: dict[Hashable, dict[str, np.ndarray]] = {}  # of paintings, for measures
         self._any_luminance = any(map(self._in_grey, table.lanes))
         deepest = (*self.content_layers, *self.style_layers, *(layer for term in terms for layer in term.layers))
@@ -128,6 +145,14 @@ class Problem:
         made.strips = strips
         return made
 
+    def check_regions(self) -> None:
+        """Warns of layers at which a region's style is left out; raises InputError where it is at all of them."""
+        if not self.guides:
+            return
+        told = [line for painted in self._painted.values() for line in self.guides.missing(painted)]
+        for line in dict.fromkeys(told):
+            warnings.warn(line, stacklevel=2)
+
     def after(self, before: Mapping[str, np.ndarray]) -> "Problem":
         """Makes the same problem, started from each lane's picture at the scale before.
 
@@ -147,15 +172,20 @@ class Problem:
         chosen = [self.lanes[lane] for lane in lanes]
         some_style = next(iter(self._style_targets), None)  # a lane without style has weights zero; any will do
         content = _stacked(self._content_targets, [self._content_of(lane) for lane in chosen])
-        style = _stacked(self._style_targets, [self._style_of(lane) if lane.beta else some_style for lane in chosen])
+        style = _stacked(self._style_targets, [self._styles.key(lane) if lane.beta else some_style for lane in chosen])
         grey = np.array([self._in_grey(lane) for lane in chosen]) if self._any_luminance else None
+        regions = None
+        if self.guides:
+            of_styles = [self._painted[self._styles.key(lane) if lane.beta else some_style] for lane in chosen]
+            painted = {layer: np.concatenate([own[layer] for own in of_styles]) for layer in self.style_layers}
+            regions = self.guides.of_lanes([self._own(lane).region_weights for lane in chosen], painted)
         terms = tuple(
             term if len(term.weight) == 1 else replace(term, weight=term.weight[np.asarray(lanes)])
             for term in self._terms
         )
         return Objective(
             self._prepared, Targets(content, style), self._loss_weights(chosen), **self._network, strips=self.strips,
-            style_loss=self.table.settings.style_loss, terms=terms, luminance=grey,
+            style_loss=self.table.settings.style_loss, regions=regions, terms=terms, luminance=grey,
         )  # fmt: skip
 
     def spread(self, objective: Objective) -> Objective:
@@ -173,10 +203,13 @@ class Problem:
             for term, known in zip(objective.terms, self._terms, strict=True)
         )
         params, loss_weights = each(objective.params, False), each(objective.loss_weights, True)
-        grey = each(objective.luminance, True)
+        regions, grey = objective.regions, each(objective.luminance, True)
+        if regions:
+            regions = Regions(each(regions.guides, False), each(regions.weights, True))
         return replace(
-            objective, params=params, targets=targets, loss_weights=loss_weights, terms=terms, luminance=grey
-        )
+            objective, params=params, targets=targets, loss_weights=loss_weights, regions=regions, terms=terms,
+            luminance=grey,
+        )  # fmt: skip
 
     @jax.transfer_guard("allow")
     def starts(self, lanes: Sequence[int]) -> Array:
@@ -236,7 +269,7 @@ class Problem:
         content = self._summary_of(self._content_of(lane)) if lane.alpha or self._complete else None
         style = None
         if lane.beta or self._complete:
-            style = self._moments_of(self._style_of(lane))
+            style = self._moments_of(self._styles.key(lane))
         image = recolor.grey(image) if self._in_grey(lane) else image
         return measures.compare(self._summarize(image), self._summary_of(None), content, style)
 
@@ -245,24 +278,21 @@ class Problem:
             return {}
         return targets.content_targets(self._params, picture[None], self.content_layers, **self._network)
 
+    def _guides_of(self, settings: Settings, masks: Mapping[str, Any]) -> Guides | None:
+        if not settings.region:
+            return None
+        rest = {bool(lane.style) for lane in self.table.lanes}
+        if len(rest) > 1:
+            only = "some lanes have a painting for what no region covers and some have none; give all one, or none"
+            raise InputError(f"{argument('region')}: {only}")
+        height, width = self.shape[:2]
+        return Guides(settings, masks, height, width, self.style_layers, rest=rest.pop())
+
     def _moments_of(self, which: Hashable) -> dict[str, np.ndarray]:
         if which not in self._moments:
-            found = self._style_target(*self._styles[which], measures.MOMENTS)
+            found = self._styles.mixture(self._styled[which], measures.MOMENTS)
             self._moments[which] = {layer: np.asarray(moments[0]) for layer, moments in found.items()}
         return self._moments[which]
-
-    def _style_target(self, paintings: Any, lane: Lane, style_loss: str | None = None) -> dict[str, Array]:
-        style_loss = style_loss or self.table.settings.style_loss
-        if not self.style_layers:
-            return {}
-        own, photo = self._own(lane), self._contents[lane.content]
-        several = paintings if isinstance(paintings, list | tuple) else [paintings]
-        several = [recolor.painted(one, photo, own) for one in several]
-        each = [
-            targets.style_targets(self._params, one[None], self.style_layers, **self._network, style_loss=style_loss)
-            for one in several
-        ]
-        return targets.blend(each, self.table.settings.style_blend or [1.0] * len(several), argument("style_blend"))
 
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
         settings = self.table.settings
@@ -303,12 +333,6 @@ class Problem:
 
     def _seen(self, content: str, in_grey: bool) -> np.ndarray:
         return recolor.grey(self._contents[content]) if in_grey else self._contents[content]
-
-    def _style_of(self, lane: Lane) -> Hashable:
-        """What a lane's style target depends on."""
-        own = self._own(lane)
-        colors = () if own.color == "painting" else (own.color, own.color_match, lane.content)
-        return lane.painting, *colors
 
     def _summarize(self, picture: np.ndarray) -> Summary:
         # With the parameters of all layers: the lanes' may end before conv4_2.

@@ -58,7 +58,11 @@ def with_chroma(picture: Image, photograph: Image) -> Image:
     return np.clip(np.clip(luminance(picture), least, most) + colors, 0, 1)
 
 
-def match_luminance(painting: Image, photograph: Image) -> Image:
+Weights = tuple[Image | None, Image | None]
+"""How much each pixel counts, [height, width], of the painting and of the photograph; None for all alike."""
+
+
+def match_luminance(painting: Image, photograph: Image, weights: Weights = (None, None)) -> Image:
     """Brings a painting's luminance to a photograph's mean and spread, and makes it grey.
 
     Section "Luminance-only transfer": Y' = σ_c / σ_s (Y - μ_s) + μ_c.
@@ -66,16 +70,18 @@ def match_luminance(painting: Image, photograph: Image) -> Image:
     Args:
       painting: [height, width, 3] RGB.
       photograph: of any size.
+      weights: of the pixels that μ and σ are of.
 
     Returns:
       [height, width, 3] float32, three equal channels; of one value where the painting has but one.
     """
     own, other = (luminance(picture).astype(np.float64) for picture in (painting, photograph))
-    gain = other.std() / max(own.std(), np.sqrt(LEAST_VARIANCE))
-    return np.repeat(gain * (own - own.mean()) + other.mean(), 3, -1).astype(np.float32)
+    (own_mean, own_variance), (other_mean, other_variance) = map(_statistics, (own, other), weights)
+    gain = np.sqrt(other_variance / max(own_variance, LEAST_VARIANCE))
+    return np.repeat(gain * (own - own_mean) + other_mean, 3, -1).astype(np.float32)
 
 
-def match_colors(painting: Image, photograph: Image, method: str = "pca") -> Image:
+def match_colors(painting: Image, photograph: Image, method: str = "pca", weights: Weights = (None, None)) -> Image:
     """Brings a painting's colors to a photograph's mean and covariance: x' = A (x - μ_s) + μ_c with A Σ_s Aᵀ = Σ_c.
 
     Args:
@@ -83,34 +89,38 @@ def match_colors(painting: Image, photograph: Image, method: str = "pca") -> Ima
       photograph: of any size.
       method: which of the many A: "pca", Σ_c^½ Σ_s^-½; "cholesky", L_c L_s⁻¹; or "monge", the one that moves colors the
         least, Σ_s^-½ (Σ_s^½ Σ_c Σ_s^½)^½ Σ_s^-½.
+      weights: of the pixels that μ and Σ are of.
 
     Returns:
       [height, width, 3] float32. Along colors that the painting does not have it has none of the photograph's spread.
     """
-    (own_mean, own), (other_mean, other) = (_statistics(picture) for picture in (painting, photograph))
+    (own_mean, own), (other_mean, other) = map(_statistics, (painting, photograph), weights)
     matrix = _MATRICES[method](_at_least(own), other)
     return ((np.asarray(painting, np.float64) - own_mean) @ matrix.T + other_mean).astype(np.float32)
 
 
-def painted(painting: Image, photograph: Image, settings: Settings) -> Image:
+def painted(painting: Image, photograph: Image, settings: Settings, weights: Weights = (None, None)) -> Image:
     """Gives a painting the colors that the settings ask for.
 
     Args:
       painting: [h, w, 3] RGB.
       photograph: of any size.
       settings: whose `color` and `color_match` count.
+      weights: of the pixels that are compared: those of a region.
 
     Returns:
       [h, w, 3] float32, not clipped to 0..1; for `painting` what was given.
     """
     if settings.color == "luminance":
-        return match_luminance(painting, photograph)
-    return match_colors(painting, photograph, settings.color_match) if settings.color == "match" else painting
+        return match_luminance(painting, photograph, weights)
+    return match_colors(painting, photograph, settings.color_match, weights) if settings.color == "match" else painting
 
 
-def _statistics(picture: Image) -> tuple[Image, Image]:
-    pixels = np.asarray(picture, np.float64).reshape(-1, 3)
-    return pixels.mean(0), np.cov(pixels, rowvar=False, bias=True)
+def _statistics(picture: Image, weights: Image | None) -> tuple[Image, Image]:
+    """Mean and covariance of a picture's channels."""
+    pixels = np.asarray(picture, np.float64).reshape(-1, picture.shape[-1])
+    each = None if weights is None else np.asarray(weights, np.float64).ravel()
+    return np.average(pixels, 0, each), np.cov(pixels, rowvar=False, bias=True, aweights=each)
 
 
 def _of_eigenvalues(covariance: Image, function: Callable[[Image], Image]) -> Image:

@@ -6,6 +6,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.loss.conventions import CONVENTIONS, PAPER, STYLE_LOSSES
 from nst_jax.network.layers import (
     CONTENT_LAYER,
+    EDGES,
     FAST,
     LAYERS,
     PADDINGS,
@@ -15,7 +16,8 @@ from nst_jax.network.layers import (
     channels_of,
 )
 from nst_jax.pictures.constants import BITS, MAX_PIXELS, MIN_SIDE, WRITTEN_SIDE
-from nst_jax.transfer.fields import check, layers, numbers, setting
+from nst_jax.transfer.fields import check, layers, numbers, regions, setting
+from nst_jax.transfer.region_names import written
 
 BOUNDS: dict[str, tuple[float, float] | None] = {"box": (0.0, 1.0), "none": None}
 """What `bounds` means."""
@@ -84,6 +86,38 @@ class Settings:
     )
     style_blend: tuple[float, ...] | None = setting(
         None, "loss", numbers, "shares of several style pictures, one for each (default: equal)", range=_ANY
+    )
+    region: tuple[str, ...] = setting(
+        (),
+        "region",
+        regions,
+        "where a grey picture of the photograph's aspect is white, the style is this painting's, or that of the "
+        "part of the painting that a mask of its own shows. May be given several times. What no region covers has the "
+        "painting STYLE or, without one, stays the photograph",
+        metavar="MASK=PAINTING[:MASK]",
+        repeated=str,
+    )
+    region_edges: str = setting(
+        "simple",
+        "region",
+        str,
+        "what a layer's positions belong to that see several regions: simple, each in part; inside, none, which leaves "
+        "a margin with little style; all, each wholly, which carries styles across edges",
+        choices=EDGES,
+    )
+    region_weights: tuple[float, ...] | None = setting(
+        None,
+        "region",
+        numbers,
+        "how strong each region's style is, and the rest's last if it has one (default: 1, as strong everywhere)",
+        range=_ANY,
+    )
+    keep: str | None = setting(
+        None,
+        "keep",
+        str,
+        "a grey picture of the photograph's aspect; where it is white the picture stays the photograph",
+        metavar="MASK",
     )
     color: str = setting(
         "painting",
@@ -211,7 +245,7 @@ class Settings:
             raise InputError(f"{argument('style_loss')}: {only}; the others' weights are of Gram matrices")
         if max(self.alpha_beta) < _LEAST:
             raise InputError(f"{_ALPHA} and {_BETA}: both are zero in float32; at least one must be positive")
-        for name in ("style_weights", "style_blend"):
+        for name in ("style_weights", "style_blend", "region_weights"):
             shares = getattr(self, name)
             if shares is not None and not any(shares):
                 raise InputError(f"{argument(name)}: all are zero; at least one must be positive")
@@ -219,6 +253,8 @@ class Settings:
             if not named or len(set(named)) < len(getattr(self, name)):
                 problem = "a layer is named twice" if named else "no layer is named"
                 raise InputError(f"{argument(name)}: {problem}; known are {', '.join(LAYERS)}")
+        for region in self.region:
+            written(region)  # or it has not this form
         if not any(self.content_weights.values()):
             raise InputError(f"{argument('content_layers')}: all weights are zero; at least one must be positive")
         if self.style_weights is not None and len(self.style_weights) != len(self.style_layers):

@@ -18,9 +18,11 @@ from nst_jax.pictures import images
 from nst_jax.transfer import plan, recolor
 from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of, picture
 from nst_jax.transfer.axes import Axes, given
+from nst_jax.transfer.guides import NO_REGIONS, OfRegions, arrays_named, check_masks
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.region_names import Region
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer
@@ -49,6 +51,7 @@ def stylize(
     start: Any = None,
     frozen: Any = None,
     keep: Any = None,
+    region: Sequence[Region] = (),
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | str | None = None,
     params: Any = None,
@@ -62,12 +65,13 @@ def stylize(
 
     Args:
       content: the photograph, [height, width, 3] float RGB, 0..1; brought to `size`.
-      style: the painting, of any size, or several to blend.
+      style: the painting, of any size, or several to blend; None where regions alone have a style.
       settings: all at once; those given by name come before them.
       start: a picture to start from, instead of what `init` says.
       frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly,
         or its luminance where only that is transferred.
       keep: likewise; there they are the photograph's exactly.
+      region: regions with a painting each; what none covers has `style` or, without one, stays the photograph.
       terms: of one's own, added to the loss.
       optimizer: "lbfgs" or "adam" with their settings, any Optax transformation, or what has the methods of `LBFGS`.
       params: the network's parameters from `load_weights`, instead of those that the settings name.
@@ -94,10 +98,10 @@ def stylize(
     """
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}
-    settings = given(options, settings=settings)[0]
+    settings, regions = arrays_named(given(options, settings=settings)[0], region)
     make = planned(
-        content, style, settings, start=start, frozen=frozen, keep=keep, terms=terms, optimizer=optimizer,
-        params=params, memory=memory, compile=compile,
+        content, style, settings, start=start, frozen=frozen, keep=keep, regions=regions, terms=terms,
+        optimizer=optimizer, params=params, memory=memory, compile=compile,
     )  # fmt: skip
     return make(callback, every)
 
@@ -110,6 +114,7 @@ def planned(
     start: Any = None,
     frozen: Any = None,
     keep: Any = None,
+    regions: OfRegions = NO_REGIONS,
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | None = None,
     params: Any = None,
@@ -120,20 +125,22 @@ def planned(
 
     Args:
       content, style, settings, start, frozen, keep, terms, optimizer, params, memory, compile: see `stylize`.
+      regions: what the settings name.
 
     Returns:
       What makes the picture; it takes `stylize`'s `callback` and `every`.
     """
-    contents, styles = {"photo": picture(content, "content")}, {"painting": paintings_of(style)}
-    check_blend(settings, styles["painting"])
-    one = table(list(contents), list(styles), Axes(), settings)
+    contents, paintings = {"photo": picture(content, "content")}, _paintings(style, settings)
+    one = table(list(contents), [*paintings] or [""], Axes(), settings)
+    styles = paintings | {name: [painting] for name, painting in regions.paintings.items()}
     # Other starts gain nothing from coarser scales (docs/speed.md).
     count = settings.scales or (None if settings.init == "noise" and start is None else 1)
     work = Transfer(
-        params, contents, styles, one, count=count, start=start, frozen=frozen, keep=keep, optimizer=optimizer,
-        terms=terms, compile=compile, complete=True,
+        params, contents, styles, one, count=count, start=start, frozen=frozen, keep=keep, masks=regions.masks,
+        optimizer=optimizer, terms=terms, compile=compile, complete=True,
     )  # fmt: skip
     problems = [work.problem(scale) for scale in work.scales]
+    problems[-1].check_regions()
 
     def strips_at(problem: Problem) -> tuple[int, ...]:
         return plan.strips_of(lambda cuts: work.engine(problem, 1, cuts), memory)
@@ -163,8 +170,22 @@ def planned(
     return make
 
 
+def _paintings(style: Any, settings: Settings) -> dict[str, list[np.ndarray]]:
+    """The painting, or those that are blended, by its name; none where regions alone have a style."""
+    paintings = [] if style is None and settings.region else paintings_of(style)
+    check_blend(settings, paintings)
+    return {"painting": paintings} if paintings else {}
+
+
 def evaluate(
-    image: Any, content: Any, style: Any, settings: Settings | None = None, *, params: Any = None, **options: Any
+    image: Any,
+    content: Any,
+    style: Any,
+    settings: Settings | None = None,
+    *,
+    region: Sequence[Region] = (),
+    params: Any = None,
+    **options: Any,
 ) -> Losses:
     """Computes the losses of any picture, as floats: what `stylize` with these arguments would minimize at its size.
 
@@ -173,6 +194,7 @@ def evaluate(
       content: the photograph, which is brought to the image's size.
       style: the painting, or several to blend; brought to the image's longest side unless `style_size` says otherwise.
       settings: see `stylize`.
+      region: see `stylize`.
       params: see `stylize`.
       **options: see `stylize`; `size` does not count.
 
@@ -188,23 +210,29 @@ def evaluate(
       >>> round(losses.content, 1), list(losses.style_layers)
       (0.0, ['conv1_1', 'conv2_1'])
     """
-    settings = given(options, settings=settings)[0]
-    return evaluated(image, content, style, settings, params)[0]
+    settings, regions = arrays_named(given(options, settings=settings)[0], region)
+    return evaluated(image, content, style, settings, regions, params)[0]
 
 
 @jax.transfer_guard("allow")
-def evaluated(image: Any, content: Any, style: Any, settings: Settings, params: Any = None) -> tuple[Losses, Problem]:
+def evaluated(
+    image: Any, content: Any, style: Any, settings: Settings, regions: OfRegions = NO_REGIONS, params: Any = None
+) -> tuple[Losses, Problem]:
     """Does what `evaluate` does; also returns the problem, which measures pictures."""
-    made, paintings, settings = picture(image, "image"), paintings_of(style), settings.exact
-    check_blend(settings, paintings)
+    made, paintings, settings = picture(image, "image"), _paintings(style, settings), settings.exact
+    check_masks(settings, True, regions.masks)  # what is kept changes no loss
     height, width = made.shape[:2]
     photo = brought_to(picture(content, "content"), height, width, "content")
     beside = settings.beside(max(height, width))
     params = weights.load(settings.weights) if params is None else params
-    one = table(["photo"], ["painting"], Axes(), settings)
-    styles = {"painting": [images.fit(painting, beside) for painting in paintings]}
+    one = table(["photo"], [*paintings] or [""], Axes(), settings)
+    given_styles = paintings | {name: [painting] for name, painting in regions.paintings.items()}
+    styles = {name: [images.fit(painting, beside) for painting in each] for name, each in given_styles.items()}
     made = recolor.grey(made) if settings.color == "luminance" else made
     strips = for_values(height, width)
-    problem = Problem(params, {"photo": photo}, styles, one, prepared=params, strips=strips, complete=True)
+    problem = Problem(
+        params, {"photo": photo}, styles, one, masks=regions.masks, prepared=params, strips=strips, complete=True
+    )
+    problem.check_regions()
     losses = jax.device_get(jax.jit(Objective.__call__)(problem.objective([0]), made[None]))
     return jax.tree.map(lambda loss: float(loss[0]), losses), problem

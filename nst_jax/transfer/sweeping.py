@@ -20,9 +20,11 @@ from nst_jax.transfer.arguments import check_blend, picture
 from nst_jax.transfer.axes import given
 from nst_jax.transfer.batching import Batching
 from nst_jax.transfer.groups import Group, groups
+from nst_jax.transfer.guides import arrays_named
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.problem import Problem
+from nst_jax.transfer.region_names import Region
 from nst_jax.transfer.transfer import Transfer
 
 
@@ -33,6 +35,7 @@ def sweep(
     start: Any = None,
     frozen: Any = None,
     keep: Any = None,
+    region: Sequence[Region] = (),
     terms: Sequence[Term] = (),
     optimizer: Optimizer | optax.GradientTransformation | str | Sequence[str] | None = None,
     params: Any = None,
@@ -47,11 +50,13 @@ def sweep(
 
     Args:
       content: the photograph, [height, width, 3] float RGB, 0..1, or several of one size: a list, or a dict by name.
-      style: the painting, of any size, or several to sweep over: a list, or a dict by name.
+      style: the painting, of any size, or several to sweep over: a list, or a dict by name; None where regions alone
+        have a style.
       start: a picture that each lane starts from, instead of what `init` says.
       frozen: a mask of the photograph's aspect, [h, w] bool; where it is True, pixels keep the start's value exactly,
         or its luminance where only that is transferred.
       keep: likewise; there they are the photograph's exactly.
+      region: see `stylize`; all lanes share them, and may differ in `region_edges` and `region_weights`.
       terms: of one's own, added to each lane's loss; a weight may be one number for each lane, in the table's order.
       optimizer: "lbfgs" or "adam" with their settings, or both; any Optax transformation; or what has the methods of
         `LBFGS`.
@@ -79,16 +84,20 @@ def sweep(
       1_1e-2 (43, 64, 3)
     """
     batching = Batching(batch, memory, tolerance)
-    work = _transfers(content, style, options, params, start, (frozen, keep), optimizer, terms, compile)
+    work = _transfers(content, style, options, params, start, (frozen, keep), region, optimizer, terms, compile)
     return _outcomes(work, batching, callback)
 
 
-def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[Term] = (), **options: Any) -> Objective:
+def objective(
+    content: Any, style: Any, *, region: Sequence[Region] = (), params: Any = None, terms: Sequence[Term] = (),
+    **options: Any,
+) -> Objective:  # fmt: skip
     """Makes what `stylize` or `sweep` with these arguments minimizes: a pytree, and a pure function of images.
 
     Args:
       content: as `sweep` takes it; pictures keep their own size, unless `size` is given.
       style: likewise.
+      region: see `sweep`.
       params: see `sweep`.
       terms: see `sweep`.
       **options: as `sweep` takes them; there is a lane for each value of each axis.
@@ -110,17 +119,20 @@ def objective(content: Any, style: Any, *, params: Any = None, terms: Sequence[T
       (2, 43, 64, 3)
     """
     largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
-    several = _transfers(content, style, {"size": largest, **options}, params, None, (None, None), None, terms, None)
+    options = {"size": largest, **options}
+    several = _transfers(content, style, options, params, None, (None, None), region, None, terms, None)
     if len(several) > 1:
         apart = "; ".join(group.label for group, _ in several)
         raise InputError(f"the values of several programs are given, but an objective is one: {apart}")
     work = several[0][1]
-    return jax.device_put(work.problem(work.scales[-1]).objective(range(len(work.table.lanes))))
+    problem = work.problem(work.scales[-1])
+    problem.check_regions()
+    return jax.device_put(problem.objective(range(len(work.table.lanes))))
 
 
 def _transfers(
     content: Any, style: Any, options: Mapping[str, Any], params: Any, start: Any, masks: tuple[Any, Any],
-    optimizer: Any, terms: Sequence[Term], compile: Compile | None,
+    region: Sequence[Region], optimizer: Any, terms: Sequence[Term], compile: Compile | None,
 ) -> list[tuple[Group, Transfer]]:  # fmt: skip
     named = isinstance(optimizer, str) or (
         isinstance(optimizer, Sequence) and all(isinstance(name, str) for name in optimizer)
@@ -128,12 +140,14 @@ def _transfers(
     own: Any = None if named else optimizer
     options = {**options, "optimizer": optimizer} if named else options
     settings, axes = given(options, axes=True)
+    settings, regions = arrays_named(settings, region)
     if params is not None and any(name == "weights" for name, _ in axes.vary):
         raise InputError(f"{argument('weights')}: not allowed together with {argument('params')}")
-    contents, styles = _named(content, "photo", "content"), _named(style, "painting", "style")
+    contents = _named(content, "photo", "content")
+    styles = {} if style is None and region else _named(style, "painting", "style")
     check_blend(settings, [style])
-    lanes = table(list(contents), list(styles), axes, settings)
-    paintings = {name: [painting] for name, painting in styles.items()}
+    lanes = table(list(contents), [*styles] or [""], axes, settings)
+    paintings = {name: [painting] for name, painting in (styles | dict(regions.paintings)).items()}
 
     def of_group(term: Term, group: Group) -> Term:
         weights, count = np.atleast_1d(np.asarray(term.weight)), len(lanes.lanes)
@@ -154,6 +168,7 @@ def _transfers(
                 start=start,
                 frozen=masks[0],
                 keep=masks[1],
+                masks=regions.masks,
                 optimizer=own,
                 terms=[of_group(term, group) for term in terms],
                 compile=compile,
@@ -185,6 +200,7 @@ def _of_group(
 ) -> Generator[Outcome, None, bool]:
     """The outcomes of lanes that share a program; whether the callback has ended it."""
     problems = [work.problem(scale) for scale in work.scales]
+    problems[-1].check_regions()
     count = len(work.table.lanes)
 
     def make(problem: Problem, slots: int, cuts: plan.Cuts, earlier: Mapping[int, int]) -> Engine:

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from nst_jax.errors import InputError
 from nst_jax.transfer import names
 from nst_jax.transfer.axes import UNVARIED
+from nst_jax.transfer.fields import regions
 from nst_jax.transfer.lanes import MOST_LANES, Table, lane_of, sheet
+from nst_jax.transfer.region_names import renamed
 from nst_jax.transfer.settings import Settings
 
 _KNOWN = {item.name: item.metadata["parse"] for item in fields(Settings) if item.name not in UNVARIED}
@@ -39,7 +41,7 @@ class _Entry(NamedTuple):
     """By column; only what is said."""
 
 
-def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Table:
+def read_table(path: Path, content: Path, style: Path | str, settings: Settings) -> Table:
     """Reads an explicit list of lanes: a CSV file with a line of headings, or a JSON list of objects.
 
     Columns, all optional: name, row, column, content, style, and any setting that lanes need not share, such as ratio,
@@ -57,7 +59,7 @@ def read_table(path: Path, content: Path, style: Path, settings: Settings) -> Ta
     Args:
       path: the file; JSON if it ends in .json.
       content: the content picture's file, unless a line names another.
-      style: the style picture's file, likewise.
+      style: the style picture's file, likewise; "" where regions alone have a style.
       settings: of all lanes, in what no column says.
 
     Returns:
@@ -209,6 +211,9 @@ def _chosen(path: Path, place: str, values: Mapping[str, str], settings: Setting
         "style_layers": lambda _: layers,
         "content_layers": partial(_weighed_layers, decimal),
         "style_weights": partial(_weights, decimal, len(layers)),
+        "region_weights": partial(_weights, decimal, None),
+        "keep": partial(_picture, path.parent),
+        "region": partial(_regions, path.parent),
         **dict.fromkeys(_WHOLE, _whole_number),
     }
     chosen: dict[str, Any] = {}
@@ -240,9 +245,16 @@ def _whole_number(text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number") from None
 
 
-def _weights(decimal: str, count: int, text: str) -> tuple[float, ...]:
-    """So many numbers; their count tells whether a comma is a decimal one where no other number of the file does."""
+def _regions(folder: Path, text: str) -> tuple[str, ...]:
+    return tuple(renamed(region, partial(_picture, folder)) for region in regions(text))
+
+
+def _weights(decimal: str, count: int | None, text: str) -> tuple[float, ...]:
+    """So many numbers, or as many as there are; their count tells of a comma whether it is a decimal one, unless
+    another number of the file does.
+    """
     listed, spaced = (re.split(between, text.strip()) for between in (r"\s*,\s*|\s+", r",?\s+"))
+    count = count or max(len(spaced), len(listed) if len(spaced) == 1 else 0)
     if decimal == "," or (not decimal and len(listed) != count == len(spaced)):
         return tuple(_number(",", part) for part in spaced)
     return tuple(_number(".", part) for part in listed)

@@ -17,6 +17,7 @@ from nst_jax.optim.loop import DEFAULT_OPTIMIZER, Optimizer
 from nst_jax.pictures import images
 from nst_jax.transfer import scales
 from nst_jax.transfer.arguments import brought_to, mask, picture
+from nst_jax.transfer.guides import check_masks
 from nst_jax.transfer.lanes import Table, paintings
 from nst_jax.transfer.problem import Problem, shape_of
 from nst_jax.transfer.scales import Scale
@@ -56,6 +57,7 @@ class Transfer:
         start: np.ndarray | None = None,
         frozen: Any = None,
         keep: Any = None,
+        masks: Mapping[str, Any] | None = None,
         optimizer: Optimizer | optax.GradientTransformation | None = None,
         terms: Sequence[Term] = (),
         compile: Compile | None = None,
@@ -74,6 +76,7 @@ class Transfer:
             settings say.
           frozen: see `arguments.mask`; where it is white, pixels keep the start's value at each scale.
           keep: likewise; there they are the photograph's.
+          masks: see `Problem`.
           optimizer: instead of the settings'.
           terms: of one's own, added to each lane's loss.
           compile: what compiles the loop.
@@ -85,7 +88,8 @@ class Transfer:
         """
         settings = table.settings
         check_start(settings, start)
-        self.table, self._terms = table, tuple(terms)
+        check_masks(settings, keep, masks)
+        self.table, self._terms, self._masks = table, tuple(terms), masks
         self._complete = complete
         self._contents = {name: images.fit(picture, settings.size) for name, picture in contents.items()}
         self._styles = {
@@ -125,6 +129,7 @@ class Transfer:
             start=self._start,
             frozen=None if self._frozen is None else mask(self._frozen, scale.height, scale.width, "frozen"),
             kept=None if self._keep is None else mask(self._keep, scale.height, scale.width, "keep"),
+            masks=self._masks,
             prepared=self._prepared,
             terms=self._terms,
             complete=self._complete,

@@ -580,7 +580,60 @@ def test_what_is_kept_stays_the_photograph(inputs, tmp_path, color):
     made = images.read_image(tmp_path / "out.png")
     np.testing.assert_allclose(made[:, :24], images.read_image(tmp_path / "photo.png")[:, :24], atol=0.51 / 255)
     assert np.abs(made[:, 26:] - photo[:, 26:]).max() > 0.05
-    assert about(tmp_path / "out.png")["keep"]["file"] == "mask.png"
+    assert [mask["file"] for mask in about(tmp_path / "out.png")["inputs"]["masks"]] == ["mask.png"]
+
+
+def mask_file(path, first, last, height=48, width=64):
+    """A picture that is white from one column to another."""
+    mask = np.zeros((height, width, 3), np.float32)
+    mask[:, first:last] = 1
+    images.write_image(path, mask)
+    return path
+
+
+LOW = ("--content-layers", "conv1_2", "--style-layers", "conv1_1,conv2_1", "--evaluations", "3", "--size", "80")
+
+
+def test_a_region_with_a_painting_and_the_photograph_around_it(inputs, tmp_path):
+    sky, part = mask_file(tmp_path / "sky.png", 0, 32), mask_file(tmp_path / "part.png", 10, 40, 36, 48)
+    images.write_image(tmp_path / "one.png", images.resize(images.read_image(inputs / "painting.png"), 36, 48))
+    done("stylize", inputs / "photo.png", "-o", tmp_path / "out.png", *LOW, "--quiet",
+         "--region", f"{sky}={tmp_path / 'one.png'}:{part}")  # fmt: skip
+    made = images.read_image(tmp_path / "out.png")
+    photo = images.fit(images.read_image(inputs / "photo.png"), 80)
+    share = made.shape[1] // 2
+    np.testing.assert_allclose(made[:, share + 1 :], photo[:, share + 1 :], atol=0.51 / 255)
+    assert np.abs(made[:, : share - 1] - photo[:, : share - 1]).max() > 0.05
+    named = [mask["file"] for mask in about(tmp_path / "out.png")["inputs"]["masks"]]
+    assert named == ["sky.png", "one.png", "part.png"]
+    told = json.loads(done("evaluate", tmp_path / "out.png", "--content", inputs / "photo.png", *LOW[:4],
+                           "--region", f"{sky}={tmp_path / 'one.png'}:{part}", "--measures").out)  # fmt: skip
+    assert told["style"] > 0
+    assert all(value is not None for value in told["measures"].values())
+
+
+def test_regions_that_cannot_be(inputs, tmp_path):
+    photo, painting = inputs / "photo.png", inputs / "painting.png"
+    rows, columns = images.read_image(photo).shape[:2]
+    black = mask_file(tmp_path / "black.png", 0, 0, rows, columns)
+    long, dot = mask_file(tmp_path / "long.png", 0, 9, 64, 640), mask_file(tmp_path / "dot.png", 30, 31, rows, columns)
+    half = mask_file(tmp_path / "half.png", 0, columns // 2, rows, columns)
+    shutil.copy(half, tmp_path / "copy.png")
+
+    def refused(*regions, words, more=()):
+        given = [part for mask in regions for part in ("--region", f"{mask}={painting}")]
+        assert_refused(run("stylize", photo, "-o", tmp_path / "out.png", *LOW, *given, *more), "--region", *words)
+        assert not (tmp_path / "out.png").exists()
+
+    refused(black, words=["black.png: is nowhere white"])
+    refused(long, words=["long.png: 640x64 cannot be brought to", "another aspect"])
+    refused(half, tmp_path / "copy.png", words=["half.png and", "copy.png are the same mask"])
+    refused(dot, words=["dot.png: no position of", "lies inside it"], more=("--region-edges", "inside"))
+    refused(half, words=["--region-weights: 2 given for 1 regions"], more=("--region-weights", "1,2"))
+    assert_refused(run("stylize", photo, "-o", tmp_path / "out.png", "--region", "sky.png"), "MASK=PAINTING")
+    assert_refused(run("stylize", photo, "-o", tmp_path / "out.png"), "STYLE: no painting is given", "--region")
+    command = ("stylize", photo, "-o", tmp_path / "out.png", "--region", f"{tmp_path / 'none.png'}={painting}")
+    assert_refused(run(*command), "none.png")
 
 
 def test_masks_that_keep_nothing_or_cannot_be(inputs, tmp_path):

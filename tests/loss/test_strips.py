@@ -1,5 +1,6 @@
 """Strips: the values and gradients of the whole picture, in float64, for every way to cut."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -11,7 +12,10 @@ from jax.sharding import PartitionSpec as P
 
 from nst_jax.errors import InputError
 from nst_jax.loss import losses, strips, targets
+from nst_jax.loss.conventions import STYLE_LOSSES
 from nst_jax.loss.objective import Objective
+from nst_jax.loss.regions import Regions
+from nst_jax.loss.style_losses import columns
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import loss_weights
 from nst_jax.network.layers import CONVOLUTIONS, halvings
@@ -169,3 +173,29 @@ def test_strips_that_would_be_passed_over_are_refused(params64, cuts):
     whole = goal(params64, random(0, 1, 32, 32, 3), ("conv1_1",), ())
     with pytest.raises(InputError, match=r"^strips \(.*\): must be at most 4 numbers, each at least 1$"):
         whole.replace(strips=cuts)(random(0, 1, 32, 32, 3))
+
+
+@pytest.mark.parametrize("style_loss", STYLE_LOSSES)
+def test_regions_in_strips(params64, style_loss):
+    """Guides are cut along with the picture; of two images, one layer with one region and one with two."""
+    images, layers = random(0, 2, 70, 48, 3), {"conv1_2": 1, "conv2_1": 2, "conv3_1": 2}
+    guides = {
+        layer: random(3, 1, 70 >> halvings(layer), 48 >> halvings(layer), count) for layer, count in layers.items()
+    }
+    channels = {"conv1_2": 64, "conv2_1": 128, "conv3_1": 256}
+    style = {
+        layer: 300 * random(2, 1, count, channels[layer], columns(style_loss, channels[layer]))
+        for layer, count in layers.items()
+    }
+    whole = goal(params64, images, ("conv2_2",), ())
+    regions = Regions(guides, {layer: random(4, 2, count) for layer, count in layers.items()})
+    whole = replace(
+        whole, regions=regions, style_loss=style_loss, targets=whole.targets._replace(style=style),
+        loss_weights=whole.loss_weights._replace(style_layers={layer: random(5, 2) for layer in layers}),
+    )  # fmt: skip
+    (values, slope), (cut, its_slope) = (
+        jax.jit(jax.value_and_grad(lambda images, own=own: own(images).total.sum()))(images)
+        for own in (whole, replace(whole, strips=(4, 3, 2)))
+    )
+    np.testing.assert_allclose(cut, values, rtol=1e-10)
+    np.testing.assert_allclose(its_slope, slope, rtol=1e-6, atol=1e-9 * np.abs(slope).max())

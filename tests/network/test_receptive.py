@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nst_jax.errors import InputError
 from nst_jax.network import vgg
-from nst_jax.network.layers import LAYERS, PADDINGS, POOLS
-from nst_jax.network.receptive import EDGES, propagated
+from nst_jax.network.layers import EDGES, LAYERS, PADDINGS, POOLS
+from nst_jax.network.receptive import propagated
 
 
 def seen(mask, pool, padding, seed=0):

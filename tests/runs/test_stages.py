@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from program import assert_refused, done, run
 from run_folders import NAMES, SHORT, assert_same, assert_whole, edit, measured, of_two, pictures, rows
@@ -21,7 +22,9 @@ from nst_jax.runs import description, stages
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.stage import Kept
 from nst_jax.runs.stages import Ended, Watch
-from nst_jax.transfer.lanes import Table
+from nst_jax.transfer.axes import Axes
+from nst_jax.transfer.lanes import Table, table
+from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 # -- stages
@@ -40,7 +43,7 @@ def watch(stop_after: int = 1000, notes: list[str] | None = None) -> Watch:
 def test_a_run_at_one_scale_is_one_stage_as_it_was_asked_for(tmp_path, inputs):
     made = of_two(inputs)
     (only,) = stages.stages_of(tmp_path, made, (Kept(None, (2, 1)),))
-    assert only == (tmp_path, made, ((None, (2, 1)),), {})
+    assert only == (tmp_path, made, ((None, (2, 1)),), {}, False)
 
 
 def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
@@ -107,6 +110,42 @@ def test_what_was_stopped_between_two_programs_goes_on(tmp_path, inputs):
     (resumed,) = stages.resume(tmp_path / "run", options, watch(), remembered)
     assert (resumed.interrupted, resumed.lanes) == (False, 2)
     assert len(measured(tmp_path / "run")) == 2
+
+
+def test_regions_and_what_is_kept_go_on_to_the_same_bytes_wherever_their_files_are(tmp_path, inputs):
+    """In two programs, by the edges of regions; masks and the region's painting are inputs as others are."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name, first, last in (("sky", 20, 48), ("kept", 0, 10), ("part", 8, 40)):
+        mask = np.zeros((40 if name != "part" else 36, 48, 3), np.float32)
+        mask[:, first:last] = 1
+        images.write_image(folder / f"{name}.png", mask)
+    painting = shutil.copy(inputs[1], folder / "painting.png")
+    chosen = {
+        "region": (f"{folder / 'sky.png'}={painting}:{folder / 'part.png'}",), "keep": str(folder / "kept.png"),
+        "size": 48, "evaluations": 3, "history": 3, "content_layers": ("conv2_1",), "style_layers": ("conv1_1",),
+    }  # fmt: skip
+    axes = Axes(ratio=(1e-3, 1e-2), vary=(("region_edges", ("simple", "all")),))
+    made = table([inputs[0]], [inputs[1]], axes, Settings(**chosen))
+    whole, cut, again = (tmp_path / name for name in ("whole", "cut", "again"))
+    list(stages.begin(made, whole, RunOptions(), watch(), remembered))
+    list(stages.begin(made, cut, RunOptions(), watch(stop_after=1), remembered))
+    photo = images.read_image(inputs[0], size=48)
+    for path in sorted((whole / "lanes").iterdir()):
+        np.testing.assert_allclose(images.read_image(path)[:, :10], photo[:, :10], atol=0.51 / 255)
+    recorded = json.loads((whole / "run.json").read_text("utf-8"))
+    assert {Path(name).name for name in recorded["inputs"]} == {
+        "photo.png", "painting.png", "sky.png", "part.png", "kept.png",
+    }  # fmt: skip
+    assert len(recorded["plan"]["groups"]) == 2
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="no such file"):
+        list(stages.resume(cut, RunOptions(), watch(), remembered))
+    list(stages.resume(cut, RunOptions(), watch(), remembered, [elsewhere]))
+    assert_same(whole, cut)
+    renewed, options, kept, places = stages.again(whole, RunOptions(), [elsewhere])
+    list(stages.begin(renewed, again, options, watch(), remembered, kept, places))
+    assert_same(whole, again)
 
 
 def test_pictures_of_16_bits_go_on_to_the_same_bytes(tmp_path, inputs):

@@ -15,7 +15,7 @@ from nst_jax.transfer.fields import numbers
 from nst_jax.transfer.settings import Settings
 
 RANGES = {item.name: item.metadata["range"] for item in fields(Settings) if item.metadata["range"]}
-SEVERAL = ("style_weights", "style_blend")
+SEVERAL = ("style_weights", "style_blend", "region_weights")
 WHOLE = ("size", "style_size", "ratio_size", "max_pixels", "seed", "evaluations", "history", "scales")
 
 

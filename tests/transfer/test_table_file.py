@@ -57,6 +57,23 @@ def test_a_json_table(tmp_path):
     assert_sound(table)
 
 
+def test_regions_and_masks_are_columns(tmp_path):
+    """Their files are looked for beside the table."""
+    for name in ("sky.png", "sea.jpg"):
+        (tmp_path / name).touch()
+    csv = tmp_path / "lanes.csv"
+    csv.write_text("keep;region;region-weights\nsky.png;sky.png=sea.jpg;0,5 1\n;sky.png=a.jpg:b.png, c=d;\n")
+    first, second = (dict(lane.own) for lane in read_table(csv, Path("p"), "", Settings()).lanes)
+    sky = str(tmp_path / "sky.png")
+    assert first == {
+        "keep": sky, "region": (f"{sky}={tmp_path / 'sea.jpg'}",), "region_weights": (0.5, 1.0),
+    }  # fmt: skip
+    assert second == {"region": (f"{sky}=a.jpg:b.png", "c=d")}
+    (tmp_path / "lanes.json").write_text('[{"region": ["c=d", "e=f"]}, {"region": "c=d"}]')
+    listed = [dict(lane.own) for lane in read_table(tmp_path / "lanes.json", Path("p"), "", Settings()).lanes]
+    assert listed == [{"region": ("c=d", "e=f")}, {"region": ("c=d",)}]
+
+
 def test_default_names_sort_however_many_lanes(tmp_path):
     table = read(tmp_path, "seed\n" + "".join(f"{seed}\n" for seed in range(1200)))
     names = [lane.name for lane in table.lanes]

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from nst_jax import lazily
 
 if TYPE_CHECKING:
+    from nst_jax.pictures.animation import check_animation as check_animation
+    from nst_jax.pictures.animation import read_animation as read_animation
+    from nst_jax.pictures.animation import write_animation as write_animation
     from nst_jax.pictures.images import PictureWarning as PictureWarning
     from nst_jax.pictures.images import check_output as check_output
     from nst_jax.pictures.images import fit as fit

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from typing import IO, NamedTuple
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
@@ -121,31 +122,54 @@ def read(file: IO[bytes], kind: str, max_pixels: int, check: Callable[[tuple[int
       ValueError: the file cannot be read.
       Image.DecompressionBombError: a part of the picture has far more than `max_pixels`.
     """
-    done = subprocess.run(
-        [sys.executable, "-P", "-S", "-W", "ignore", __file__, kind, str(max_pixels)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=file,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        process_group=0,  # Ctrl-C is for the caller, who may want to go on for a moment
-        check=False,
-    )
+    command, options = child(__file__, file, kind, max_pixels)
+    done = subprocess.run(command, **options, check=False)
     if done.returncode:
         raise ValueError(f"the reader of {kind} ended with code {done.returncode}")
-    start = done.stdout.index(b"\n") + 1
-    header = json.loads(done.stdout[:start])
+    stream = BytesIO(done.stdout)
+    header = heard(stream)
+    return received(header, stream, check), header["animated"]
+
+
+def child(program: str, file: IO[bytes], kind: str, max_pixels: int) -> tuple[list[str], dict]:
+    """The command of a child process that reads a picture, and the options of `subprocess` that go with it.
+
+    Args:
+      program: the module that is run, which starts with `prepared`.
+      file: an open regular file.
+      kind: its format, a key of READERS.
+      max_pixels: the child decodes nothing larger.
+    """
+    command = [sys.executable, "-P", "-S", "-W", "ignore", program, kind, str(max_pixels)]
+    return command, {
+        "env": {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        "stdin": file,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+        "process_group": 0,  # Ctrl-C is for the caller, who may want to go on for a moment
+    }
+
+
+def heard(stream: IO[bytes]) -> dict:
+    """The next header that a child sent; what it refused is raised, and EOFError at the end."""
+    line = stream.readline()
+    if not line:
+        raise EOFError
+    header = json.loads(line)
     if "refusal" in header:
         raise _REFUSALS[header["as"]](header["refusal"])
+    return header
+
+
+def received(header: dict, stream: IO[bytes], check: Callable[[tuple[int, int]], None]) -> Decoded:
+    """The picture that follows a header, after `check` of its size; see `read`."""
     check(header["size"])
-    blocks = []
-    for length in header["lengths"]:
-        blocks.append(None if length is None else done.stdout[start : start + length])
-        start += length or 0
+    blocks = [None if length is None else stream.read(length) for length in header["lengths"]]
     mode, size = header["mode"], header["size"]
     picture = Image.frombytes(mode, size, blocks[0] or b"")
     picture.info = dict(zip(_BLOCKS, blocks[2:], strict=False))
     lower = Image.frombytes(mode, size, blocks[1]) if blocks[1] else None
-    return Decoded(picture, lower, header["key"], header["of_tiff"]), header["animated"]
+    return Decoded(picture, lower, header["key"], header["of_tiff"])
 
 
 def plain(picture: Image.Image) -> Image.Image:
@@ -220,13 +244,19 @@ def _decode(file: IO[bytes], kind: str, max_pixels: int) -> tuple[dict, list[byt
             return {"size": picture.size}, []
         of_tiff = _prepare_tiff(picture, max_pixels) if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
         animated = getattr(picture, "is_animated", False)
-        decoded, lower, key, _ = load(picture)
-        found = [picture.info.get(name, b"") for name in _FEWER_BLOCKS.get(kind, _BLOCKS)]
-        blocks = [decoded.tobytes(), lower and lower.tobytes()]
-        blocks += [block if isinstance(block, bytes) else None for block in found]
-        lengths = [None if block is None else len(block) for block in blocks]
-        header = {"size": decoded.size, "mode": decoded.mode, "key": key, "of_tiff": of_tiff, "animated": animated}
-        return header | {"lengths": lengths}, blocks
+        header, blocks = described(load(picture)._replace(of_tiff=of_tiff), picture.info, kind)
+        return header | {"animated": animated}, blocks
+
+
+def described(decoded: Decoded, info: dict, kind: str) -> tuple[dict, list[bytes | None]]:
+    """The header of a picture of some kind, by which `received` knows it, and the blocks that follow it."""
+    picture, lower, key, of_tiff = decoded
+    found = [info.get(name, b"") for name in _FEWER_BLOCKS.get(kind, _BLOCKS)]
+    blocks = [picture.tobytes(), lower and lower.tobytes()]
+    blocks += [block if isinstance(block, bytes) else None for block in found]
+    lengths = [None if block is None else len(block) for block in blocks]
+    header = {"size": picture.size, "mode": picture.mode, "key": key, "of_tiff": of_tiff, "lengths": lengths}
+    return header, blocks
 
 
 def _prepare_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int) -> dict[str, bool]:
@@ -270,20 +300,36 @@ def reply(file: IO[bytes], kind: str, max_pixels: int) -> list[bytes]:
     try:
         header, blocks = _decode(file, kind, max_pixels)
     except Exception as error:  # Pillow raises nearly every kind on a damaged file
-        refusal = next((name for name, known in _REFUSALS.items() if isinstance(error, known)), "damaged")
-        header = {"refusal": str(error) or type(error).__name__, "as": refusal}
+        header = refusal(error)
+    return said(header, blocks)
+
+
+def refusal(error: Exception, where: str = "") -> dict:
+    """The header by which `heard` raises an error again; its message starts with `where`."""
+    kind = next((name for name, known in _REFUSALS.items() if isinstance(error, known)), "damaged")
+    return {"refusal": where + (str(error) or type(error).__name__), "as": kind}
+
+
+def said(header: dict, blocks: Sequence[bytes | None] = ()) -> list[bytes]:
+    """A header and what follows it, as bytes."""
     return [json.dumps(header).encode() + b"\n", *(block or b"" for block in blocks)]
 
 
 def main(kind: str, max_pixels: str) -> None:
     """The child: decodes standard input to standard output."""
-    # Some readers ask for memory before a picture's size can be seen from here; they heed this limit.
-    Image.MAX_IMAGE_PIXELS = int(max_pixels)
-    TiffImagePlugin.READ_LIBTIFF = True  # without compression, too: Pillow's own reader garbles 16 bits in planes
-    with open(os.dup(0), "rb") as file:  # under another number: Pillow takes descriptor 0 for none
-        file.seek(0)
+    with prepared(int(max_pixels)) as file:
         for part in reply(file, kind, int(max_pixels)):
             sys.stdout.buffer.write(part)
+
+
+def prepared(max_pixels: int) -> IO[bytes]:
+    """A child's standard input, after it has set what belongs to the whole process."""
+    # Some readers ask for memory before a picture's size can be seen from here; they heed this limit.
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    TiffImagePlugin.READ_LIBTIFF = True  # without compression, too: Pillow's own reader garbles 16 bits in planes
+    file = open(os.dup(0), "rb")  # noqa: SIM115 (under another number: Pillow takes descriptor 0 for none)
+    file.seek(0)
+    return file
 
 
 if __name__ == "__main__":

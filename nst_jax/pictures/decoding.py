@@ -60,6 +60,26 @@ def opened(path: str | os.PathLike, max_pixels: int) -> Iterator[Opened]:
     Raises:
       InputError: it cannot be read, or is too large.
     """
+    with reading(path, max_pixels) as file:
+        found = _open(file, partial(check_pixels, shown(path), max_pixels), max_pixels)
+        with found.picture:
+            yield found
+
+
+@contextmanager
+def reading(path: str | os.PathLike, max_pixels: int) -> Iterator[IO[bytes]]:
+    """Opens the file of a picture, as `opened` does, and leaves it to the body to read it.
+
+    Args:
+      path: the file.
+      max_pixels: the most pixels the picture may have; the file's bytes are limited by them.
+
+    Yields:
+      The file.
+
+    Raises:
+      InputError: it cannot be opened, or the body raises nearly anything.
+    """
     name = shown(path)
     try:
         status = Path(path).stat()
@@ -74,11 +94,8 @@ def opened(path: str | os.PathLike, max_pixels: int) -> Iterator[Opened]:
             raise InputError(
                 f"{name}: {status.st_size:,} bytes; the limit is {most:,} (raise it with {argument('max_pixels')})"
             )
-        check = partial(check_pixels, name, max_pixels)
         with Path(path).open("rb") as file:
-            found = _open(file, check, max_pixels)
-            with found.picture:
-                yield found
+            yield file
     except InputError:
         raise
     except FileNotFoundError:

@@ -75,7 +75,7 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
     """
     notes: list[str] = []
     with opened(path, max_pixels) as found:
-        _check_size(path, found.picture.size, size, max_pixels)
+        check_size(path, found.picture.size, size, max_pixels)
         image = decoded(path, found, notes)
         if size is not None:
             image = fit(image, size)
@@ -218,10 +218,7 @@ def write_image(
       True
     """
     kind = _kind(path, bits, shown(path))
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"image: got shape {image.shape}; must be [height, width, 3]")
-    if not np.isfinite(image).all():
-        raise ValueError("image: holds values that are not finite (NaN or infinity)")
+    pixels = levels(image, bits)
     limit = WRITTEN_SIDE.get(kind)
     if limit is not None and max(image.shape) > limit:
         raise InputError(f"{shown(path)}: {kind} holds at most {limit} pixels a side, got {max(image.shape)}; use .png")
@@ -232,7 +229,6 @@ def write_image(
         for key, value in (settings or {}).items():
             # File names may hold bytes that are no UTF-8 (lone surrogates here); hours of work must not end in that.
             chunks.add_itxt(key, value.encode("utf-8", "backslashreplace").decode())
-    pixels = np.rint(np.clip(image, 0, 1) * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
     with files.atomic(path) as temporary:
         if bits == 8:
             Image.fromarray(pixels).save(temporary, kind, **options)
@@ -240,6 +236,27 @@ def write_image(
             deep.write_png(temporary, pixels, options["pnginfo"])
         else:
             deep.write_tiff(temporary, pixels)
+
+
+def levels(image: np.ndarray, bits: int = 8, name: str = "image") -> np.ndarray:
+    """What a file holds of an image: its values clipped and rounded.
+
+    Args:
+      image: [height, width, 3], 0..1, sRGB.
+      bits: a channel, 8 or 16.
+      name: of the image; messages start with it.
+
+    Returns:
+      [height, width, 3] uint8 or uint16.
+
+    Raises:
+      ValueError: `image` has another shape, or values that are not finite.
+    """
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"{name}: got shape {image.shape}; must be [height, width, 3]")
+    if not np.isfinite(image).all():
+        raise ValueError(f"{name}: holds values that are not finite (NaN or infinity)")
+    return np.rint(np.clip(image, 0, 1) * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
 def _kind(path: str | os.PathLike, bits: int, told: str) -> str:
@@ -273,7 +290,18 @@ def read_settings(path: str | os.PathLike) -> dict[str, str]:
         return {key: str(value) for key, value in found.picture.text.items()}
 
 
-def _check_size(path: str | os.PathLike, original: tuple[int, int], size: int | None, max_pixels: int) -> None:
+def check_size(path: str | os.PathLike, original: tuple[int, int], size: int | None, max_pixels: int) -> None:
+    """Checks a picture's size, before and after `fit`.
+
+    Args:
+      path: the file, for messages.
+      original: width and height in pixels.
+      size: of the longest side, as `fit` takes it; None where it stays.
+      max_pixels: the most pixels the picture may have.
+
+    Raises:
+      InputError: it has too many pixels, or a side is too long, or too short for the network.
+    """
     name = shown(path)
     for (width, height), remark in ((original, ""), (fitted(original, size), f" ({argument('size')} {size})")):
         check_pixels(name, max_pixels, (width, height), remark)

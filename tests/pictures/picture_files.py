@@ -91,6 +91,26 @@ def animated(still):
     )  # fmt: skip
 
 
+GIF_COLORS = np.random.default_rng(0).integers(0, 256, (128, 3), np.uint8)
+
+
+def gif(parts, width, height, loop=b""):
+    """A GIF of any rectangles, with the colors above, for what Pillow does not write.
+
+    Each part is the corner (x, y), the numbers of the colors `[height, width] uint8`, the disposal, the transparent
+    number or None, and the hundredths of a second. After a clear code for every 100 pixels, codes stay bytes.
+    """
+    data = b"GIF89a" + struct.pack("<2H3B", width, height, 0x86, 5, 0) + GIF_COLORS.tobytes() + loop
+    for (x, y), numbers, disposal, key, hundredths in parts:
+        flat = numbers.tobytes()
+        codes = b"".join(b"\x80" + flat[start : start + 100] for start in range(0, len(flat), 100)) + b"\x81"
+        data += b"!\xf9\4" + struct.pack("<BHBB", disposal << 2 | (key is not None), hundredths, key or 0, 0)
+        data += b"," + struct.pack("<4HB", x, y, *numbers.shape[::-1], 0) + b"\7"
+        data += b"".join(bytes([len(codes[i : i + 255])]) + codes[i : i + 255] for i in range(0, len(codes), 255))
+        data += b"\0"
+    return data + b";"
+
+
 def tiff(entries, data=b"", order="<", big=False):
     """A TIFF, or EXIF data, of {tag: (kind, values)}, for what tifffile does not write; `data` starts at byte 8 (16).
 

@@ -4,8 +4,12 @@ import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from nst_jax.measures.measures import columns, described
 from nst_jax.optim.engine import Record
@@ -19,6 +23,7 @@ from nst_jax.transfer.lanes import Lane, Table, used_layers
 from nst_jax.transfer.names import as_text, file_name, power
 
 REFRESH_SECONDS = 15
+SHEET_PIXELS = 24_000_000  # of all pictures in grid.png, which is then some 60 MB, and takes some 5 s
 _OVER = ("done", "failed")
 
 
@@ -36,6 +41,7 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
     of_groups = [_style_layers(group.table) for group in several]
     style_layers = _style_layers(table)
     cells, rows, measured = [], [], []
+    files_of: dict[int, Path] = {}
     for number, lane in enumerate(table.lanes):
         of_group, place = places[number]
         of_share, own = saved.get((of_group, (place + of_group) % shares)), place // shares  # as `own_lanes` has it
@@ -52,10 +58,11 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
             told = ["" if math.isnan(value) else value for value in every]
             measured.append([lane.name, lane.row, lane.column, r.evaluations, *_losses(r), *told])
         path = folder / "lanes" / file_name(lane.name)
-        image = images.read_image(path) if records and path.is_file() else None
+        if records and path.is_file():
+            files_of[number] = path
         about = describe_lane(lane) | described(measures, of_groups[of_group])
         curves = _curves(records, of_groups[of_group])
-        cells.append(Cell(lane.name, lane.row, lane.column, image, about, curves, state))
+        cells.append(Cell(lane.name, lane.row, lane.column, None, about, curves, state))
     losses = ["evaluations", "total", "content", "style"]
     _write_csv(folder / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
     _write_csv(folder / "measures.csv", ["lane", "row", "column", *losses, *columns(style_layers)], measured)
@@ -64,12 +71,31 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
         "column_headings": table.column_headings,
         "corner": table.corner,
     }
+    scale = sheet_scale(list(files_of.values()))
+    for number, path in files_of.items():
+        cells[number] = replace(cells[number], image=_shrunk(images.read_image(path), scale))
     images.write_image(folder / "grid.png", contact_sheet(cells, **headings))
     refresh = None if all(cell.state in _OVER for cell in cells) else REFRESH_SECONDS
     notes = _notes(run, table) | {f"{number} in grid.png": part for part, number in numbered(table).items()}
+    if scale < 1:
+        notes["pictures in grid.png"] = f"shrunk to {scale:.0%}"
     html = page(as_text(folder.resolve().name), cells, **headings, refresh_seconds=refresh, notes=notes)
     with files.atomic(folder / "index.html") as temporary:
         temporary.write_text(html, "utf-8")
+
+
+def sheet_scale(pictures: Sequence[Path]) -> float:
+    """By how much each side of the pictures is shrunk for grid.png, so that what reads it can; 1 for not at all."""
+    pixels = 0
+    for path in pictures:
+        with Image.open(path) as picture:
+            pixels += picture.width * picture.height
+    return min(1.0, math.sqrt(SHEET_PIXELS / max(1, pixels)))
+
+
+def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
+    height, width = image.shape[:2]
+    return image if scale == 1 else images.resize(image, max(1, int(height * scale)), max(1, int(width * scale)))
 
 
 def numbered(table: Table) -> dict[str, str]:

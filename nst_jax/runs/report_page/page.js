@@ -33,7 +33,9 @@ function show(layer, number) {
     return;
   }
   const image = layer.querySelector("img") || make("img");
-  image.src = source.src;
+  // The page may have been moved without its folder.
+  image.onerror = () => { image.onerror = null, image.src = source.src; };
+  image.src = cell.original || source.src;
   image.alt = cell.name;
   image.draggable = false;
   layer.replaceChildren(image);

@@ -35,6 +35,7 @@ def page(
     corner: str = "",
     refresh_seconds: int | None = None,
     notes: Mapping[str, str] | None = None,
+    live: str | None = None,
 ) -> str:
     """Makes the page: the grid, a picture enlarged with its settings and loss curves, a comparison, a row's slider.
 
@@ -44,6 +45,8 @@ def page(
         refresh_seconds: while the sweep runs, how often the page loads itself again (keeping what it shows); None on
             the last page.
         notes: settings of the whole sweep, printed below.
+        live: for a page that is served (see `serving`): what the server calls the run. The page then asks it again and
+            again for what has changed, pictures too.
 
     Returns:
         HTML to be written as UTF-8, of at most 20 MB up to some 10,000 lanes. It asks nothing of any network, and its
@@ -65,6 +68,7 @@ def page(
         "columns": column_headings,
         "corner": corner,
         "refresh": refresh_seconds,
+        "live": live,
         "grid": [
             [
                 numbers[id(places[row, column])] if (row, column) in places else None
@@ -72,33 +76,24 @@ def page(
             ]
             for row in range(len(row_headings))
         ],
-        "cells": [
-            {
-                "name": cell.name,
-                "row": cell.row,
-                "column": cell.column,
-                "state": cell.state,
-                "settings": list(cell.settings.items()),
-                "losses": _curves(cell.losses, points),
-            }
-            for cell in cells
-        ],
+        "cells": [{"name": cell.name, "row": cell.row, "column": cell.column} | _told(cell, points) for cell in cells],
     }
     room = _BYTES - len(_json(data)) - _BYTES_OF_CELL * len(cells)
     pictures, beside, remark = _pictures(cells, max(0, room))
     for told, cell in zip(data["cells"], cells, strict=True):
-        told["original"] = _address(cell) if beside else None
+        told["original"] = address(cell) if beside else None
+    sources = " 'self'; connect-src 'self'" if live else _FOLDER if beside else ""
     html = Template(_part("page.html")).substitute(
-        policy=f"default-src 'none'; img-src data:{_FOLDER if beside else ''}; style-src {_hash(style)}; "
+        policy=f"default-src 'none'; img-src data:{sources}; style-src {_hash(style)}; "
         f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
         data=_json(data),
         title=escape(title),
-        state=escape(_state(cells)),
+        state=escape(counted(cells)),
         done=sum(cell.state in ("done", "failed") for cell in cells),
         lanes=max(1, len(cells)),
-        stage="live" if refresh_seconds else "finished",
+        stage="live" if live or refresh_seconds else "finished",
         seconds=refresh_seconds or 0,
         corner=escape(corner),
         heading=escape(corner or "the columns"),
@@ -129,7 +124,7 @@ def _json(data: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _state(cells: Sequence[Cell]) -> str:
+def counted(cells: Sequence[Cell]) -> str:
     """E.g. "20 lanes: 12 done, 4 running, 4 waiting"."""
     counts = Counter(cell.state for cell in cells)
     parts = [f"{counts[state]} {state}" for state in ("done", "running", "waiting", "failed") if counts[state]]
@@ -150,14 +145,31 @@ def _place(cell: Cell | None, numbers: Mapping[int, int], pictures: Sequence[str
     )
 
 
-def _address(cell: Cell) -> str:
+def news_of(cell: Cell, lanes: int) -> dict[str, Any]:
+    """What changes of a lane while it runs, for the script of a page with so many lanes, which knows the rest."""
+    return _told(cell, _room(lanes * len(cell.losses)))
+
+
+def _told(cell: Cell, points: int) -> dict[str, Any]:
+    return {
+        "state": cell.state,
+        "settings": list(cell.settings.items()),
+        "losses": _curves(cell.losses, points),
+    }
+
+
+def address(cell: Cell) -> str:
     """Of a lane's picture, from the page's own."""
     return "lanes/" + quote(f"{cell.name}.png", errors="replace")
 
 
 def _points(cells: Sequence[Cell]) -> int:
     """How many records of a lane's curves the page has room for."""
-    return min(_CURVE_POINTS, max(2, _CURVE_NUMBERS // max(1, sum(len(cell.losses) for cell in cells))))
+    return _room(sum(len(cell.losses) for cell in cells))
+
+
+def _room(series: int) -> int:
+    return min(_CURVE_POINTS, max(2, _CURVE_NUMBERS // max(1, series)))
 
 
 def _curves(losses: Mapping[str, Sequence[float]], points: int) -> dict[str, list[float | None]]:

@@ -18,6 +18,7 @@ from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
 from nst_jax.runs import description, moved, report
 from nst_jax.runs.folder import RunFolder
+from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.pace import Pace
@@ -39,6 +40,8 @@ class Watch(NamedTuple):
     """From a stage's name and its engine to what is called after each chunk, and says whether to stop there."""
     note: Callable[[str], None]
     """Hears of what the user should know."""
+    live: Live | None = None
+    """Hears of all that a page shows."""
 
 
 class Ended(NamedTuple):
@@ -212,7 +215,7 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
     plans, several = run.run()["plan"]["groups"], groups(stage.table)
     run.tidy(stage.table, options.share[1])
     done, seconds, lost, interrupted = 0, 0.0, [], False
-    reports = _Reports(run, stage.table)
+    reports = _Reports(run, stage.table, watch.live)
     for group in several:
         if interrupted or not own_lanes(group, *options.share):
             continue
@@ -234,14 +237,16 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
 class _Reports:
     """What a folder has for people, made anew as often as its cost allows: of many lanes it takes seconds."""
 
-    def __init__(self, run: RunFolder, table: Table) -> None:
-        self._run, self._table, self._pace = run, table, Pace()
+    def __init__(self, run: RunFolder, table: Table, live: Live | None) -> None:
+        self._run, self._table, self._live, self._pace = run, table, live, Pace()
 
     def __call__(self, *, over: bool) -> None:
         """Something was saved; `over`: and nothing will be, so that the report is to tell of all."""
         if over or self._pace.due:
             with self._pace.spent():
-                self._run.report(self._table)
+                shown = self._run.report(self._table)
+                if self._live:
+                    self._live.report(self._run.path, shown)
 
 
 def _of_group(
@@ -260,6 +265,8 @@ def _of_group(
                 lane = problem.lanes[over.lane]
                 run.write_picture(lane, problem.picture(lane, over.image))
                 run.measures[over.lane] = problem.measure(lane, over.image).row()
+            if watch.live:
+                watch.live.advance(engine)
             if progress.finished or stop or time.monotonic() - saved >= options.checkpoint_every:
                 run.save(engine)
                 report(over=stop or (last and engine.finished))

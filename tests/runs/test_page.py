@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -172,6 +171,13 @@ def test_an_unknown_heading_is_refused():
         make([Cell("a", "Z", "x")])
 
 
+def test_a_page_that_is_served_may_ask_its_server_and_no_other():
+    (policy,) = [a["content"] for _, a in Elements(make(live="x")).tags if "content" in a and "http-equiv" in a]
+    assert policy.startswith("default-src 'none'; img-src data: 'self'; connect-src 'self'; style-src 'sha256-")
+    assert json.loads(Elements(make(live="x")).data)["live"] == "x"
+    assert "connect-src" not in make()
+
+
 def hostile_page(**more) -> str:
     cells = [
         Cell(name, name, column, flat(i), {name: name}, {"evaluations": [1, 2], name: [2.0, 1.0]}, state="done")
@@ -220,23 +226,7 @@ def test_the_page_is_self_contained_utf8():
 
 # -- in a browser
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if BROWSER is None:
-        pytest.skip("no chromium or google-chrome on PATH")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=BROWSER, args=OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -67,13 +68,18 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False  # a client that hangs keeps nothing waiting
     allow_reuse_address = sys.platform != "win32"  # where it would let two servers have one port
 
+    def server_bind(self) -> None:
+        """Without asking for this machine's name, as HTTPServer does, which takes long where nobody knows it."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is none."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     source: Source
-    timeout = 10  # seconds for a client to ask, and to take each part of an answer
+    timeout = 60  # seconds for a client to ask, and then to take the answer, perhaps through a slow tunnel
     server_version, sys_version = "nst-jax", ""
 
     def do_GET(self) -> None:

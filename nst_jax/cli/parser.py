@@ -1,6 +1,7 @@
 """The commands of the command line with their options. Nothing heavy is imported."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from nst_jax import __version__
@@ -171,6 +172,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         commands, "sweep", "sweep_commands.sweep", "many pictures in one compiled program, into a run folder",
         "nst-jax sweep photo.jpg painting.jpg -o folder --ratio 1e-5,1e-4,1e-3,1e-2 --rows A,B,C,D,E",
         "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --seed 0,1,2 --size 256 --dry-run",
+        "nst-jax sweep photo.jpg painting.jpg -o folder --seed 0,1,2 --serve",
         'nst-jax sweep photo.jpg painting.jpg -o folder --style-layers "conv1_1;conv1_1,conv2_1"',
         "nst-jax sweep photo.jpg -o folder --region sky.png=sea.jpg --ratio 1e-4,1e-3 --vary region-edges=inside,all",
         "nst-jax sweep --from folder/run.json -o again",
@@ -233,6 +235,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command.add_argument("folder", type=Path, metavar="DIR")
     _find_in(command, "")
     add_settings(command, RunOptions, "work")
+    _serve(command)
 
 
 def _find_in(command: argparse.ArgumentParser, when: str) -> None:
@@ -246,7 +249,16 @@ def _find_in(command: argparse.ArgumentParser, when: str) -> None:
 
 def _run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", type=Path, metavar="DIR", help="run folder to make")
-    add_settings(command.add_argument_group("how to run it"), RunOptions, "begin", "work")
+    how = command.add_argument_group("how to run it")
+    add_settings(how, RunOptions, "begin", "work")
+    _serve(how)
+
+
+def _serve(command: argparse._ActionsContainer) -> None:
+    (about,) = (item.metadata for item in fields(RunOptions) if item.name == "serve")
+    command.add_argument(
+        "--serve", type=int, nargs="?", const=0, metavar=about["metavar"], dest="RunOptions.serve", help=about["help"]
+    )
 
 
 def _weights(commands: argparse._SubParsersAction) -> None:

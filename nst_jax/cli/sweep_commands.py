@@ -13,8 +13,10 @@ from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.runs import stages
 from nst_jax.runs.forecast import forecast
+from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import MANY_LANES, RunOptions
+from nst_jax.runs.serving import serving
 from nst_jax.runs.stage import Kept
 from nst_jax.runs.stages import Ended, Watch
 from nst_jax.transfer import figures, lanes, table_file
@@ -74,8 +76,9 @@ def figure(
 def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: Compile) -> int:
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
     interrupt = Interrupt()
-    run = stages.resume(folder, options, _watch(options, interrupt), compile, find_in)
-    return _followed(run, folder, options, interrupt)
+    with _served(options) as live:
+        run = stages.resume(folder, options, _watch(options, interrupt, live), compile, find_in)
+        return _followed(run, folder, options, interrupt)
 
 
 def _run(
@@ -91,11 +94,25 @@ def _run(
     if output is None:
         raise InputError(f"{argument('output')}: needed, unless {argument('dry_run')} is given")
     interrupt = Interrupt()
-    run = stages.begin(table, output, options, _watch(options, interrupt), compile, kept, places)
-    return _followed(run, output, options, interrupt)
+    with _served(options) as live:
+        run = stages.begin(table, output, options, _watch(options, interrupt, live), compile, kept, places)
+        return _followed(run, output, options, interrupt)
 
 
-def _watch(options: RunOptions, interrupt: Interrupt) -> Watch:
+@contextmanager
+def _served(options: RunOptions) -> Iterator[Live | None]:
+    """Serves what the run is to tell, if that is asked for, until the end of the context."""
+    if options.serve is None:
+        yield None
+        return
+    live = Live()
+    with serving(live, options.serve) as address:
+        print(f"nst-jax: the run is shown at {address}", file=sys.stderr, flush=True)
+        yield live
+        live.end()
+
+
+def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None) -> Watch:
     """Shows how far each stage is, and stops it when a signal came."""
 
     @contextmanager
@@ -108,7 +125,7 @@ def _watch(options: RunOptions, interrupt: Interrupt) -> Watch:
 
             yield followed
 
-    return Watch(following, _note(options))
+    return Watch(following, _note(options), live)
 
 
 def _note(options: RunOptions) -> Callable[[str], None]:

@@ -207,14 +207,14 @@ class RunFolder:
         about = json.dumps({"lane": describe_lane(self._named[lane.name]), "run": "see run.json"}, ensure_ascii=False)
         images.write_image(self._lanes / file_name(lane.name), image, {"nst_jax": about}, self._run["settings"]["bits"])
 
-    def report(self, table: Table) -> None:
-        """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved."""
+    def report(self, table: Table) -> report.Shown:
+        """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved; what the page shows."""
         with _lock(self._checkpoint / "lock-report", wait=True):
             run = self.run()
             several = product(range(len(groups(table))), range(run["plan"]["shares"]))
             states = {(group, share): self._state(share, group) for group, share in several}
             saved = {part: checkpoint.read(path) for part, path in states.items() if path.is_file()}
-            report.write(self.path, run, table, saved)
+            return report.write(self.path, run, table, saved)
 
     def _state(self, share: int, group: int) -> Path:
         return self._checkpoint / (f"state-{share}-{group}.npz" if group else f"state-{share}.npz")

@@ -4,8 +4,12 @@ import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
 
 from nst_jax.measures.measures import columns, described
 from nst_jax.optim.engine import Record
@@ -19,10 +23,22 @@ from nst_jax.transfer.lanes import Lane, Table, used_layers
 from nst_jax.transfer.names import as_text, file_name, power
 
 REFRESH_SECONDS = 15
-_OVER = ("done", "failed")
+SHEET_PIXELS = 24_000_000  # of all pictures in grid.png, which is then some 60 MB, and takes some 5 s
+OVER = ("done", "failed")
 
 
-def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tuple[int, int], Saved]) -> None:
+class Shown(NamedTuple):
+    """What the page shows."""
+
+    title: str
+    cells: list[Cell]
+    """Of all lanes, in the table's order, without their images."""
+    headings: dict[str, Any]
+    """As `page` takes them."""
+    notes: dict[str, str]
+
+
+def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tuple[int, int], Saved]) -> Shown:
     """Makes all four anew, each whole or not at all.
 
     Args:
@@ -30,18 +46,22 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
       run: what run.json holds.
       saved: by group of lanes that share a program, and share, what those that have a checkpoint saved; lane n of
         group g is lane n // shares of share (n + g) % shares.
+
+    Returns:
+      What the page shows.
     """
     shares, several = run["plan"]["shares"], groups(table)
     places = {number: (of, place) for of, group in enumerate(several) for place, number in enumerate(group.numbers)}
     of_groups = [_style_layers(group.table) for group in several]
     style_layers = _style_layers(table)
     cells, rows, measured = [], [], []
+    files_of: dict[int, Path] = {}
     for number, lane in enumerate(table.lanes):
         of_group, place = places[number]
         of_share, own = saved.get((of_group, (place + of_group) % shares)), place // shares  # as `own_lanes` has it
         records: list[Record] = of_share.records.get(own, []) if of_share else []
-        state = _state(of_share, own)
-        measures = of_share.measures.get(own, []) if of_share and state in _OVER else []
+        state = state_of(of_share.status.get(own), own in of_share.running) if of_share else "waiting"
+        measures = of_share.measures.get(own, []) if of_share and state in OVER else []
         rows += [
             [lane.name, r.step, r.evaluations, *_losses(r), *_of_layers(r, style_layers), r.seconds] for r in records
         ]
@@ -52,10 +72,11 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
             told = ["" if math.isnan(value) else value for value in every]
             measured.append([lane.name, lane.row, lane.column, r.evaluations, *_losses(r), *told])
         path = folder / "lanes" / file_name(lane.name)
-        image = images.read_image(path) if records and path.is_file() else None
+        if records and path.is_file():
+            files_of[number] = path
         about = describe_lane(lane) | described(measures, of_groups[of_group])
-        curves = _curves(records, of_groups[of_group])
-        cells.append(Cell(lane.name, lane.row, lane.column, image, about, curves, state))
+        losses = curves(records, of_groups[of_group])
+        cells.append(Cell(lane.name, lane.row, lane.column, None, about, losses, state))
     losses = ["evaluations", "total", "content", "style"]
     _write_csv(folder / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
     _write_csv(folder / "measures.csv", ["lane", "row", "column", *losses, *columns(style_layers)], measured)
@@ -64,12 +85,34 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
         "column_headings": table.column_headings,
         "corner": table.corner,
     }
-    images.write_image(folder / "grid.png", contact_sheet(cells, **headings))
-    refresh = None if all(cell.state in _OVER for cell in cells) else REFRESH_SECONDS
+    scale = sheet_scale(list(files_of.values()))
+    pictured = list(cells)
+    for number, path in files_of.items():
+        pictured[number] = replace(cells[number], image=_shrunk(images.read_image(path), scale))
+    images.write_image(folder / "grid.png", contact_sheet(pictured, **headings))
+    refresh = None if all(cell.state in OVER for cell in cells) else REFRESH_SECONDS
     notes = _notes(run, table) | {f"{number} in grid.png": part for part, number in numbered(table).items()}
-    html = page(as_text(folder.resolve().name), cells, **headings, refresh_seconds=refresh, notes=notes)
+    if scale < 1:
+        notes["pictures in grid.png"] = f"shrunk to {scale:.0%}"
+    title = as_text(folder.resolve().name)
+    html = page(title, pictured, **headings, refresh_seconds=refresh, notes=notes)
     with files.atomic(folder / "index.html") as temporary:
         temporary.write_text(html, "utf-8")
+    return Shown(title, cells, headings, notes)
+
+
+def sheet_scale(pictures: Sequence[Path]) -> float:
+    """By how much each side of the pictures is shrunk for grid.png, so that what reads it can; 1 for not at all."""
+    pixels = 0
+    for path in pictures:
+        with Image.open(path) as picture:
+            pixels += picture.width * picture.height
+    return min(1.0, math.sqrt(SHEET_PIXELS / max(1, pixels)))
+
+
+def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
+    height, width = image.shape[:2]
+    return image if scale == 1 else images.resize(image, max(1, int(height * scale)), max(1, int(width * scale)))
 
 
 def numbered(table: Table) -> dict[str, str]:
@@ -77,10 +120,11 @@ def numbered(table: Table) -> dict[str, str]:
     return legend([*table.row_headings, *table.column_headings, table.corner])
 
 
-def _state(saved: Saved | None, lane: int) -> State:
-    if saved and lane in saved.status:
-        return "failed" if saved.status[lane] == NOT_FINITE else "done"
-    return "running" if saved and lane in saved.running else "waiting"
+def state_of(status: int | None, running: bool) -> State:
+    """How far a lane is, by its status if it is over."""
+    if status is not None:
+        return "failed" if status == NOT_FINITE else "done"
+    return "running" if running else "waiting"
 
 
 def describe_lane(lane: Lane) -> dict[str, str]:
@@ -140,10 +184,11 @@ def _notes(run: Mapping[str, Any], table: Table) -> dict[str, str]:
     return {name: str(value) for name, value in chosen.items() if value is not None} | {"device": run["device"]}
 
 
-def _curves(records: list[Record], style_layers: tuple[str, ...]) -> dict[str, list[float]]:
-    curves = {"evaluations": [float(record.evaluations) for record in records]}
-    curves |= {name: [getattr(record.losses, name) for record in records] for name in ("total", "content", "style")}
-    return curves | {layer: [record.losses.style_layers[layer] for record in records] for layer in style_layers}
+def curves(records: Sequence[Record], style_layers: Sequence[str]) -> dict[str, list[float]]:
+    """A lane's losses as `Cell` has them."""
+    made = {"evaluations": [float(record.evaluations) for record in records]}
+    made |= {name: [getattr(record.losses, name) for record in records] for name in ("total", "content", "style")}
+    return made | {layer: [record.losses.style_layers[layer] for record in records] for layer in style_layers}
 
 
 def _losses(record: Record) -> list[float]:

@@ -18,8 +18,10 @@ from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
 from nst_jax.runs import description, moved, report
 from nst_jax.runs.folder import RunFolder
+from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.runs.options import RunOptions
+from nst_jax.runs.pace import Pace
 from nst_jax.runs.shares import check_share, own_lanes, share_of
 from nst_jax.runs.stage import Kept, Maker, Stage, engines, plan_of, scales_of
 from nst_jax.transfer import lanes, scales
@@ -38,6 +40,8 @@ class Watch(NamedTuple):
     """From a stage's name and its engine to what is called after each chunk, and says whether to stop there."""
     note: Callable[[str], None]
     """Hears of what the user should know."""
+    live: Live | None = None
+    """Hears of all that a page shows."""
 
 
 class Ended(NamedTuple):
@@ -211,6 +215,7 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
     plans, several = run.run()["plan"]["groups"], groups(stage.table)
     run.tidy(stage.table, options.share[1])
     done, seconds, lost, interrupted = 0, 0.0, [], False
+    reports = _Reports(run, stage.table, watch.live)
     for group in several:
         if interrupted or not own_lanes(group, *options.share):
             continue
@@ -218,8 +223,9 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
         planned = plans[group.number]
         engine = make(planned["batch"], tuple(planned["strips"]))
         title = f"{run.path.name}, {group.label}" if group.label else run.path.name
-        stopped = _of_group(run.part(group.number, stage.table), engine, stage.table, title, options, watch)
         left = any(own_lanes(later, *options.share) for later in several[group.number + 1 :])
+        part = run.part(group.number, stage.table)
+        stopped = _of_group(part, engine, title, options, watch, reports, last=not left)
         interrupted = stopped and (left or not engine.finished)
         problem: Any = engine.problem
         lost += [problem.lanes[lane].name for lane, status in engine.status.items() if status == Status.NOT_FINITE]
@@ -228,13 +234,30 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
     return Ended(run.path, done, seconds, interrupted, lost)
 
 
-def _of_group(run: RunFolder, engine: Engine, table: Table, title: str, options: RunOptions, watch: Watch) -> bool:
+class _Reports:
+    """What a folder has for people, made anew as often as its cost allows: of many lanes it takes seconds."""
+
+    def __init__(self, run: RunFolder, table: Table, live: Live | None) -> None:
+        self._run, self._table, self._live, self._pace = run, table, live, Pace()
+
+    def __call__(self, *, over: bool) -> None:
+        """Something was saved; `over`: and nothing will be, so that the report is to tell of all."""
+        if over or self._pace.due:
+            with self._pace.spent():
+                shown = self._run.report(self._table)
+                if self._live:
+                    self._live.report(self._run.path, shown)
+
+
+def _of_group(
+    run: RunFolder, engine: Engine, title: str, options: RunOptions, watch: Watch, report: _Reports, *, last: bool
+) -> bool:
     """Takes the lanes of a group to their end, or to where the watch stops them, which it tells."""
     problem: Any = engine.problem
     run.restore(engine)
     saved, stop = time.monotonic(), False
     with watch.following(title, engine) as followed:
-        run.report(table)
+        report(over=last and engine.finished)
         while not engine.finished and not stop:
             progress = engine.advance()
             stop = followed()
@@ -242,9 +265,11 @@ def _of_group(run: RunFolder, engine: Engine, table: Table, title: str, options:
                 lane = problem.lanes[over.lane]
                 run.write_picture(lane, problem.picture(lane, over.image))
                 run.measures[over.lane] = problem.measure(lane, over.image).row()
+            if watch.live:
+                watch.live.advance(engine)
             if progress.finished or stop or time.monotonic() - saved >= options.checkpoint_every:
                 run.save(engine)
-                run.report(table)
+                report(over=stop or (last and engine.finished))
                 saved = time.monotonic()
     return stop
 

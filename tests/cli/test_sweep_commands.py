@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -339,6 +340,49 @@ def test_a_share_of_another_run_is_refused(tmp_path, inputs, environment):
         assert outcome.returncode == 2
         assert word in outcome.stderr
         assert outcome.stderr.count("\n") == 1
+
+
+# -- served
+
+
+def served_at(process: subprocess.Popen) -> str:
+    assert process.stderr
+    line = process.stderr.readline()
+    assert line.startswith("nst-jax: the run is shown at http://127.0.0.1:")
+    return line.split()[-1]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_served(tmp_path, inputs, environment, whole):
+    """Losses are heard of while it runs; a client that hangs keeps neither the run nor its end from coming."""
+    folder = tmp_path / "run"
+    process = begin("sweep", *inputs, "-o", folder, *SWEEP, "--quiet", "--serve", env=environment)
+    address = served_at(process)
+    hanging = socket.create_connection(("127.0.0.1", int(address.rstrip("/").rpartition(":")[2])))
+    heard = set()
+    with suppress(OSError):  # when it has ended
+        while process.poll() is None:
+            news = json.loads(urllib.request.urlopen(f"{address}state.json", timeout=5).read())
+            heard.add(tuple(len(cell["losses"].get("total", ())) for cell in news["cells"].values()))
+            time.sleep(0.05)
+    assert wait(process) == (0, "")
+    hanging.close()
+    assert {sum(lengths) for lengths in heard} >= {0, 4 * 24}
+    assert any(0 < sum(lengths) < 4 * 24 for lengths in heard)
+    assert_same(folder, whole)
+
+
+def test_an_address_that_is_taken_or_none_is_refused(tmp_path, inputs):
+    out = tmp_path / "out"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        for command in (["sweep", *inputs, "-o", out], ["figure", 3, "-o", out], ["resume", out]):
+            assert_refused(run(*command, "--serve", port), f"--serve: port {port} cannot be used")
+    assert_refused(run("sweep", *inputs, "-o", tmp_path / "out", "--serve", 70000), "--serve: 70000 is not allowed")
+    assert_refused(run("sweep", *inputs, "--dry-run", "--serve"), "--serve: not allowed with --dry-run")
+    assert not (tmp_path / "out").exists()
 
 
 def test_shares_of_a_cluster_wait_for_each_other(tmp_path, monkeypatch, inputs, cluster):

@@ -11,6 +11,23 @@ from nst_jax.pictures import images
 from nst_jax.runs import fonts
 from nst_jax.transfer.problem import Problem
 
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+OPTIONS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if BROWSER is None:
+        pytest.skip("no chromium or google-chrome on PATH")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=BROWSER, args=OPTIONS)
+        yield chromium
+        chromium.close()
+
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory):

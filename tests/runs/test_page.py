@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -90,16 +89,42 @@ def test_pictures_are_in_the_page_exactly():
 
 
 def test_large_sweeps_become_jpeg_and_shrink_and_say_so(monkeypatch):
-    assert "JPEG" not in Elements(make()).text
-    monkeypatch.setattr(page, "_LOSSLESS_PIXELS", 9 * 48 * 64 - 1)
+    """What is chosen is then shown from the folder."""
+    elements = Elements(make())
+    assert "JPEG" not in elements.text
+    assert {cell["original"] for cell in json.loads(elements.data)["cells"]} == {None}
+    rest = len(make()) + 9 * page._BYTES_OF_CELL  # more than all but the pictures
+    monkeypatch.setattr(page, "_PNG", 1e6)
     elements = Elements(make())
     assert "pictures are JPEG;" in elements.text
     for cell, picture in zip(lanes(), elements.pictures(), strict=True):
         np.testing.assert_allclose(picture, cell.image * 255, atol=3)
-    monkeypatch.setattr(page, "_MOST_PIXELS", 9 * 48 * 64 // 4)
+    assert [cell["original"] for cell in json.loads(elements.data)["cells"]] == [
+        f"lanes/{cell.name}.png" for cell in lanes()
+    ]
+    monkeypatch.setattr(page, "_JPEG", 4 * (19e6 - rest) / (9 * 48 * 64))
     elements = Elements(make())
-    assert "JPEG, shrunk to 50%" in elements.text
-    assert {picture.shape for picture in elements.pictures()} == {(24, 32, 3)}
+    assert "JPEG, shrunk;" in elements.text
+    (shape,) = {picture.shape for picture in elements.pictures()}
+    assert shape[0] in (24, 25)
+    assert shape[1] in (32, 33)
+
+
+def test_a_page_of_a_thousand_lanes_is_at_most_20_megabytes():
+    """Of noise, which compresses the least, and of curves that are long."""
+    rows, columns = [f"r{n}" for n in range(40)], [f"c{n}" for n in range(25)]
+    generator = np.random.default_rng(0)
+    noise = generator.random((64, 64, 3), np.float32)
+    series = (generator.random(2000) * 1e6).tolist()
+    losses = {name: series for name in ("evaluations", "total", "content", "style", *"abcde")}
+    cells = [
+        Cell(f"{row}_{column}", row, column, noise, {"seed": "0"}, losses, "done") for row in rows for column in columns
+    ]
+    html = make(cells, row_headings=rows, column_headings=columns)
+    assert 10e6 < len(html.encode()) < 20e6
+    kept = json.loads(Elements(html).data)["cells"][7]["losses"]
+    assert len(kept["total"]) == 66
+    assert kept["total"][-1] == float(f"{series[-1]:.6g}")
 
 
 def test_losses_that_are_not_finite_become_null():
@@ -144,6 +169,13 @@ def test_the_state_is_counted():
 def test_an_unknown_heading_is_refused():
     with pytest.raises(InputError, match="no row"):
         make([Cell("a", "Z", "x")])
+
+
+def test_a_page_that_is_served_may_ask_its_server_and_no_other():
+    (policy,) = [a["content"] for _, a in Elements(make(live="x")).tags if "content" in a and "http-equiv" in a]
+    assert policy.startswith("default-src 'none'; img-src data: 'self'; connect-src 'self'; style-src 'sha256-")
+    assert json.loads(Elements(make(live="x")).data)["live"] == "x"
+    assert "connect-src" not in make()
 
 
 def hostile_page(**more) -> str:
@@ -194,31 +226,15 @@ def test_the_page_is_self_contained_utf8():
 
 # -- in a browser
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if BROWSER is None:
-        pytest.skip("no chromium or google-chrome on PATH")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=BROWSER, args=OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def visit(browser, tmp_path):
-    """Opens a page from disk; afterwards: no console message, no error, no dialog, no request but for the page."""
+    """Opens a page from disk; afterwards: no console message, no error, no dialog, no request but these."""
     contexts, trouble = [], []
 
-    def open_page(html, **settings):
+    def open_page(html, beside=None, **settings):
         path = tmp_path / "index.html"
         path.write_text(html, encoding="utf-8")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
@@ -227,7 +243,7 @@ def visit(browser, tmp_path):
         tab.on("console", lambda message: trouble.append(f"console: {message.text}"))
         tab.on("pageerror", lambda error: trouble.append(f"error: {error}"))
         tab.on("dialog", lambda dialog: (trouble.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        addresses = (path.as_uri(), "data:")
+        addresses = (path.as_uri(), "data:", *filter(None, [beside]))
         tab.on("request", lambda r: None if r.url.startswith(addresses) else trouble.append(f"request: {r.url[:99]}"))
         tab.goto(path.as_uri())
         return tab
@@ -434,3 +450,29 @@ def test_an_empty_sweep_and_a_single_lane_load(visit):
     tab = visit(make(lanes(ROWS[:1], COLUMNS[:1]), row_headings=ROWS[:1], column_headings=COLUMNS[:1]))
     assert not tab.locator("#along").is_visible()
     assert not tab.locator("#wipe").is_visible()
+
+
+@pytest.mark.slow
+def test_a_chosen_picture_comes_from_the_folder(visit, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "_PNG", 1e9)
+    (tmp_path / "lanes").mkdir()
+    for cell in lanes():
+        Image.new("RGB", (128, 96)).save(tmp_path / "lanes" / f"{cell.name}.png")
+    tab = visit(make(), beside=tmp_path.as_uri() + "/lanes/")
+    tab.click("#cell-4")
+    assert source(tab, "#large-layer") == "lanes/11.png"
+    assert thumbnail(tab, 4).startswith("data:image/jpeg")
+    tab.wait_for_function("document.querySelector('#large-layer img').naturalWidth === 128")
+    assert source(tab, "#along-layer").startswith("lanes/")
+
+
+@pytest.mark.slow
+def test_a_page_without_its_folder_shows_what_it_has(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "_PNG", 1e9)
+    (tmp_path / "index.html").write_text(make(), encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.click("#cell-4")
+    tab.wait_for_function("document.querySelector('#large-layer img').naturalWidth === 64")
+    assert source(tab, "#large-layer") == thumbnail(tab, 4)
+    tab.close()

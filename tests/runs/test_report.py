@@ -14,6 +14,10 @@ from run_folders import NAMES, assert_whole, measured, pictures, rows
 
 from nst_jax.measures import measures
 from nst_jax.pictures import images
+from nst_jax.runs import report
+from nst_jax.runs.description import settings_of
+from nst_jax.runs.folder import RunFolder
+from nst_jax.transfer.lanes import from_json
 
 
 def test_losses_as_documented(finished):
@@ -114,6 +118,23 @@ def test_lanes_in_other_scripts(tmp_path, inputs, in_scripts, system_fonts):
 
 def test_lanes_whose_names_every_sheet_has_need_no_numbers(finished):
     assert "grid.png" not in (finished / "index.html").read_text("utf-8")
+
+
+def test_a_sheet_of_many_pictures_is_shrunk_and_the_page_says_so(own, monkeypatch):
+    run = RunFolder(own)
+    table = from_json(run.run()["table"], settings_of(run.run(), own))
+    lanes, before = pictures(own), images.read_image(own / "grid.png")
+    monkeypatch.setattr(report, "SHEET_PIXELS", 4 * 40 * 48 / 4)
+    run.report(table)
+    shrunk = images.read_image(own / "grid.png")
+    assert shrunk.shape[0] < before.shape[0]
+    assert shrunk.shape[1] < before.shape[1]
+    assert "<dt>pictures in grid.png</dt><dd>shrunk to 50%</dd>" in (own / "index.html").read_text("utf-8")
+    lanes.pop("grid.png")
+    assert {name: pictures(own)[name] for name in lanes} == lanes
+    monkeypatch.undo()
+    run.report(table)
+    np.testing.assert_array_equal(images.read_image(own / "grid.png"), before)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from nst_jax.errors import InputError
 from nst_jax.optim import engine
 from nst_jax.optim.compiler import remembered
 from nst_jax.pictures import images
-from nst_jax.runs import description, stages
+from nst_jax.runs import checkpoint, description, pace, report, stages
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.stage import Kept
 from nst_jax.runs.stages import Ended, Watch
@@ -60,6 +60,27 @@ def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
     assert [own.style_size for own in settings] == [40, 80, 160]
     assert [own.ratio_size for own in settings] == [192, 192, None]
     assert replace(settings[2], init="noise", evaluations=10) == made.settings
+
+
+def test_reports_that_take_long_are_written_at_the_beginning_and_the_end(tmp_path, inputs, monkeypatch):
+    """The checkpoint is written all the same."""
+    write, save, events = report.write, checkpoint.save, []
+
+    def slowly(*arguments):
+        events.append("report")
+        return write(*arguments)
+
+    monkeypatch.setattr(report, "write", slowly)
+    monkeypatch.setattr(checkpoint, "save", lambda *arguments: (events.append("save"), save(*arguments)))
+    monkeypatch.setattr(pace, "PART", 1e-9)
+    made = of_two(inputs, evaluations=2)
+    several = [replace(lane, own=(("evaluations", n),)) for n, lane in enumerate(made.lanes, 2)]
+    apart = made._replace(lanes=tuple(several))
+    list(stages.begin(apart, tmp_path / "run", RunOptions(checkpoint_every=0), watch(), remembered))
+    assert events.count("report") == 2
+    assert events.count("save") >= 2
+    assert events[0] == events[-1] == "report"
+    assert "2 lanes: 2 done" in (tmp_path / "run" / "index.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("own", [("init", "content"), ("convention", "gatys"), ("evaluations", 5), ("size", 64)])

@@ -33,7 +33,9 @@ function show(layer, number) {
     return;
   }
   const image = layer.querySelector("img") || make("img");
-  image.src = source.src;
+  // The page may have been moved without its folder.
+  image.onerror = () => { image.onerror = null, image.src = source.src; };
+  image.src = cell.original || source.src;
   image.alt = cell.name;
   image.draggable = false;
   layer.replaceChildren(image);
@@ -143,11 +145,11 @@ large.addEventListener("input", (event) => {
 
 /* --- two pictures, compared --- */
 
-const pictured = cells.map((_, number) => number).filter((number) => thumbnail(number));
+const pictured = new Set(cells.map((_, number) => number).filter(thumbnail));
 const heading = (cell) => (cell ? `${cell.row}, ${cell.column}` : "");
 const names = cells.map((cell) => `${heading(cell)} (${cell.name})`);
-fill($("compare-a"), names, chosen.a ?? pictured[0] ?? 0);
-fill($("compare-b"), names, chosen.b ?? pictured[pictured.length - 1] ?? 0);
+fill($("compare-a"), names, chosen.a ?? 0);
+fill($("compare-b"), names, chosen.b ?? 0);
 $("wipe").value = chosen.wipe ?? 50;
 
 function compare() {
@@ -189,9 +191,7 @@ $("wipe-stage").addEventListener("pointermove", (event) => event.buttons && drag
 
 /* --- along a row --- */
 
-const full = grid.map((line) => line.filter((number) => pictured.includes(number)).length);
-const fullest = full.lastIndexOf(full.reduce((a, b) => Math.max(a, b)));
-fill($("row"), rows, rows[chosen.row] === undefined ? fullest : chosen.row);
+fill($("row"), rows, rows[chosen.row] === undefined ? 0 : chosen.row);
 $("along").max = columns.length - 1;
 $("along").value = chosen.along ?? 0;
 $("along-first").textContent = columns[0];
@@ -214,12 +214,28 @@ $("row").addEventListener("change", () => {
   along();
 });
 
+/* Where the reader has chosen nothing, there are pictures as soon as there are any. */
+function settle() {
+  const those = [...pictured];
+  if (!those.length) return;
+  for (const [side, number] of [["a", Math.min(...those)], ["b", Math.max(...those)]]) {
+    const select = $(`compare-${side}`);
+    if (chosen[side] === undefined && !(settled && pictured.has(Number(select.value)))) select.value = number;
+  }
+  const full = grid.map((line) => line.filter((number) => pictured.has(number)).length);
+  const fullest = full.lastIndexOf(full.reduce((a, b) => Math.max(a, b)));
+  if (rows[chosen.row] === undefined && !(settled && full[$("row").value])) $("row").value = fullest;
+  settled = true;
+}
+let settled = false;
+
 /* --- start, and the refresh while the sweep runs --- */
 
 $("compare-a").closest("section").hidden = cells.length < 2;
 $("along").closest("section").hidden = columns.length < 2;
 if (cells.length) {
   stay(chosen.at ?? place.keys().next().value);
+  settle();
   compare();
   wipe();
   along();
@@ -236,7 +252,9 @@ if (chosen.focus) $(chosen.focus)?.focus({ preventScroll: true });
 
 let touched = -Infinity;
 for (const event of ["pointerdown", "pointermove", "keydown", "input"]) {
-  document.addEventListener(event, (e) => { if (event !== "pointermove" || e.buttons) touched = performance.now(); });
+  document.addEventListener(event, (e) => {
+    if (e.isTrusted && (event !== "pointermove" || e.buttons)) touched = performance.now();
+  });
 }
 
 function refresh() {
@@ -250,16 +268,93 @@ function refresh() {
 
 function pause() {
   $("pause").textContent = chosen.paused ? "Go on refreshing" : "Pause refresh";
-  $("refresh").textContent = chosen.paused ? "paused" : `refreshes every ${data.refresh} s`;
+  $("refresh").textContent = chosen.paused ? "paused" : data.live ? "live" : `refreshes every ${data.refresh} s`;
 }
 
-if (data.refresh) {
-  let timer = setTimeout(refresh, data.refresh * 1000);
+/* --- news of a run, on a page that is served --- */
+
+let version = 0;
+let behind = false;  // the enlarged picture's losses are older than the news
+
+function take(news) {
+  const numbers = Object.keys(news.cells).map(Number);
+  for (const number of numbers) {
+    const { picture, ...rest } = news.cells[number], cell = Object.assign(cells[number], rest), button = $(`cell-${number}`);
+    if (picture && !thumbnail(number)) {
+      const image = make("img", { alt: "", loading: "lazy" });
+      if (!pictured.size) image.addEventListener("load", () => {
+        document.documentElement.style.setProperty("--aspect", `${image.naturalWidth} / ${image.naturalHeight}`);
+      });
+      button.querySelector(".missing").replaceWith(image);
+      pictured.add(number);
+    }
+    if (picture) thumbnail(number).src = picture;
+    button.className = `cell ${cell.state}`;
+    button.setAttribute("aria-label", `${cell.name}: ${cell.row}, ${cell.column}, ${cell.state}`);
+    button.querySelector(".badge")?.remove();
+    if (cell.state !== "done" || !picture) button.append(make("span", { class: "badge" }, cell.state));
+  }
+  document.querySelector(".state span").textContent = news.state;
+  document.querySelector("progress").value = news.done;
+  if (numbers.length) {
+    settle();
+    compare();
+    along();
+  }
+  if (large.open && numbers.includes(chosen.open)) {
+    behind = true;
+    show($("large-layer"), chosen.open);
+  }
+  // Never under the reader's hand: the slider of the chart being dragged.
+  if (behind && performance.now() - touched > 800) renew();
+  version = news.version;
+}
+
+function renew() {  // what is enlarged, with the same evaluation and the same focus
+  behind = false;
+  if (!large.open) return;
+  const slider = $("evaluation"), top = large.scrollTop, inside = $("curves").contains(document.activeElement);
+  const focused = inside ? [...$("curves").querySelectorAll("input, button")].indexOf(document.activeElement) : -1;
+  if (slider && slider.value === slider.max) delete chosen.record;  // at the end it stays at the end
+  enlarge(chosen.open);
+  if ($("evaluation") && chosen.record !== undefined) {
+    $("evaluation").value = chosen.record;
+    $("evaluation").dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  $("curves").querySelectorAll("input, button")[focused]?.focus({ preventScroll: true });
+  large.scrollTop = top;
+}
+
+async function poll() {
+  if (chosen.paused) return;
+  if (document.hidden) return void (timer = setTimeout(poll, 1000));
+  const news = await fetch(`state.json?since=${version}`, { cache: "no-store" })
+    .then((answer) => (answer.ok ? answer.json() : null), () => null);
+  if (news && news.stage !== data.live) {  // the run's next scale, or another run
+    keep();
+    return void location.reload();
+  }
+  if (news) take(news);
+  pause();
+  if (!news) $("refresh").textContent = "no answer: the run may have ended";
+  if (news?.ended) {
+    $("refresh").textContent = "the run has ended";
+    $("pause").hidden = true;
+    if (behind) setTimeout(renew, 1000);
+  }
+  timer = setTimeout(poll, news && !news.ended ? 1000 : 5000);
+}
+
+const again = data.live ? poll : refresh;
+const wait = () => (data.live ? 0 : data.refresh * 1000);
+let timer;
+if (data.live || data.refresh) {
+  timer = setTimeout(again, wait());
   $("pause").addEventListener("click", () => {
     chosen.paused = chosen.paused ? 0 : 1;
     pause();
     clearTimeout(timer);
-    timer = setTimeout(refresh, data.refresh * 1000);
+    timer = setTimeout(again, wait());
   });
   pause();
 }

@@ -9,6 +9,8 @@ NEAR = 0.2
 """Of the curve's values: a line between points so near to each other is as good as more points."""
 CLOSE = 0.15
 """Decades between points, within which noise decides which of them has the greater value."""
+_SHORT = 0.7
+"""Decades, over which a curve of pictures is straight within .03."""
 FLAT = 0.01
 """By how much values differ over a decade where more of it changes nothing."""
 
@@ -115,7 +117,9 @@ def _further(
         else:
             upper = max(1, int(np.searchsorted(rise, value)))
             low, high = float(at[upper - 1]), float(at[upper])
-            if rise[upper] - rise[upper - 1] > NEAR and high - low > CLOSE:
+            # Over more decades the line would cut a corner, unless its ends are nearer still.
+            near = NEAR if high - low <= _SHORT else NEAR / 4
+            if rise[upper] - rise[upper - 1] > near and high - low > CLOSE:
                 ends[low, high] = None
     shares = [len(part) for part in np.array_split(np.arange(count), len(ends))] if ends else []
     pairs = [(*pair, share) for pair, share in zip(ends, shares, strict=True)]

@@ -25,20 +25,21 @@ from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer
 
-SIDE = 96
-"""Pixels of the longest side of the search's lanes."""
-EVALUATIONS = 80
-"""Of a lane of the search, at most; more of them change the presence at SIDE by about .01."""
-LANES = 3
-"""In the search's batch, for one presence."""
-MORE_LANES = 5
+SIDE = 128
+"""Pixels of the longest side of the search's lanes: with less, what a picture gains with its size differs too much from
+painting to painting (docs/presence.md)."""
+EVALUATIONS = 120
+"""Of a lane of the search, at most."""
+LANES = 2
+"""In the search's batch, for one presence: what it begins from is good enough that they lie on both sides."""
+MORE_LANES = 4
 """In the search's batch, for several."""
 WITHIN = 0.05
 """How far what comes of a run may be from what was asked."""
-_USUAL = (0.25, 0.55, 0.8, 0.95)
+_USUAL = (0.27, 0.5, 0.77, 0.93)
 """Presence at a tenth of the default α/β, at it, and at ten and a hundred times: what the search begins from."""
-_GAIN = 15.0
-"""Pixels: what presence gains with the size of a picture is this over the side, of a smaller and of a larger one."""
+_GAIN = 0.065
+"""The presence that a picture has more in a large size than at SIDE, with the same α/β by positions."""
 _GAINING = ((0.0, 0.2, 0.35, 0.6, 0.8, 1.0), (0.0, 0.5, 1.0, 1.0, 0.0, 0.0))
 """Presence, and what part of that it gains: most where photograph and painting are in balance."""
 _MEANT_FOR = 192
@@ -144,8 +145,8 @@ def carried(presence: float, small: Scale, full: Scale) -> float:
     Returns:
       The presence at `full`, which rises with that at `small`.
     """
-    before, after = (max(scale.height, scale.width) for scale in (small, full))
-    return presence + _GAIN * (1 / before - 1 / after) * float(np.interp(presence, *_GAINING))
+    smaller = (small.height * small.width) / (full.height * full.width)
+    return presence + _GAIN * (1 - smaller**2) * float(np.interp(presence, *_GAINING))
 
 
 def _first(presences: Sequence[float], settings: Settings, full: Scale) -> list[float]:
@@ -159,5 +160,5 @@ def _first(presences: Sequence[float], settings: Settings, full: Scale) -> list[
         )
         usual *= meant / own
     ends = [float(np.interp(presence, _USUAL, (-1, 0, 1, 2))) for presence in (min(presences), max(presences))]
-    decades = np.linspace(ends[0] - 0.5, ends[1] + 0.5, LANES if len(presences) == 1 else MORE_LANES)
+    decades = np.linspace(ends[0] - 0.3, ends[1] + 0.3, LANES if len(presences) == 1 else MORE_LANES)
     return [float(usual * 10**each) for each in decades]

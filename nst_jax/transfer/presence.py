@@ -38,9 +38,9 @@ WITHIN = 0.05
 """How far what comes of a run may be from what was asked."""
 _USUAL = (0.27, 0.5, 0.77, 0.93)
 """Presence at a tenth of the default α/β, at it, and at ten and a hundred times: what the search begins from."""
-_GAIN = 0.065
+_GAIN = 0.08
 """The presence that a picture has more in a large size than at SIDE, with the same α/β by positions."""
-_GAINING = ((0.0, 0.2, 0.35, 0.6, 0.8, 1.0), (0.0, 0.5, 1.0, 1.0, 0.0, 0.0))
+_GAINING = ((0.0, 0.2, 0.35, 0.45, 0.6, 0.8, 1.0), (0.0, 0.5, 1.0, 1.0, 0.65, 0.0, 0.0))
 """Presence, and what part of that it gains: most where photograph and painting are in balance."""
 _MEANT_FOR = 192
 """Pixels of the longest side that the paper's default α/β is for."""

@@ -79,7 +79,7 @@ def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
 
 def _compiler(folder: Path | None) -> Any:
     """What compiles loops: it keeps programs in the folder and, once there is one, freed memory for the next array."""
-    from nst_jax.cli import allocator  # noqa: PLC0415 (with JAX, which `--help` does not need)
+    from nst_jax.transfer import allocator  # noqa: PLC0415 (with JAX, which `--help` does not need)
     from nst_jax.transfer.traced import TracedPrograms  # noqa: PLC0415
 
     return TracedPrograms(folder, after=allocator.keep_freed_memory)

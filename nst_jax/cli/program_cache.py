@@ -5,7 +5,7 @@ import re
 from glob import escape
 from pathlib import Path
 
-from nst_jax.weights.cache import cache_directory
+from nst_jax.weights.cache import programs_directory
 
 _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(\w+)': (.*)", re.DOTALL)
 _told: set[str] = set()
@@ -23,12 +23,12 @@ def use(kept: bool) -> Path | None:
     if not kept:
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
         return None
-    if folder := cache_directory():
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
-    elif "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    folder = programs_directory()
+    if folder is None:
         return None
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    return Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+    return folder
 
 
 def heal(warning: str) -> str | None:

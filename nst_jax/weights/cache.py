@@ -8,6 +8,14 @@ NO_CACHE = "there is no home folder; NST_JAX_CACHE may name one"
 """Why there is no cache folder."""
 
 
+def programs_directory() -> Path | None:
+    """Finds where compiled programs are kept: JAX_COMPILATION_CACHE_DIR, or a folder in the user's cache; or None."""
+    if chosen := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return Path(chosen)
+    folder = cache_directory()
+    return folder and folder / "compiled"
+
+
 def cache_directory() -> Path | None:
     """Finds the user's cache folder.
 

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from nst_jax.cli import allocator
+from nst_jax.transfer import allocator
 
 # Blocks as large as what products pack their factors into, each freed before the next one is asked for.
 _FAULTS = """
 import resource
-from nst_jax.cli import allocator
+from nst_jax.transfer import allocator
 if {kept}:
     allocator.keep_freed_memory()
 def faults():

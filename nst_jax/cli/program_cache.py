@@ -31,6 +31,11 @@ def use(kept: bool) -> Path | None:
     return folder
 
 
+def kept() -> bool:
+    """Whether this process uses it."""
+    return os.environ.get("JAX_ENABLE_COMPILATION_CACHE") != "false"
+
+
 def heal(warning: str) -> str | None:
     """Takes JAX's warnings about the cache: removes entries that it could not read, which it would never replace.
 

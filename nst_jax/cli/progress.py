@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 
 from nst_jax.errors import FAILED
 from nst_jax.optim.engine import Engine
+from nst_jax.runs.tasks import State
 from nst_jax.transfer.scales import Scale, later
 from nst_jax.transfer.stylizing import Step
 
@@ -135,6 +136,22 @@ class LanesReporter(_Display):
         """Those used, and those that lanes which are over no longer need."""
         engine = self._engine
         return sum(engine.evaluations if n in engine.status else len(own) for n, own in engine.records.items())
+
+
+class SharesReporter(_Display):
+    """Shows how far a run is whose shares others work on; call it with each state."""
+
+    def __init__(self, title: str, quiet: bool) -> None:
+        super().__init__(title, 0, 0, quiet, begin="starting")
+
+    def __call__(self, state: State) -> None:
+        """Shows it."""
+        if not self._end:
+            self._total = self._end = state.total
+            if self._bar and self._task is not None:
+                self._bar.update(self._task, total=state.total)
+        if state.evaluations or state.shares:
+            self.show(state.evaluations, f"{state.shares}/{state.of} shares done")
 
 
 def lost(names: Sequence[str]) -> int:

@@ -2,16 +2,18 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from nst_jax.cli import program_cache
 from nst_jax.cli.interrupt import Interrupt
 from nst_jax.cli.output import check_taken
-from nst_jax.cli.progress import LanesReporter, lost
+from nst_jax.cli.progress import LanesReporter, SharesReporter, lost
 from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
-from nst_jax.runs import stages
+from nst_jax.runs import executors, stages, tasks
+from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.forecast import forecast
 from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
@@ -77,6 +79,13 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
     interrupt = Interrupt()
     with _served(options) as live:
+        shares = RunFolder(folder).run()["plan"]["shares"]
+        if options.on or (shares > 1 and options.share == (0, 1) and not options.distributed):
+            with _engine(options, folder) as engine, _shown(folder, options, interrupt) as follow:
+                ended = tasks.resume(
+                    engine.executor, folder, options, follow, live=live, find_in=find_in, cached=program_cache.kept()
+                )
+            return _followed(iter([ended]), folder, options, interrupt)
         run = stages.resume(folder, options, _watch(options, interrupt, live), compile, find_in)
         return _followed(run, folder, options, interrupt)
 
@@ -95,8 +104,31 @@ def _run(
         raise InputError(f"{argument('output')}: needed, unless {argument('dry_run')} is given")
     interrupt = Interrupt()
     with _served(options) as live:
+        if options.on:
+            with _engine(options, output) as engine, _shown(output, options, interrupt) as follow:
+                ended = tasks.begin(
+                    engine.executor, table, output, options, follow, options.shares or engine.shares,
+                    together=engine.together, live=live, kept=kept, places=places, cached=program_cache.kept(),
+                )  # fmt: skip
+            return _followed(iter([ended]), output, options, interrupt)
         run = stages.begin(table, output, options, _watch(options, interrupt, live), compile, kept, places)
         return _followed(run, output, options, interrupt)
+
+
+def _engine(options: RunOptions, folder: Path) -> AbstractContextManager[executors.Engine]:
+    return executors.opened(options.on or "processes", folder)
+
+
+@contextmanager
+def _shown(folder: Path, options: RunOptions, interrupt: Interrupt) -> Iterator[tasks.Follow]:
+    """Shows how far all shares are, and has them stopped when a signal came."""
+    with interrupt, SharesReporter(folder.name, options.quiet) as report:
+
+        def follow(state: tasks.State) -> bool:
+            report(state)
+            return interrupt.number != 0
+
+        yield follow
 
 
 @contextmanager

@@ -106,9 +106,11 @@ def completed(run: Mapping[str, Any]) -> dict[str, Any]:
     found = {**run, "settings": settings}
     if "table" in run:
         found["table"] = {**run["table"], "lanes": [{"own": {}, **lane} for lane in run["table"]["lanes"]]}
-    if "plan" not in run or "groups" in run["plan"]:
+    if "plan" not in run:
         return found
-    plan = dict(run["plan"])
+    plan = {"together": 1, **run["plan"]}
+    if "groups" in plan:
+        return {**found, "plan": plan}
     of_all = {"batch": plan.pop("batch"), "strips": plan.pop("strips")}
     return {**found, "plan": {"groups": [of_all], **plan}}
 

@@ -121,7 +121,11 @@ class RunFolder:
             for path in self._checkpoint.glob("lock-*"):
                 if path.name != f"lock-{self.share}":
                     locks.enter_context(_lock(path, wait=False))
-            inside = *self._lanes.glob("*.png"), *self._checkpoint.glob("state-*.npz")
+            inside = (
+                *self._lanes.glob("*.png"),
+                *self._checkpoint.glob("state-*.npz"),
+                *self._checkpoint.glob("progress-*"),
+            )
             for path in (*inside, *(self.path / name for name in _MADE)):
                 path.unlink(missing_ok=True)
 
@@ -129,7 +133,7 @@ class RunFolder:
         """Removes temporary files that killed processes left, but for those that another share may be writing."""
         with _lock(self._checkpoint / "lock-report", wait=True):
             files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
-        states = {self._state(self.share, number).stem for number in range(len(groups(table)))}
+        states = {self.state(self.share, number).stem for number in range(len(groups(table)))}
         files.remove_leftovers(self._checkpoint, states)
         owned = {lane.name for group in groups(table) for lane in own_lanes(group, self.share, shares)}
         own, others = (
@@ -147,7 +151,7 @@ class RunFolder:
                 raise ValueError(f"format {data['format']!r} is unknown")
             data = completed(data)
             table = from_json(data["table"], settings_of(data, path))
-            counts = [data["plan"][key] for key in ("devices", "shares")]
+            counts = [data["plan"][key] for key in ("devices", "shares", "together")]
             counts += [count for group in data["plan"]["groups"] for count in (group["batch"], *group["strips"])]
             if len(data["plan"]["groups"]) != len(groups(table)):
                 raise ValueError("there is not one plan for each group of lanes")
@@ -182,7 +186,7 @@ class RunFolder:
           InputError: the checkpoint is damaged, or run.json was changed since it was written.
         """
         self._run = self.run()
-        path = self._state(self.share, self._group)
+        path = self.state(self.share, self._group)
         if not path.is_file():
             return
         saved = checkpoint.read(path)
@@ -200,7 +204,7 @@ class RunFolder:
         problem: Any = engine.problem
         for lane, image in engine.images().items():
             self.write_picture(problem.lanes[lane], problem.picture(problem.lanes[lane], image))
-        checkpoint.save(self._state(self.share, self._group), engine, self._run, self.measures)
+        checkpoint.save(self.state(self.share, self._group), engine, self._run, self.measures)
 
     def write_picture(self, lane: Lane, image: np.ndarray) -> None:
         """Writes `lanes/NAME.png`, the lane's settings inside."""
@@ -212,11 +216,11 @@ class RunFolder:
         with _lock(self._checkpoint / "lock-report", wait=True):
             run = self.run()
             several = product(range(len(groups(table))), range(run["plan"]["shares"]))
-            states = {(group, share): self._state(share, group) for group, share in several}
+            states = {(group, share): self.state(share, group) for group, share in several}
             saved = {part: checkpoint.read(path) for part, path in states.items() if path.is_file()}
             return report.write(self.path, run, table, saved)
 
-    def _state(self, share: int, group: int) -> Path:
+    def state(self, share: int, group: int) -> Path:
         return self._checkpoint / (f"state-{share}-{group}.npz" if group else f"state-{share}.npz")
 
 

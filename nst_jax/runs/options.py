@@ -53,6 +53,15 @@ class RunOptions(Batching):
         "show the run's page at this port of 127.0.0.1 while it goes on: pictures and losses come in by themselves "
         "(without a number: at a free port)", range=(0, 65535), metavar="PORT",
     )  # fmt: skip
+    on: str | None = setting(
+        None, "work", str,
+        "who does the run's shares: processes, one a core or GPU, or processes:N; dask:ADDRESS, a scheduler's workers; "
+        "slurm, an array of jobs, or slurm:KEY=VALUE,... with what sbatch is to be told", metavar="ENGINE",
+    )  # fmt: skip
+    shares: int | None = setting(
+        None, "begin", int, "with --on: into how many tasks the lanes are divided (default: two for each worker)",
+        range=(1, 100_000),
+    )  # fmt: skip
     quiet: bool = setting(False, "work", bool, "no progress, no summary")
 
     def __post_init__(self) -> None:
@@ -61,5 +70,8 @@ class RunOptions(Batching):
             raise InputError(f"{argument('device')}: only with {argument('dry_run')}")
         if self.serve is not None and self.dry_run:
             raise InputError(f"{argument('serve')}: not allowed with {argument('dry_run')}")
-        if self.force and (self.distributed or self.share[1] > 1):
-            raise InputError(f"{argument('force')}: not allowed with several shares; remove the folder first")
+        if self.on is not None and (self.distributed or self.share != (0, 1) or self.dry_run):
+            others = " or ".join(argument(name) for name in ("distributed", "share", "dry_run"))
+            raise InputError(f"{argument('on')}: not allowed together with {others}")
+        if self.shares is not None and self.on is None:
+            raise InputError(f"{argument('shares')}: only with {argument('on')}")

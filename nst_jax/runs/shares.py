@@ -16,8 +16,10 @@ LONGEST_WAIT = 30 * 24 * 3600  # seconds for which a share that is done waits fo
 def share_of(options: RunOptions) -> tuple[int, int]:
     """This process's share and the number of shares; initializes jax.distributed when asked to.
 
-    Raises InputError when there is no cluster to be found.
+    Raises InputError when there is no cluster to be found, or several shares would overwrite a run.
     """
+    if options.force and (options.distributed or options.share[1] > 1):
+        raise InputError(f"{argument('force')}: not allowed with several shares; remove the folder first")
     if not options.distributed:
         return options.share
     patient = {}

@@ -40,6 +40,8 @@ class Stage(NamedTuple):
     places: Places = AS_NAMED
     coarse: bool = False
     """Whether it is the start of a finer one."""
+    together: int = 1
+    """How many processes share the memory of a machine, if a user does not say what each may take."""
 
 
 def scales_of(table: Table, places: Places) -> tuple[Scale, ...]:
@@ -63,10 +65,13 @@ Maker = Callable[[int, plan.Cuts], Engine]  # from a number of slots, and strips
 
 def plan_of(stage: Stage, group: Group, options: RunOptions, make: Maker) -> tuple[plan.Plan, Engine]:
     """As `plan.choose`, for the largest share of a group, so that all processes of a run choose alike."""
+    memory = plan.of_process(options.memory)
+    if memory is None and stage.together > 1:
+        memory = plan.here().memory // stage.together
     kept = stage.kept[group.number] if stage.kept else Kept()
     return plan.choose(
         make, -(-len(group.table.lanes) // options.share[1]), batch=kept.batch or options.batch, cuts=kept.strips,
-        memory=plan.of_process(options.memory),
+        memory=memory,
     )  # fmt: skip
 
 

@@ -42,6 +42,8 @@ class Watch(NamedTuple):
     """Hears of what the user should know."""
     live: Live | None = None
     """Hears of all that a page shows."""
+    reports: bool = True
+    """Whether the folder's reports are made here; not where somebody else makes them, of all shares."""
 
 
 class Ended(NamedTuple):
@@ -55,17 +57,19 @@ class Ended(NamedTuple):
     """Lanes whose loss is not finite."""
 
 
-def stages_of(folder: Path, table: Table, kept: tuple[Kept, ...] = (), places: Places = AS_NAMED) -> list[Stage]:
+def stages_of(
+    folder: Path, table: Table, kept: tuple[Kept, ...] = (), places: Places = AS_NAMED, together: int = 1
+) -> list[Stage]:
     """The stages of a run, in the order in which they go on; raises InputError as `scales_of`."""
     *coarser, finest = scales_of(table, places)
     found, settings = [], table.settings
     for scale in coarser:
         coarse = scales.table_at(scale, finest, table._replace(settings=settings))
-        found.append(Stage(folder / "scales" / scale.name, coarse, (), places, coarse=True))
+        found.append(Stage(folder / "scales" / scale.name, coarse, (), places, True, together))
         settings = replace(settings, init=str(found[-1].folder))
     if found:
         settings = replace(settings, evaluations=finest.evaluations)
-    return [*found, Stage(folder, table._replace(settings=settings), kept, places)]
+    return [*found, Stage(folder, table._replace(settings=settings), kept, places, False, together)]
 
 
 def begin(
@@ -93,6 +97,28 @@ def begin(
         yield from _gone_through(stages, last, options, watch, compile)
 
 
+def prepare(
+    table: Table, folder: Path, options: RunOptions, shares: int, together: int, compile: Compile,
+    kept: tuple[Kept, ...] = (), places: Places = AS_NAMED,
+) -> None:  # fmt: skip
+    """Makes the folder of a run and its plan, and begins with no lane.
+
+    Args:
+      shares: into how many it is divided.
+      together: how many processes share the memory of a machine.
+      kept: see `begin`.
+      places: see `begin`.
+
+    Raises:
+      InputError: as `begin`.
+    """
+    options = replace(options, share=(0, shares), on=None, shares=None)
+    table = description.absolute(lanes.on(table, devices.platform()), places)
+    with ExitStack() as stack:
+        _begun(stages_of(folder, table, kept, places, together)[-1], table, options, compile, stack, alone=True)
+        moved.remember(folder, places)
+
+
 def resume(
     folder: Path, options: RunOptions, watch: Watch, compile: Compile, find_in: Sequence[Path] = ()
 ) -> Iterator[Ended]:
@@ -113,7 +139,8 @@ def resume(
     with ExitStack() as stack:
         _resumed(run, table, places, options, watch, stack)
         _remember(folder, places, watch)
-        yield from _gone_through(stages_of(folder, table, (), places), (run, {}), options, watch, compile)
+        stages = stages_of(folder, table, (), places, before["plan"].get("together", 1))
+        yield from _gone_through(stages, (run, {}), options, watch, compile)
 
 
 def again(
@@ -164,25 +191,28 @@ def _gone_through(
     yield _gone_on(stages[-1], last, options, watch, compile)
 
 
-def _begun(stage: Stage, table: Table, options: RunOptions, compile: Compile, stack: ExitStack) -> _Begun:
+def _begun(
+    stage: Stage, table: Table, options: RunOptions, compile: Compile, stack: ExitStack, *, alone: bool = False
+) -> _Begun:
     """Makes the stage's folder, unless another process was faster, and holds it; and what makes its engines.
 
     Args:
       table: as run.json is to have it, with all that a user asked for.
+      alone: no other process begins the run.
     """
-    share, shares = options.share
+    (share, shares), joining = options.share, options.share[1] > 1 and not alone
     check_share(table, share, shares)
     described = description.describe(table, options.tolerance, stage.places)
     run = RunFolder(stage.folder, share)
-    run.check(force=options.force, joining=shares > 1)  # before anything is computed
+    run.check(force=options.force, joining=joining)  # before anything is computed
     # Pictures are read before the folder is made: what cannot be read leaves none.
     several = groups(stage.table)
     makers = {group.number: engines(stage, group, options, compile, planning=True) for group in several}
-    stack.enter_context(run.opened(force=options.force, joining=shares > 1))
+    stack.enter_context(run.opened(force=options.force, joining=joining))
     if not run.begun:
         plans = [plan_of(stage, group, options, makers[group.number])[0] for group in several]
         of_groups = [{"batch": chosen.batch, "strips": list(chosen.strips)} for chosen in plans]
-        planned = {"groups": of_groups, "devices": plans[0].devices, "shares": shares}
+        planned = {"groups": of_groups, "devices": plans[0].devices, "shares": shares, "together": stage.together}
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
         run.create(described | {"plan": planned | {"asked": asked}})
     here = run.run()  # of this process or, in a folder with several shares, of a faster one
@@ -215,7 +245,7 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
     plans, several = run.run()["plan"]["groups"], groups(stage.table)
     run.tidy(stage.table, options.share[1])
     done, seconds, lost, interrupted = 0, 0.0, [], False
-    reports = _Reports(run, stage.table, watch.live)
+    reports = Reports(run, stage.table, watch.live) if watch.reports else _no_reports
     for group in several:
         if interrupted or not own_lanes(group, *options.share):
             continue
@@ -234,15 +264,22 @@ def _gone_on(stage: Stage, begun: _Begun, options: RunOptions, watch: Watch, com
     return Ended(run.path, done, seconds, interrupted, lost)
 
 
-class _Reports:
+class Reports:
     """What a folder has for people, made anew as often as its cost allows: of many lanes it takes seconds."""
 
     def __init__(self, run: RunFolder, table: Table, live: Live | None) -> None:
+        """None is made yet.
+
+        Args:
+          run: the folder.
+          table: its lanes.
+          live: hears of each.
+        """
         self._run, self._table, self._live, self._pace = run, table, live, Pace()
 
-    def __call__(self, *, over: bool) -> None:
-        """Something was saved; `over`: and nothing will be, so that the report is to tell of all."""
-        if over or self._pace.due:
+    def __call__(self, *, over: bool, changed: bool = True) -> None:
+        """Something was saved, or may have been; `over`: and nothing will be, so that the report is to tell of all."""
+        if over or (changed and self._pace.due):
             with self._pace.spent():
                 shown = self._run.report(self._table)
                 if self._live:
@@ -250,8 +287,9 @@ class _Reports:
 
 
 def _of_group(
-    run: RunFolder, engine: Engine, title: str, options: RunOptions, watch: Watch, report: _Reports, *, last: bool
-) -> bool:
+    run: RunFolder, engine: Engine, title: str, options: RunOptions, watch: Watch, report: Callable[..., None], *,
+    last: bool,
+) -> bool:  # fmt: skip
     """Takes the lanes of a group to their end, or to where the watch stops them, which it tells."""
     problem: Any = engine.problem
     run.restore(engine)
@@ -272,6 +310,10 @@ def _of_group(
                 report(over=stop or (last and engine.finished))
                 saved = time.monotonic()
     return stop
+
+
+def _no_reports(*, over: bool) -> None:
+    """Somebody else makes them."""
 
 
 def _remember(folder: Path, places: Places, watch: Watch) -> None:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from nst_jax.pictures import read_image as read_image
     from nst_jax.pictures import white_noise as white_noise
     from nst_jax.pictures import write_image as write_image
+    from nst_jax.runs import resume as resume
+    from nst_jax.runs import sweep as sweep
     from nst_jax.transfer import Region as Region
     from nst_jax.transfer import Settings as Settings
     from nst_jax.transfer import evaluate as evaluate
     from nst_jax.transfer import minimize as minimize
     from nst_jax.transfer import objective as objective
     from nst_jax.transfer import stylize as stylize
-    from nst_jax.transfer import sweep as sweep
     from nst_jax.weights import load_weights as load_weights
 
 __version__ = "0.1.0"

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from nst_jax.cli import program_cache
@@ -79,9 +79,10 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
     interrupt = Interrupt()
     with _served(options) as live:
-        shares = RunFolder(folder).run()["plan"]["shares"]
-        if options.on or (shares > 1 and options.share == (0, 1) and not options.distributed):
-            with _engine(options, folder) as engine, _shown(folder, options, interrupt) as follow:
+        planned = RunFolder(folder).run()["plan"]
+        if options.on or (planned["shares"] > 1 and options.share == (0, 1) and not options.distributed):
+            on = options.on or f"processes:{planned['together']}"  # as many cores as before, for the same bytes
+            with executors.opened(on, folder) as engine, _shown(folder, options, interrupt) as follow:
                 ended = tasks.resume(
                     engine.executor, folder, options, follow, live=live, find_in=find_in, cached=program_cache.kept()
                 )
@@ -105,7 +106,7 @@ def _run(
     interrupt = Interrupt()
     with _served(options) as live:
         if options.on:
-            with _engine(options, output) as engine, _shown(output, options, interrupt) as follow:
+            with executors.opened(options.on, output) as engine, _shown(output, options, interrupt) as follow:
                 ended = tasks.begin(
                     engine.executor, table, output, options, follow, options.shares or engine.shares,
                     together=engine.together, live=live, kept=kept, places=places, cached=program_cache.kept(),
@@ -113,10 +114,6 @@ def _run(
             return _followed(iter([ended]), output, options, interrupt)
         run = stages.begin(table, output, options, _watch(options, interrupt, live), compile, kept, places)
         return _followed(run, output, options, interrupt)
-
-
-def _engine(options: RunOptions, folder: Path) -> AbstractContextManager[executors.Engine]:
-    return executors.opened(options.on or "processes", folder)
 
 
 @contextmanager

@@ -90,6 +90,23 @@ def columns(style_layers: Sequence[str]) -> list[str]:
     return ["ssim", "correlation", "scale", *grids, *distances]
 
 
+def of_row(row: Sequence[float], style_layers: Sequence[str]) -> Measures:
+    """Reads what `Measures.row` gave.
+
+    Args:
+      row: the numbers.
+      style_layers: the measures', in order.
+
+    Returns:
+      The measures.
+    """
+    numbers = iter(row)
+    first = [next(numbers) for _ in range(3)]
+    grids = {period: next(numbers) for period in structure.GRIDS}
+    distances = {other: {layer: next(numbers) for layer in style_layers} for other in _DISTANCES}
+    return Measures(*first, grids=grids, **distances)
+
+
 def described(row: Sequence[float], style_layers: Sequence[str]) -> dict[str, str]:
     """Puts the numbers of `Measures.row` that can be told into words, to be read by people.
 

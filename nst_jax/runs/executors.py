@@ -2,6 +2,7 @@
 
 import glob
 import importlib.util
+import logging
 import multiprocessing
 import os
 import shutil
@@ -183,6 +184,8 @@ def _processes(about: str, folder: Path) -> Iterator[Engine]:
 @contextmanager
 def _dask(about: str, folder: Path) -> Iterator[Engine]:
     distributed = _extra("distributed", "dask")
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what goes wrong is said in one line
     try:
         client = distributed.Client(about, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
@@ -248,10 +251,11 @@ class Requeued:
             except BaseException as error:
                 found.put((None, error))
 
-        self._thread = threading.Thread(target=work)
-        self._thread.start()
-        while self._thread.is_alive():
-            self._thread.join(0.2)  # signals come in between
+        thread = threading.Thread(target=work)
+        thread.start()
+        self._thread = thread
+        while thread.is_alive():
+            thread.join(0.2)  # signals come in between
         result, error = found.get()
         if error:
             raise error
@@ -261,8 +265,9 @@ class Requeued:
         """Called by submitit on its signal: waits until the share is saved, and has it submitted again."""
         from submitit.helpers import DelayedSubmission  # noqa: PLC0415 (an extra)
 
-        self._stop.set()
-        self._thread.join()
+        if hasattr(self, "_thread"):  # it has begun
+            self._stop.set()
+            self._thread.join()
         return DelayedSubmission(Requeued(self._function), *arguments)
 
 

@@ -102,7 +102,7 @@ class RunFolder:
             return False
         of_runs = (self._lanes, self._checkpoint)
         inside = (path for folder in of_runs if folder.is_dir() for path in folder.iterdir())
-        known = (*of_runs, self.path / "scales")  # where coarser runs are, and judge for themselves
+        known = (*of_runs, self.path / "scales", self.path / "inputs")  # coarser runs judge for themselves
         others = (path for path in self.path.iterdir() if path not in known and not files.is_leftover(path, {"run"}))
         return any(others) or any(not path.name.startswith("lock-") for path in inside)
 

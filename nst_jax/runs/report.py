@@ -52,8 +52,8 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
     """
     shares, several = run["plan"]["shares"], groups(table)
     places = {number: (of, place) for of, group in enumerate(several) for place, number in enumerate(group.numbers)}
-    of_groups = [_style_layers(group.table) for group in several]
-    style_layers = _style_layers(table)
+    of_groups = [style_layers(group.table) for group in several]
+    all_layers = style_layers(table)
     cells, rows, measured = [], [], []
     files_of: dict[int, Path] = {}
     for number, lane in enumerate(table.lanes):
@@ -63,12 +63,12 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
         state = state_of(of_share.status.get(own), own in of_share.running) if of_share else "waiting"
         measures = of_share.measures.get(own, []) if of_share and state in OVER else []
         rows += [
-            [lane.name, r.step, r.evaluations, *_losses(r), *_of_layers(r, style_layers), r.seconds] for r in records
+            [lane.name, r.step, r.evaluations, *_losses(r), *_of_layers(r, all_layers), r.seconds] for r in records
         ]
         if measures:
             r = records[-1]
             known = dict(zip(columns(of_groups[of_group]), measures, strict=True))
-            every = [known.get(name, math.nan) for name in columns(style_layers)]
+            every = [known.get(name, math.nan) for name in columns(all_layers)]
             told = ["" if math.isnan(value) else value for value in every]
             measured.append([lane.name, lane.row, lane.column, r.evaluations, *_losses(r), *told])
         path = folder / "lanes" / file_name(lane.name)
@@ -78,8 +78,8 @@ def write(folder: Path, run: Mapping[str, Any], table: Table, saved: Mapping[tup
         losses = curves(records, of_groups[of_group])
         cells.append(Cell(lane.name, lane.row, lane.column, None, about, losses, state))
     losses = ["evaluations", "total", "content", "style"]
-    _write_csv(folder / "losses.csv", ["lane", "step", *losses, *style_layers, "seconds"], rows)
-    _write_csv(folder / "measures.csv", ["lane", "row", "column", *losses, *columns(style_layers)], measured)
+    _write_csv(folder / "losses.csv", ["lane", "step", *losses, *all_layers, "seconds"], rows)
+    _write_csv(folder / "measures.csv", ["lane", "row", "column", *losses, *columns(all_layers)], measured)
     headings: dict[str, Any] = {
         "row_headings": table.row_headings,
         "column_headings": table.column_headings,
@@ -146,8 +146,8 @@ def _weighed(layers: Sequence[tuple[str, float]], told: bool = True) -> str:
     return ", ".join(f"{layer} {weight:.3g}" if told else layer for layer, weight in layers if weight) or "none"
 
 
-def _style_layers(table: Table) -> tuple[str, ...]:
-    """Those that the table's losses tell of."""
+def style_layers(table: Table) -> tuple[str, ...]:
+    """The style layers that the table's losses tell of."""
     return used_layers(lane.style_layers for lane in table.lanes if lane.beta)
 
 

@@ -118,7 +118,7 @@ def objective(
       >>> jax.grad(lambda images: goal(images).total.sum())(images).shape
       (2, 43, 64, 3)
     """
-    largest = max(max(image.shape[:2]) for image in _named(content, "photo", "content").values())
+    largest = max(max(image.shape[:2]) for image in named_pictures(content, "photo", "content").values())
     options = {"size": largest, **options}
     several = _transfers(content, style, options, params, None, (None, None), region, None, terms, None)
     if len(several) > 1:
@@ -143,8 +143,8 @@ def _transfers(
     settings, regions = arrays_named(settings, region)
     if params is not None and any(name == "weights" for name, _ in axes.vary):
         raise InputError(f"{argument('weights')}: not allowed together with {argument('params')}")
-    contents = _named(content, "photo", "content")
-    styles = {} if style is None and region else _named(style, "painting", "style")
+    contents = named_pictures(content, "photo", "content")
+    styles = {} if style is None and region else named_pictures(style, "painting", "style")
     check_blend(settings, [style])
     lanes = table(list(contents), [*styles] or [""], axes, settings)
     paintings = {name: [painting] for name, painting in (styles | dict(regions.paintings)).items()}
@@ -178,8 +178,20 @@ def _transfers(
     ]
 
 
-def _named(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
-    """Pictures by the names that lanes call them: those of a dict, or numbered where there are several."""
+def named_pictures(pictures: Any, name: str, argument: str) -> dict[str, np.ndarray]:
+    """Gives pictures the names that lanes call them: those of a dict, or numbers where there are several.
+
+    Args:
+      pictures: an array, a list or a dict of arrays.
+      name: what one is called, and several are with their numbers.
+      argument: that holds them, which messages start with.
+
+    Returns:
+      [height, width, 3] float32 each.
+
+    Raises:
+      InputError: what is no picture.
+    """
     if isinstance(pictures, Mapping):
         return {str(key): picture(one, argument) for key, one in pictures.items()}
     if isinstance(pictures, list | tuple):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from benchmarking import PAIRS, peak_mb
 
-from nst_jax.cli import allocator
+from nst_jax.transfer import allocator
 from nst_jax.loss import strips
 from nst_jax.loss.objective import Objective
 from nst_jax.optim import compiler

@@ -16,7 +16,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
-from nst_jax.runs import description, moved, report
+from nst_jax.runs import description, moved, presences, report
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
@@ -79,12 +79,14 @@ def begin(
       places: where its inputs are, of those that the table names otherwise.
 
     Raises:
-      InputError: the folder holds something else, an input file is missing, or a lane does not fit into memory.
+      InputError: the folder holds something else, an input file is missing, or a lane does not fit into memory; or as
+        `presences.found`.
     """
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
     table = lanes.on(table, devices.platform())  # by name in run.json
     table = description.absolute(table, places)  # a run may be resumed from another folder
+    table = presences.found(table, RunFolder(folder, share), options, watch.note, compile)
     stages = stages_of(folder, table, kept, places)
     with ExitStack() as stack:
         run, makers = _begun(stages[-1], table, options, compile, stack)

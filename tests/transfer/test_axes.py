@@ -22,7 +22,7 @@ def test_any_setting_from_text(text, expected):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("colour=a", "'colour' is no setting; known are ratio, alpha, beta, content-layers"),
+        ("colour=a", "'colour' is no setting; known are ratio, alpha, beta, presence, content-layers"),
         ("size=64,x", "size: invalid literal"),
     ],
 )

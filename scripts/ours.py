@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from benchmarking import PAIRS, peak_mb
 
-from nst_jax.transfer import allocator
 from nst_jax.loss import strips
 from nst_jax.loss.objective import Objective
 from nst_jax.optim import compiler
@@ -22,7 +21,7 @@ from nst_jax.optim.engine import Engine
 from nst_jax.optim.loop import DEFAULT_OPTIMIZER, LONGEST_CHUNK, advance, begin
 from nst_jax.pictures import images
 from nst_jax.runs.inputs import read_pictures
-from nst_jax.transfer import figures
+from nst_jax.transfer import allocator, figures
 from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.minimizing import minimize

@@ -27,6 +27,8 @@ from nst_jax.runs import inputs, moved
 from nst_jax.transfer import figures, plan
 from nst_jax.transfer import recolor as recoloring
 from nst_jax.transfer.arguments import check_blend
+from nst_jax.transfer.lanes import Lane
+from nst_jax.transfer.presence import Found
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import Step, evaluated, planned
 from nst_jax.transfer.transfer import Transfer
@@ -52,16 +54,30 @@ def stylize(
     start = inputs.read_start(settings, height, width)
     kept = inputs.read_kept(settings, height, width)
     regions = inputs.read_regions(settings, settings.beside(settings.size))
-    made_from = _provenance(content, style, settings := settings.on(devices.platform()))
+    settings = settings.on(devices.platform())
+    found: list[Found] = []
+
+    def heard(_: Lane, one: Found) -> None:
+        found.append(one)
+        if not quiet:
+            print(f"nst-jax: {'' if one.reached else 'note: '}{one}", file=sys.stderr)
+
+    if settings.presence is not None and not quiet:
+        print(f"nst-jax: presence {settings.presence:g}: searching for its α/β on small pictures", file=sys.stderr)
+    make = planned(
+        photo, paintings or None, settings, start=start, keep=kept, regions=regions, memory=plan.of_process(memory),
+        compile=compile, heard=heard,
+    )  # fmt: skip
+    asked = {}
+    for one in found:  # if a presence was asked
+        settings = replace(settings, presence=None, ratio=one.ratio)
+        asked = {"presence": {"asked": one.asked, "expected": one.expected}}
+    made_from = _provenance(content, style, settings) | asked
 
     def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
         return _kept(path, images.resize(image, height, width), text, settings.bits)
 
-    make = planned(
-        photo, paintings or None, settings, start=start, keep=kept, regions=regions, memory=plan.of_process(memory),
-        compile=compile,
-    )  # fmt: skip
     started = time.perf_counter()
     with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
@@ -78,7 +94,7 @@ def stylize(
     rows, columns = outcome.image.shape[:2]
     if as_json:
         summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
-        print(json.dumps(summary | _losses(outcome.losses, settings, (rows, columns))))
+        print(json.dumps(summary | asked | _losses(outcome.losses, settings, (rows, columns))))
     elif not quiet:
         print(
             f"{written}: {width}x{height}, loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, "

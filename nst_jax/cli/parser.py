@@ -44,11 +44,13 @@ def parser() -> argparse.ArgumentParser:
         "nst-jax stylize photo.jpg painting.jpg -o out.png --convention neural-style --alpha 5 --beta 100 --pool max",
         "nst-jax stylize photo.jpg -o out.png --region sky.png=sea.jpg --region ground.png=field.jpg:grass.png",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --keep face.png",
+        "nst-jax stylize photo.jpg painting.jpg -o out.png --presence 0.6",
     )  # fmt: skip
     command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
     command.add_argument("style", type=Path, nargs="*", metavar="STYLE", help="the painting, or several to blend")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
-    add_settings(command, Settings, *_OF_LOSSES, "keep", "start", "noise", "seed", "search", "scales", "size", "output")
+    own = ("keep", "start", "noise", "seed", "search", "scales", "size", "output")
+    add_settings(command, Settings, "presence", *_OF_LOSSES, *own)
     command.add_argument(
         "--memory", type=reader(size_in_bytes), metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
@@ -171,6 +173,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
     command = add_command(
         commands, "sweep", "sweep_commands.sweep", "many pictures in one compiled program, into a run folder",
         "nst-jax sweep photo.jpg painting.jpg -o folder --ratio 1e-5,1e-4,1e-3,1e-2 --rows A,B,C,D,E",
+        "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --presence 0.2,0.4,0.6,0.8",
         "nst-jax sweep photo.jpg one.jpg other.jpg -o folder --seed 0,1,2 --size 256 --dry-run",
         "nst-jax sweep photo.jpg painting.jpg -o folder --seed 0,1,2 --serve",
         'nst-jax sweep photo.jpg painting.jpg -o folder --style-layers "conv1_1;conv1_1,conv2_1"',

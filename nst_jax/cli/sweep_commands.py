@@ -186,7 +186,10 @@ def _tell(table: Table, options: RunOptions, compile: Compile, kept: tuple[Kept,
     for lane in table.lanes:
         layers = ",".join(layer for layer, weight in lane.style_layers if weight)
         own = "".join(f", {name.replace('_', ' ')} {value}" for name, value in lane.own)
-        print(f"{lane.name}: α {lane.alpha:g}, β {lane.beta:g}, style layers {layers or 'none'}, seed {lane.seed}{own}")
+        weighed = f"α {lane.alpha:g}, β {lane.beta:g}"
+        if lane.searched:  # a search would take longer than what a dry run is for
+            weighed = f"α/β searched for first, for presence {lane.presence:g}"
+        print(f"{lane.name}: {weighed}, style layers {layers or 'none'}, seed {lane.seed}{own}")
     where, peak = (f" of {options.device}", " at its peak") if options.device else ("", "")
     for each in found:
         plan, seconds = each.plan, each.pace * each.rounds * each.evaluations

@@ -25,7 +25,10 @@ FORMAT = "nst_jax run 1"
 _EARLIER = {
     "padding": "zero", "bounds": "none", "bits": 8, "style_loss": "gram", "color": "painting", "color_match": "pca",
     "style_scale": 1.0, "region": [], "region_edges": "simple", "region_weights": None, "keep": None,
+    "presence": None,
 }  # fmt: skip  # what runs were made with before there were these settings
+
+_EARLIER_LANE = {"own": {}, "presence": None, "expected": None}  # likewise, of a lane
 
 
 def absolute(table: Table, places: Places = AS_NAMED) -> Table:
@@ -105,7 +108,7 @@ def completed(run: Mapping[str, Any]) -> dict[str, Any]:
         settings["content_layers"] = [settings.pop("content_layer")]
     found = {**run, "settings": settings}
     if "table" in run:
-        found["table"] = {**run["table"], "lanes": [{"own": {}, **lane} for lane in run["table"]["lanes"]]}
+        found["table"] = {**run["table"], "lanes": [{**_EARLIER_LANE, **lane} for lane in run["table"]["lanes"]]}
     if "plan" not in run:
         return found
     plan = {"together": 1, **run["plan"]}

@@ -138,6 +138,7 @@ def describe_lane(lane: Lane) -> dict[str, str]:
         "content layer": _weighed(lane.content_layers, len(lane.content_layers) > 1),
         "style layers": _weighed(lane.style_layers),
         "seed": str(lane.seed),
+        **({} if lane.expected is None else {"presence": f"{lane.presence:g} asked, {lane.expected:.2f} expected"}),
         **{name.replace("_", " "): str(value) for name, value in lane.own},
     }
 

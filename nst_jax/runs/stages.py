@@ -5,6 +5,7 @@ what a user asked for stands in the folder, and is refused if it cannot be, befo
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -16,7 +17,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
-from nst_jax.runs import description, moved, report
+from nst_jax.runs import description, moved, presences, report
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
@@ -83,12 +84,14 @@ def begin(
       places: where its inputs are, of those that the table names otherwise.
 
     Raises:
-      InputError: the folder holds something else, an input file is missing, or a lane does not fit into memory.
+      InputError: the folder holds something else, an input file is missing, or a lane does not fit into memory; or as
+        `presences.found`.
     """
     share, shares = share_of(options)
     options = replace(options, share=(share, shares), distributed=False)
     table = lanes.on(table, devices.platform())  # by name in run.json
     table = description.absolute(table, places)  # a run may be resumed from another folder
+    table = presences.found(table, RunFolder(folder, share), options, watch.note, compile)
     stages = stages_of(folder, table, kept, places)
     with ExitStack() as stack:
         run, makers = _begun(stages[-1], table, options, compile, stack)
@@ -114,6 +117,11 @@ def prepare(
     """
     options = replace(options, share=(0, shares), on=None, shares=None)
     table = description.absolute(lanes.on(table, devices.platform()), places)
+
+    def note(text: str) -> None:
+        warnings.warn(text, stacklevel=2)
+
+    table = presences.found(table, RunFolder(folder), options, note, compile)
     with ExitStack() as stack:
         _begun(stages_of(folder, table, kept, places, together)[-1], table, options, compile, stack, alone=True)
         moved.remember(folder, places)

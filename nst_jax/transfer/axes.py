@@ -20,6 +20,13 @@ from nst_jax.transfer.fields import (
 from nst_jax.transfer.settings import Settings
 
 _OWN = {item.name: item for item in fields(Settings)}
+EXCLUDED = {
+    "presence": ("ratio", "alpha", "beta"),
+    "ratio": ("presence", "alpha", "beta"),
+    "alpha": ("presence", "ratio"),
+    "beta": ("presence", "ratio"),
+}
+"""What says how content is weighed against style, each with what says the same otherwise."""
 UNVARIED = ("scales", "bits", "max_pixels", "style_blend")
 """Settings that all lanes of a run share."""
 
@@ -66,6 +73,10 @@ class Axes:
     ratio: tuple[float, ...] = setting((), "axes", numbers, "values of α/β (default: 1e-3, or the convention's)")
     alpha: tuple[float, ...] = setting((), "axes", numbers, "values of α, instead of --ratio")
     beta: tuple[float, ...] = setting((), "axes", numbers, "values of β, instead of --ratio")
+    presence: tuple[float, ...] = setting(
+        (), "axes", numbers, "how much of the photograph is to be there, from 0 to 1, instead of --ratio: correlations "
+        "of conv4_2 with the photograph's. The α/β that give them are found first, on small pictures",
+    )  # fmt: skip
     rows: tuple[str, ...] = setting(
         (), "axes", layers, "cumulative subsets of style layers as in figure 3, out of A,B,C,D,E", choices=tuple(ROWS)
     )
@@ -117,6 +128,9 @@ class Axes:
         if self.ratio and (self.alpha or self.beta):
             together = f"not allowed together with {argument('alpha')} or {argument('beta')}"
             raise InputError(f"{argument('ratio')}: {together}; give one or the other")
+        if self.presence and (self.ratio or self.alpha or self.beta):
+            together = f"not allowed together with {argument('ratio')}, {argument('alpha')} or {argument('beta')}"
+            raise InputError(f"{argument('presence')}: {together}; give one or the other")
 
 
 def given(options: Mapping[str, Any], *, axes: bool = False, settings: Settings | None = None) -> tuple[Settings, Axes]:
@@ -152,4 +166,8 @@ def given(options: Mapping[str, Any], *, axes: bool = False, settings: Settings 
             others.append((name, value))
         else:
             chosen[name] = value
+    for name in varied:
+        if both := [other for other in EXCLUDED.get(name, ()) if chosen.get(other) is not None]:
+            together = f"not allowed together with {argument(both[0])}"
+            raise InputError(f"{argument(name)}: {together}; give one or the other")
     return Settings(**chosen), Axes(**varied, vary=tuple(others))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from nst_jax.errors import InputError, argument
 from nst_jax.network.layers import LAYERS, ROWS
 from nst_jax.transfer import names
-from nst_jax.transfer.axes import Axes
+from nst_jax.transfer.axes import EXCLUDED, Axes
 from nst_jax.transfer.fields import as_tuples
 from nst_jax.transfer.names import power, slug
 from nst_jax.transfer.region_names import written
@@ -42,10 +42,19 @@ class Lane:
     seed: int
     own: tuple[tuple[str, Any], ...] = ()
     """Further settings by name in which the lane differs from its table's."""
+    presence: float | None = None
+    """What α/β is, or is to be, found for; None where it is given."""
+    expected: float | None = None
+    """The presence that the search for α/β told; None where there was none, or it is yet to come."""
 
     def within(self, shared: Settings) -> Settings:
         """Gives all settings of the lane but for those that it tells itself: layers, weights, α, β and the seed."""
         return replace(shared, **dict(self.own)) if self.own else shared
+
+    @property
+    def searched(self) -> bool:
+        """Whether α and β are yet to be found, for the presence that is asked."""
+        return self.presence is not None and self.expected is None
 
     @property
     def painting(self) -> Hashable:
@@ -58,7 +67,7 @@ class Lane:
         return (style, *sizes) if sizes else style
 
 
-_TOLD = ("ratio", "alpha", "beta", "content_layers", "style_layers", "style_weights", "seed")  # by lanes themselves
+_TOLD = (*EXCLUDED, "content_layers", "style_layers", "style_weights", "seed")  # by lanes themselves
 
 
 class Table(NamedTuple):
@@ -75,7 +84,8 @@ class Table(NamedTuple):
 def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Axes, settings: Settings) -> Table:
     """Makes the product of all axes.
 
-    The columns of the sheet are α/β where that varies, otherwise the last axis that does; the rows are the rest.
+    The columns of the sheet are α/β, or presence, where that varies, otherwise the last axis that does; the rows are
+    the rest. α and β of a presence are yet to be found (`presence_lanes`).
 
     Args:
       contents: the content pictures' files or names.
@@ -101,6 +111,7 @@ def table(contents: Sequence[str | Path], styles: Sequence[str | Path], axes: Ax
         "alpha": [(f"α {power(alpha)}", {"alpha": alpha}) for alpha in axes.alpha],
         "beta": [(f"β {power(beta)}", {"beta": beta}) for beta in axes.beta],
         "ratio": [(power(ratio), {"ratio": ratio}) for ratio in axes.ratio],
+        "presence": [(f"presence {presence:g}", {"presence": presence}) for presence in axes.presence],
     }
     for name, values in dimensions.items():
         if twice := [heading for heading, count in Counter(heading for heading, _ in values).items() if count > 1]:
@@ -134,7 +145,8 @@ def _across(varying: Sequence[str], axes: Axes) -> list[str]:
         raise InputError(f"{argument('grid_rows')}: {rows!r} is the columns already; name another axis")
     if columns:
         return [columns]
-    return [name for name in varying if name != rows] if rows else [*varying[-1:]] or ["ratio"]
+    alone = "presence" if axes.presence else "ratio"
+    return [name for name in varying if name != rows] if rows else [*varying[-1:]] or [alone]
 
 
 def heading(name: str, value: Any) -> str:
@@ -191,10 +203,7 @@ def lane_of(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, 
       InputError: settings that are not allowed, or exclude each other.
     """
     own = {key: value for key, value in chosen.items() if key not in ("content", "style")}
-    if "alpha" in own or "beta" in own:
-        own = {"ratio": None} | own
-    if "ratio" in own:
-        own = {"alpha": None, "beta": None} | own
+    own = {other: None for name in own for other in EXCLUDED.get(name, ())} | own
     if "style_layers" in own:
         own = {"style_weights": None} | own
     if own.get("init", "noise") not in ("noise", "content"):
@@ -214,6 +223,7 @@ def lane_of(settings: Settings, chosen: Mapping[str, Any], name: str, row: str, 
         style_layers=tuple(of_lane.layer_weights.items()),
         seed=of_lane.seed,
         own=tuple((key, own[key]) for key in sorted({*own} - {*_TOLD}) if own[key] != getattr(settings, key)),
+        presence=of_lane.presence,
     )
 
 

@@ -20,7 +20,9 @@ from nst_jax.transfer import scales
 from nst_jax.transfer.arguments import paintings_of, picture
 from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.bracketing import search
+from nst_jax.transfer.guides import NO_REGIONS, OfRegions
 from nst_jax.transfer.lanes import table
+from nst_jax.transfer.names import power
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer
@@ -64,10 +66,18 @@ class Found(NamedTuple):
     reached: bool
     """Whether the two are within WITHIN."""
 
+    def __str__(self) -> str:
+        """What was found, for people; for one that is not reached, that it is not, with the nearest."""
+        at = f"α/β {power(self.ratio)}"
+        if self.reached:
+            return f"presence {self.asked:g}: {at} (expected {self.expected:.2f})"
+        return f"presence {self.asked:g}: cannot be reached; the nearest is {self.expected:.2f}, at {at}"
+
 
 def ratios_for(
-    presences: Sequence[float], content: Any, style: Any, settings: Settings, *, params: Any = None, **options: Any
-) -> list[Found]:
+    presences: Sequence[float], content: Any, style: Any, settings: Settings, *, regions: OfRegions = NO_REGIONS,
+    params: Any = None, **options: Any,
+) -> list[Found]:  # fmt: skip
     """Finds the α/β at which a run's pictures have certain presences.
 
     All rounds of the search are one program, of a batch of lanes at SIDE; all presences share what is measured.
@@ -75,8 +85,9 @@ def ratios_for(
     Args:
       presences: each from 0 to 1.
       content: the photograph, [height, width, 3] float RGB, 0..1.
-      style: the painting, of any size, or several to blend.
-      settings: of the run. Its `ratio`, `alpha` and `beta` do not count.
+      style: the painting, of any size, or several to blend; None where regions alone have a style.
+      settings: of the run. Its `presence`, `ratio`, `alpha` and `beta` do not count.
+      regions: what the settings name.
       params: the network's parameters, instead of those that the settings name.
       **options: what else the run's `Transfer` gets, such as `start`, `keep`, `optimizer` and `compile`.
 
@@ -98,15 +109,16 @@ def ratios_for(
     for presence in presences:
         if not 0 <= presence <= 1:
             raise InputError(f"{argument('presence')}: {presence:g} is not allowed; must be from 0 to 1")
-    photo, paintings = picture(content, "content"), paintings_of(style)
+    photo, painted = picture(content, "content"), {} if style is None else {"painting": paintings_of(style)}
+    styles = painted | {name: [painting] for name, painting in regions.paintings.items()}
     full = Scale(*images.fitted(photo.shape[:2], settings.size), settings.evaluations)
     small = scale_of_search(full)
-    settings = replace(settings, ratio=None, alpha=None, beta=None)
+    settings = replace(settings, presence=None, ratio=None, alpha=None, beta=None)
     at_search = scales.settings_at(small, full, settings)
 
     def measured(ratios: list[float]) -> list[float]:
-        lanes = table(["photo"], ["painting"], Axes(ratio=tuple(ratios)), at_search)
-        work = Transfer(params, {"photo": photo}, {"painting": paintings}, lanes, count=1, **options)
+        lanes = table(["photo"], [*painted] or [""], Axes(ratio=tuple(ratios)), at_search)
+        work = Transfer(params, {"photo": photo}, styles, lanes, count=1, masks=regions.masks, **options)
         problem = work.problem(work.scales[-1])
         engine = work.engine(problem, len(lanes.lanes), (), fixed=True)
         found = dict.fromkeys(range(len(lanes.lanes)), np.nan)

@@ -54,6 +54,14 @@ class Settings:
     )
     alpha: float | None = setting(None, "loss", float, "α, instead of --ratio (default with --beta: 1)", range=_ANY)
     beta: float | None = setting(None, "loss", float, "β, instead of --ratio (default with --alpha: 1)", range=_ANY)
+    presence: float | None = setting(
+        None,
+        "presence",
+        float,
+        "how much of the photograph is to be there, instead of --ratio: the correlation of the picture's conv4_2 with "
+        "the photograph's. The α/β that gives it is found first, on small pictures",
+        range=(0, 1),
+    )
     content_layers: tuple[str, ...] = setting(
         (CONTENT_LAYER,),
         "sweep",
@@ -237,6 +245,9 @@ class Settings:
         check(self)
         if self.ratio is not None and (self.alpha is not None or self.beta is not None):
             raise InputError(f"{_RATIO}: not allowed together with {_ALPHA} or {_BETA}; give one or the other")
+        if self.presence is not None and {self.ratio, self.alpha, self.beta} != {None}:
+            together = f"not allowed together with {_RATIO}, {_ALPHA} or {_BETA}"
+            raise InputError(f"{argument('presence')}: {together}; give one or the other")
         if self.ratio_size is not None and self.convention != PAPER:
             only = f"only with {argument('convention')} {PAPER}"
             raise InputError(f"{argument('ratio_size')}: {only}; the others take means, whatever the size")
@@ -280,7 +291,10 @@ class Settings:
 
     @property
     def alpha_beta(self) -> tuple[float, float]:
-        """α and β: those given, or a ratio as α with β = 1; eq 7 times a constant has the same minima."""
+        """α and β: those given, or a ratio as α with β = 1; eq 7 times a constant has the same minima.
+
+        Of a presence that is yet to be searched for, they are the defaults.
+        """
         if self.ratio is not None:
             return self.ratio, 1.0
         default = CONVENTIONS[self.convention]

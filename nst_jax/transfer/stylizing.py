@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import optax
 
+from nst_jax.errors import InputError, argument
 from nst_jax.loss.objective import Losses, Objective, Term
 from nst_jax.loss.strips import for_values
 from nst_jax.optim.compiler import Compile
@@ -21,6 +22,8 @@ from nst_jax.transfer.axes import Axes, given
 from nst_jax.transfer.guides import NO_REGIONS, OfRegions, arrays_named, check_masks
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
+from nst_jax.transfer.presence import Found, ratios_for
+from nst_jax.transfer.presence_lanes import Heard, warned, with_ratios
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.region_names import Region
 from nst_jax.transfer.scales import Scale
@@ -84,10 +87,14 @@ def stylize(
 
     Returns:
       The picture as `.image`, [height, width, 3] float32, and what is known of it: `.losses`, `.measures`,
-      `.evaluations`, `.status`, `.history`.
+      `.evaluations`, `.status`, `.history`. Where a `presence` was asked, `.lane.alpha` is the α/β that was found for
+      it.
 
     Raises:
       InputError: an argument that is not allowed, or too little memory.
+
+    Warns:
+      UserWarning: a presence cannot be reached; the picture has the nearest.
 
     Example:
       >>> picture = nst.stylize(photo, painting, size=64, evaluations=4)
@@ -120,18 +127,28 @@ def planned(
     params: Any = None,
     memory: int | None = None,
     compile: Compile | None = None,
+    heard: Heard = warned,
 ) -> Callable[[Callable[[Step], bool | None] | None, int | None], Outcome]:
     """Does what `stylize` does before its first evaluation: whatever can be refused is refused here.
 
     Args:
       content, style, settings, start, frozen, keep, terms, optimizer, params, memory, compile: see `stylize`.
       regions: what the settings name.
+      heard: hears what was found for a presence that is asked.
 
     Returns:
       What makes the picture; it takes `stylize`'s `callback` and `every`.
     """
     contents, paintings = {"photo": picture(content, "content")}, _paintings(style, settings)
     one = table(list(contents), [*paintings] or [""], Axes(), settings)
+
+    def search(_: int, settings: Settings, presences: Sequence[float]) -> list[Found]:
+        return ratios_for(
+            presences, contents["photo"], next(iter(paintings.values()), None), settings, regions=regions,
+            params=params, start=start, frozen=frozen, keep=keep, optimizer=optimizer, terms=terms, compile=compile,
+        )  # fmt: skip
+
+    one = with_ratios(one, search, heard)
     styles = paintings | {name: [painting] for name, painting in regions.paintings.items()}
     # Other starts gain nothing from coarser scales (docs/speed.md).
     count = settings.scales or (None if settings.init == "noise" and start is None else 1)
@@ -219,6 +236,8 @@ def evaluated(
     image: Any, content: Any, style: Any, settings: Settings, regions: OfRegions = NO_REGIONS, params: Any = None
 ) -> tuple[Losses, Problem]:
     """Does what `evaluate` does; also returns the problem, which measures pictures."""
+    if settings.presence is not None:
+        raise InputError(f"{argument('presence')}: not allowed for a picture that is there; give a ratio")
     made, paintings, settings = picture(image, "image"), _paintings(style, settings), settings.exact
     check_masks(settings, True, regions.masks)  # what is kept changes no loss
     height, width = made.shape[:2]

@@ -23,8 +23,11 @@ from nst_jax.transfer.groups import Group, groups
 from nst_jax.transfer.guides import arrays_named
 from nst_jax.transfer.lanes import table
 from nst_jax.transfer.outcome import Outcome
+from nst_jax.transfer.presence import Found, ratios_for
+from nst_jax.transfer.presence_lanes import with_ratios
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.region_names import Region
+from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer
 
 
@@ -68,13 +71,17 @@ def sweep(
       compile: what compiles the loop.
       **options: settings by name, as `stylize` takes them; nearly all take several values as well, which makes them
         axes: `ratio=[1e-4, 1e-3], rows="ACE", color=["painting", "luminance"]`. Lanes that differ in what a program is
-        made of, such as `pool` or `size`, run one group after the other, each in a program of its own.
+        made of, such as `pool` or `size`, run one group after the other, each in a program of its own. The α/β for a
+        `presence` are searched for before this function returns.
 
     Yields:
       Each lane's `Outcome`, as it is done.
 
     Raises:
       InputError: an argument that is not allowed, or too little memory.
+
+    Warns:
+      UserWarning: a presence cannot be reached; the lane's picture has the nearest.
 
     Example:
       >>> low = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}  # to be quick
@@ -149,13 +156,24 @@ def _transfers(
     lanes = table(list(contents), [*styles] or [""], axes, settings)
     paintings = {name: [painting] for name, painting in (styles | dict(regions.paintings)).items()}
 
-    def of_group(term: Term, group: Group) -> Term:
+    def of_lanes(term: Term, numbers: Sequence[int]) -> Term:
         weights, count = np.atleast_1d(np.asarray(term.weight)), len(lanes.lanes)
         if len(weights) not in (1, count):
             counts = f"{len(weights)} given for {count} lanes"
             raise InputError(f"term {term.label!r}: weight: {counts}; give one, or one for each")
-        return replace(term, weight=weights[[*group.numbers]]) if len(weights) == count else term
+        return replace(term, weight=weights[[*numbers]]) if len(weights) == count else term
 
+    def search(number: int, settings: Settings, presences: Sequence[float]) -> list[Found]:
+        lane, of_lane = lanes.lanes[number], [of_lanes(term, [number]) for term in terms]
+        return ratios_for(
+            presences, contents[lane.content], styles.get(lane.style), settings, regions=regions, params=params,
+            start=start, frozen=masks[0], keep=masks[1], optimizer=own, terms=of_lane, compile=compile,
+        )  # fmt: skip
+
+    def weighed(number: int) -> tuple[float, ...]:
+        return tuple(np.ravel(of_lanes(term, [number]).weight).item() for term in terms)
+
+    lanes = with_ratios(lanes, search, apart=weighed)
     return [
         (
             group,
@@ -170,7 +188,7 @@ def _transfers(
                 keep=masks[1],
                 masks=regions.masks,
                 optimizer=own,
-                terms=[of_group(term, group) for term in terms],
+                terms=[of_lanes(term, group.numbers) for term in terms],
                 compile=compile,
             ),
         )

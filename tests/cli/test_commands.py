@@ -673,3 +673,26 @@ def test_blend_styles_starts_from_the_coarse_one(inputs, tmp_path):
     made, same = (images.read_image(tmp_path / name) for name in ("blend.png", "same.png"))
     np.testing.assert_array_equal(made, same)
     assert about(tmp_path / "blend.png")["inputs"]["content"][0]["file"] == "photo.png"
+
+
+def test_presence_is_searched_for_and_said(inputs, stylize, plain):
+    """On the network itself. The picture's text has the ratio, with which it can be had again without the search."""
+    made = stylize("out.png", "--presence", "0.5", "--json")
+    said = stylize.outcome.err.splitlines()
+    assert said[0] == "nst-jax: presence 0.5: searching for its α/β on small pictures"
+    assert said[1].startswith(("nst-jax: presence 0.5: α/β ", "nst-jax: note: presence 0.5: cannot be reached; the"))
+    found = about(made)
+    assert json.loads(stylize.outcome.out)["presence"] == found["presence"]
+    assert (found["presence"]["asked"], found["settings"]["presence"]) == (0.5, None)
+    assert f"{json.loads(stylize.outcome.out)['alpha']:g}" == f"{found['settings']['ratio']:g}"
+    again = stylize("out.png", "--ratio", found["settings"]["ratio"], "--quiet")
+    assert stylize.outcome.err == ""
+    np.testing.assert_array_equal(pixels(again), pixels(made))
+    assert "presence" not in about(again)
+
+
+def test_presence_and_a_ratio(inputs, tmp_path):
+    command = ["stylize", inputs / "photo.png", inputs / "painting.png", "-o", tmp_path / "out.png", "--presence"]
+    both = "--presence: not allowed together with --ratio, --alpha or --beta; give one or the other"
+    assert_refused(run(*command, "0.5", "--alpha", "2"), both)
+    assert_refused(run(*command, "60"), "--presence: 60.0 is not allowed; must be from 0 to 1")

@@ -110,6 +110,7 @@ def test_a_missing_input_is_named(inputs, tmp_path):
 def test_settings_that_there_were_not_yet_are_as_runs_were_then():
     run = {"format": "nst_jax run 1", "settings": {"pool": "max", "bits": 16}}
     then = {"padding": "zero", "bounds": "none", "style_loss": "gram", "color": "painting", "color_match": "pca"}
+    then |= {"region": [], "region_edges": "simple", "region_weights": None, "keep": None, "presence": None}
     assert completed(run) == {**run, "settings": {"pool": "max", "bits": 16, "style_scale": 1.0, **then}}
     assert run["settings"] == {"pool": "max", "bits": 16}
     everything = {"format": "nst_jax run 1", "settings": vars(Settings(padding="reflect"))}

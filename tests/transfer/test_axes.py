@@ -22,7 +22,7 @@ def test_any_setting_from_text(text, expected):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("colour=a", "'colour' is no setting; known are ratio, alpha, beta, content-layers"),
+        ("colour=a", "'colour' is no setting; known are ratio, alpha, beta, presence, content-layers"),
         ("size=64,x", "size: invalid literal"),
     ],
 )
@@ -99,3 +99,21 @@ def test_settings_by_name_replace_those_that_are_given_at_once():
     )  # fmt: skip
     with pytest.raises(InputError, match=r"^sise: unknown"):
         given({"sise": 3}, settings=before)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"presence": [0.2, 0.4], "ratio": 1.0}, "^presence: not allowed together with ratio; give one or the other$"),
+    ({"presence": 0.2, "alpha": [1.0, 2.0]}, "^alpha: not allowed together with presence; give one or the other$"),
+    ({"presence": [0.2], "beta": [1.0]}, "^presence: not allowed together with ratio, alpha or beta; give one"),
+    ({"presence": 0.2, "beta": 1.0}, "^presence: not allowed together with ratio, alpha or beta; give one"),
+    ({"presence": -0.1}, "^presence: -0.1 is not allowed; must be from 0 to 1$"),
+    ({"presence": "much"}, "^presence: 'much' is not allowed; must be one value, a number$|must be a number"),
+])  # fmt: skip
+def test_what_weighs_content_against_style_is_given_in_one_way(options, words):
+    with pytest.raises(InputError, match=words):
+        given(options, axes=True)
+
+
+def test_presences_are_an_axis():
+    assert given({"presence": [0.2, 0.4]}, axes=True) == (Settings(), Axes(presence=(0.2, 0.4)))
+    assert given({"presence": 0.2}, axes=True) == (Settings(presence=0.2), Axes())

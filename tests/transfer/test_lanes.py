@@ -255,3 +255,23 @@ def test_lanes_of_one_run_cannot_start_from_files_of_their_own():
 def test_a_painting_is_called_by_its_size_where_that_is_the_lane_s_own():
     one, other = make(Axes(vary=(("style_scale", (1.0, 2.0)),))).lanes
     assert (one.painting, other.painting) == ("painting.png", ("painting.png", 2.0))
+
+
+def test_presence_in_place_of_a_ratio():
+    """α and β are yet to be found; names and headings come of the presence."""
+    table = make(Axes(presence=(0.2, 0.6), seed=(0, 1)), settings=Settings(beta=3.0))
+    assert_sound(table)
+    assert (table.corner, table.column_headings) == ("presence", ("presence 0.2", "presence 0.6"))
+    assert [lane.name for lane in table.lanes][:2] == ["0_seed-0_presence-0.2", "1_seed-0_presence-0.6"]
+    assert all(lane.searched and (lane.presence, lane.expected) == (presence, None)
+               for lane, presence in zip(table.lanes, (0.2, 0.6) * 2, strict=True))  # fmt: skip
+    (alone,) = make(Axes(presence=(0.6,))).lanes
+    assert (alone.column, alone.own) == ("presence 0.6", ())
+    assert make(Axes(vary=(("presence", (0.2,)),))) == make(Axes(presence=(0.2,)))
+    (lane,) = make(Axes(ratio=(0.5,)), settings=Settings(presence=0.3)).lanes
+    assert (lane.presence, lane.alpha) == (None, 0.5)
+
+
+def test_an_axis_of_alpha_leaves_beta_as_it_is():
+    lanes = make(Axes(alpha=(0.5, 2.0)), settings=Settings(beta=3.0)).lanes
+    assert [(lane.alpha, lane.beta) for lane in lanes] == [(0.5, 3.0), (2.0, 3.0)]

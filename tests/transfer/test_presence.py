@@ -8,7 +8,9 @@ import pytest
 from nst_jax.errors import InputError
 from nst_jax.optim.compiler import Programs
 from nst_jax.transfer import presence
+from nst_jax.transfer.guides import arrays_named
 from nst_jax.transfer.presence import carried, ratios_for, scale_of_search
+from nst_jax.transfer.region_names import Region
 from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import stylize
@@ -118,3 +120,14 @@ def test_presence_is_carried_to_a_presence(size):
     assert made.max() <= 1
     if small[:2] == full[:2]:
         np.testing.assert_array_equal(made, levels)
+
+
+@pytest.mark.slow
+def test_regions_alone_and_what_is_kept(params, pair):
+    """A picture of one painting's region and the photograph beside it."""
+    left = np.zeros((43, 64), bool)
+    left[:, :40] = True
+    settings, regions = arrays_named(replace(SETTINGS, evaluations=4), [Region(left, pair[1])])
+    (found,) = ratios_for([0.8], pair[0], None, settings, regions=regions, keep=left[:, ::-1], params=params)
+    assert found.asked == 0.8
+    assert 0 < found.expected <= 1

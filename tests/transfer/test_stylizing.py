@@ -12,7 +12,9 @@ from nst_jax.errors import InputError
 from nst_jax.loss.objective import Term
 from nst_jax.optim.status import Status
 from nst_jax.pictures.noise import white_noise
+from nst_jax.transfer import stylizing
 from nst_jax.transfer.minimizing import minimize
+from nst_jax.transfer.presence import Found
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import evaluate, stylize
 from nst_jax.transfer.sweeping import objective, sweep
@@ -216,3 +218,33 @@ def test_a_lane_s_frozen_pixels_are_its_own_start_s(params, pair):
 def test_masks_that_cannot_be(params, pair, mask, words):
     with pytest.raises(InputError, match=f"^frozen: {re.escape(words)}"):
         stylize(*pair, params=params, frozen=mask, **SMALL)
+
+
+def test_a_presence_is_searched_for_once_and_then_a_ratio(params, picture, monkeypatch):
+    """With all that the picture is made of; what cannot be reached is warned of."""
+    photo, painting = picture("photograph", 32, 48), picture("painting", 40, 48)
+    heard = []
+
+    def ratios_for(presences, content, style, settings, **options):
+        heard.append((presences, content, style, settings, options))
+        return [Found(presences[0], 0.07, 0.3, False)]
+
+    monkeypatch.setattr(stylizing, "ratios_for", ratios_for)
+    low = {"content_layers": ("conv2_1",), "style_layers": ("conv1_1",), "size": 48, "evaluations": 3}
+    keep = np.zeros((32, 48), bool)
+    with pytest.warns(UserWarning, match=r"presence 0.9: cannot be reached; the nearest is 0.30, at α/β 0.07$"):
+        made = stylize(photo, painting, presence=0.9, keep=keep, start=photo, params=params, **low)
+    ((presences, content, style, settings, options),) = heard
+    assert (presences, settings.size, settings.presence, settings.ratio) == ([0.9], 48, None, None)
+    assert content.shape == photo.shape
+    assert [one.shape for one in style] == [painting.shape]
+    assert (options["keep"] is keep, options["start"] is photo, options["params"] is params) == (True, True, True)
+    assert (made.lane.alpha, made.lane.presence, made.lane.expected) == (0.07, 0.9, 0.3)
+    plain = stylize(photo, painting, ratio=0.07, keep=keep, start=photo, params=params, **low)
+    np.testing.assert_array_equal(made.image, plain.image)
+
+
+def test_no_picture_that_is_there_is_evaluated_at_a_presence(picture):
+    photo = picture("photograph", 32, 48)
+    with pytest.raises(InputError, match=r"^presence: not allowed for a picture that is there; give a ratio$"):
+        evaluate(photo, photo, photo, presence=0.5)

@@ -14,7 +14,9 @@ from nst_jax.optim import schedule
 from nst_jax.optim.compiler import Programs
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
+from nst_jax.transfer import sweeping
 from nst_jax.transfer.minimizing import minimize
+from nst_jax.transfer.presence import Found
 from nst_jax.transfer.sweeping import objective, sweep
 
 SMALL = {"size": 48, "content_layers": ("conv2_1",), "style_layers": ("conv1_1", "conv2_1")}
@@ -230,3 +232,27 @@ def test_values_of_one_group_of_lanes_after_the_other(params, pair):
 def test_axes_that_cannot_be(params, pair, options, words):
     with pytest.raises(InputError, match=words):
         sweep(*pair, params=params, size=48, **options)
+
+
+def test_presences_are_searched_for_on_the_lanes_pictures(params, pair, monkeypatch):
+    """Lanes whose terms weigh differently have searches of their own; the pictures are those of the ratios found."""
+    searches = []
+
+    def ratios_for(presences, content, style, settings, **options):
+        searches.append((list(presences), settings.color, [term.weight.item() for term in options["terms"]]))
+        assert (content.shape, style.shape) == (pair[0].shape, pair[1].shape)
+        assert options["params"] is params
+        return [Found(each, each / 100, each, True) for each in presences]
+
+    monkeypatch.setattr(sweeping, "ratios_for", ratios_for)
+    low = SMALL | {"params": params, "evaluations": 2}
+    asked = {"color": ["painting", "match"], "presence": [0.2, 0.4]}
+    found = {outcome.name: outcome for outcome in sweep(*pair, **asked, terms=[Term(grey, [1, 1, 1, 2])], **low)}
+    assert searches == [
+        ([0.2, 0.4], "painting", [1]), ([0.2], "match", [1]), ([0.4], "match", [2])
+    ]  # fmt: skip
+    lane = found["1_color-painting_presence-0.4"].lane
+    assert (lane.alpha, lane.presence, lane.expected) == (0.004, 0.4, 0.4)
+    plain = sweep(*pair, color=["painting", "match"], ratio=[0.002, 0.004], terms=[Term(grey, [1, 1, 1, 2])], **low)
+    for outcome, same in zip(sorted(plain, key=lambda outcome: outcome.name), sorted(found), strict=True):
+        np.testing.assert_array_equal(outcome.image, found[same].image)

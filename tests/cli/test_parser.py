@@ -16,6 +16,7 @@ COMMANDS = {
     "stylize": "stylize a b -o c",
     "reconstruct": "reconstruct style a -o b",
     "evaluate": "evaluate a --content b --style c",
+    "timelapse": "timelapse a -o b",
     "features": "features a -o b",
     "sweep": "sweep",
     "figure": "figure 1",

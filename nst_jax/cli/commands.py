@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 
 from nst_jax import __version__, devices
 from nst_jax.cli.interrupt import Interrupt
-from nst_jax.cli.output import check_taken
+from nst_jax.cli.output import check_taken, kept
 from nst_jax.cli.progress import LanesReporter, StepReporter, lost
+from nst_jax.cli.watching import Watching
 from nst_jax.errors import FAILED, InputError, argument
 from nst_jax.loss.conventions import PAPER
 from nst_jax.loss.objective import Losses
@@ -22,9 +23,8 @@ from nst_jax.measures import measures
 from nst_jax.network.vgg import check_layers
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
-from nst_jax.pictures import animation, files, images
+from nst_jax.pictures import files, images
 from nst_jax.runs import inputs, moved
-from nst_jax.runs.timelapse import Making
 from nst_jax.transfer import figures, plan
 from nst_jax.transfer import recolor as recoloring
 from nst_jax.transfer.arguments import check_blend
@@ -36,7 +36,8 @@ from nst_jax.weights import weights
 
 def stylize(
     content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
-    save_every: int | None, timelapse: Path | None, quiet: bool, as_json: bool, compile: Compile,
+    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
+    compile: Compile,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
     if save_every is not None and save_every < 1:
@@ -47,8 +48,9 @@ def stylize(
     _check_style(style, settings)
     sources = [content, *style, *map(Path, moved.of_masks(settings))]
     _refuse_inputs(output, sources)
+    watching = Watching(output, settings.evaluations, save_every, timelapse, tensorboard)
     if timelapse:
-        _check_timelapse(timelapse, output, sources)
+        _refuse_inputs(timelapse, sources, argument("timelapse"))
     photo = inputs.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
     check_blend(settings, style)
@@ -66,7 +68,6 @@ def stylize(
         photo, paintings or None, settings, start=start, keep=kept, regions=regions, memory=plan.of_process(memory),
         compile=compile,
     )  # fmt: skip
-    making = Making(settings.evaluations, save_every) if timelapse else None
     started = time.perf_counter()
     with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
@@ -75,15 +76,13 @@ def stylize(
             done = step.records[-1].evaluations
             if save_every and done % save_every == 0 and done < settings.evaluations:
                 save(_numbered(output, done, settings.evaluations), step.image, step.strips)
-            if making and done < settings.evaluations:
-                making.hear(step.image, done)
+            watching.hear(step)
             return interrupt.number != 0
 
-        outcome = make(each, save_every or (making and making.every))
+        outcome = make(each, watching.every)
         seconds, stopped = time.perf_counter() - started, interrupt.number != 0
         written = save(output, outcome.image, outcome.strips)
-        last = images.resize(outcome.image, height, width)
-        missed = timelapse and making and _write_timelapse(timelapse, making, last)
+        whole = watching.end(outcome, images.resize(outcome.image, height, width))
     rows, columns = outcome.image.shape[:2]
     if as_json:
         summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
@@ -98,7 +97,7 @@ def stylize(
         print(f"nst-jax: interrupted{where}; {written} is the picture so far", file=sys.stderr)
         return interrupt.code
     lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
-    return lost_it if written == output and not missed else FAILED
+    return lost_it if written == output and whole else FAILED
 
 
 def reconstruct(
@@ -172,8 +171,8 @@ def blend_styles(
     unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
     own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
     return stylize(
-        coarse, [fine], output, own, memory=memory, save_every=None, timelapse=None, quiet=quiet, as_json=False,
-        compile=compile,
+        coarse, [fine], output, own, memory=memory, save_every=None, timelapse=None, tensorboard=None,
+        quiet=quiet, as_json=False, compile=compile,
     )  # fmt: skip
 
 
@@ -239,27 +238,7 @@ def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dic
 
 def _kept(path: Path, image: np.ndarray, text: str, bits: int) -> Path:
     """Writes a picture, and says so if it is not at `path`; returns where it is."""
-    return _kept_by(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
-
-
-def _kept_by(path: Path, write: Callable[[Path], None], what: str = "picture") -> Path:
-    written, trouble = files.kept(path, write)
-    if trouble:
-        print(f"nst-jax: {path}: cannot be written ({trouble}); the {what} is in {written}", file=sys.stderr)
-    return written
-
-
-def _check_timelapse(path: Path, output: Path, sources: Sequence[Path]) -> None:
-    name = argument("timelapse")
-    animation.check_animation(path, name)
-    if path.absolute() == output.absolute():
-        raise InputError(f"{name} {path}: is the picture to write; name another file")
-    _refuse_inputs(path, sources, name)
-
-
-def _write_timelapse(path: Path, making: Making, last: np.ndarray) -> bool:
-    """Writes how a picture was made; whether that is not at `path`."""
-    return path != _kept_by(path, lambda place: animation.write_animation(place, making.frames(last)), "timelapse")
+    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
 
 
 def _numbered(output: Path, done: int, evaluations: int) -> Path:

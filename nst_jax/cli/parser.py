@@ -58,6 +58,10 @@ def parser() -> argparse.ArgumentParser:
         "--timelapse", type=Path, metavar="FILE",
         help="also write how the picture was made, in about 40 frames: .gif .webp (`nst-jax timelapse` makes others)",
     )  # fmt: skip
+    command.add_argument(
+        "--tensorboard", type=Path, metavar="DIR",
+        help="also write losses, measures and pictures into this folder, for TensorBoard (extra tensorboard)",
+    )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
 

@@ -12,6 +12,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.runs import stages
+from nst_jax.runs.board import Board
 from nst_jax.runs.forecast import forecast
 from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
@@ -77,7 +78,7 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
     interrupt = Interrupt()
     with _served(options) as live:
-        run = stages.resume(folder, options, _watch(options, interrupt, live), compile, find_in)
+        run = stages.resume(folder, options, _watch(options, interrupt, live, folder), compile, find_in)
         return _followed(run, folder, options, interrupt)
 
 
@@ -95,7 +96,7 @@ def _run(
         raise InputError(f"{argument('output')}: needed, unless {argument('dry_run')} is given")
     interrupt = Interrupt()
     with _served(options) as live:
-        run = stages.begin(table, output, options, _watch(options, interrupt, live), compile, kept, places)
+        run = stages.begin(table, output, options, _watch(options, interrupt, live, output), compile, kept, places)
         return _followed(run, output, options, interrupt)
 
 
@@ -112,8 +113,8 @@ def _served(options: RunOptions) -> Iterator[Live | None]:
         live.end()
 
 
-def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None) -> Watch:
-    """Shows how far each stage is, and stops it when a signal came."""
+def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None, folder: Path) -> Watch:
+    """Shows how far each stage of the run in a folder is, and stops it when a signal came."""
 
     @contextmanager
     def following(title: str, engine: Engine) -> Iterator:
@@ -125,7 +126,8 @@ def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None) -> Watc
 
             yield followed
 
-    return Watch(following, _note(options), live)
+    board = None if options.tensorboard is None else Board(Path(options.tensorboard), folder)
+    return Watch(following, _note(options), live, board)
 
 
 def _note(options: RunOptions) -> Callable[[str], None]:

@@ -53,13 +53,18 @@ class RunOptions(Batching):
         "show the run's page at this port of 127.0.0.1 while it goes on: pictures and losses come in by themselves "
         "(without a number: at a free port)", range=(0, 65535), metavar="PORT",
     )  # fmt: skip
+    tensorboard: str | None = setting(
+        None, "work", str, "also write losses, measures and pictures of each lane into this folder, for TensorBoard "
+        "(extra tensorboard)", metavar="DIR",
+    )  # fmt: skip
     quiet: bool = setting(False, "work", bool, "no progress, no summary")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.device is not None and not self.dry_run:
             raise InputError(f"{argument('device')}: only with {argument('dry_run')}")
-        if self.serve is not None and self.dry_run:
-            raise InputError(f"{argument('serve')}: not allowed with {argument('dry_run')}")
+        for name in ("serve", "tensorboard"):
+            if getattr(self, name) is not None and self.dry_run:
+                raise InputError(f"{argument(name)}: not allowed with {argument('dry_run')}")
         if self.force and (self.distributed or self.share[1] > 1):
             raise InputError(f"{argument('force')}: not allowed with several shares; remove the folder first")

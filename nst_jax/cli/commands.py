@@ -13,8 +13,9 @@ import numpy as np
 
 from nst_jax import __version__, devices
 from nst_jax.cli.interrupt import Interrupt
-from nst_jax.cli.output import check_taken
+from nst_jax.cli.output import check_taken, kept
 from nst_jax.cli.progress import LanesReporter, StepReporter, lost
+from nst_jax.cli.watching import Watching
 from nst_jax.errors import FAILED, InputError, argument
 from nst_jax.loss.conventions import PAPER
 from nst_jax.loss.objective import Losses
@@ -37,7 +38,8 @@ from nst_jax.weights import weights
 
 def stylize(
     content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
-    save_every: int | None, quiet: bool, as_json: bool, compile: Compile,
+    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
+    compile: Compile,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
     if save_every is not None and save_every < 1:
@@ -46,7 +48,11 @@ def stylize(
     if save_every:
         images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
     _check_style(style, settings)
-    _refuse_inputs(output, [content, *style, *map(Path, moved.of_masks(settings))])
+    sources = [content, *style, *map(Path, moved.of_masks(settings))]
+    _refuse_inputs(output, sources)
+    watching = Watching(output, settings.evaluations, save_every, timelapse, tensorboard)
+    if timelapse:
+        _refuse_inputs(timelapse, sources, argument("timelapse"))
     photo = inputs.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
     check_blend(settings, style)
@@ -86,11 +92,13 @@ def stylize(
             done = step.records[-1].evaluations
             if save_every and done % save_every == 0 and done < settings.evaluations:
                 save(_numbered(output, done, settings.evaluations), step.image, step.strips)
+            watching.hear(step)
             return interrupt.number != 0
 
-        outcome = make(each, save_every)
+        outcome = make(each, watching.every)
         seconds, stopped = time.perf_counter() - started, interrupt.number != 0
         written = save(output, outcome.image, outcome.strips)
+        whole = watching.end(outcome, images.resize(outcome.image, height, width))
     rows, columns = outcome.image.shape[:2]
     if as_json:
         summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
@@ -105,7 +113,7 @@ def stylize(
         print(f"nst-jax: interrupted{where}; {written} is the picture so far", file=sys.stderr)
         return interrupt.code
     lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
-    return lost_it if written == output else FAILED
+    return lost_it if written == output and whole else FAILED
 
 
 def reconstruct(
@@ -179,8 +187,8 @@ def blend_styles(
     unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
     own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
     return stylize(
-        coarse, [fine], output, own, memory=memory, save_every=None, quiet=quiet, as_json=False,
-        compile=compile,
+        coarse, [fine], output, own, memory=memory, save_every=None, timelapse=None, tensorboard=None,
+        quiet=quiet, as_json=False, compile=compile,
     )  # fmt: skip
 
 
@@ -246,10 +254,7 @@ def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dic
 
 def _kept(path: Path, image: np.ndarray, text: str, bits: int) -> Path:
     """Writes a picture, and says so if it is not at `path`; returns where it is."""
-    written, trouble = files.kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
-    if trouble:
-        print(f"nst-jax: {path}: cannot be written ({trouble}); the picture is in {written}", file=sys.stderr)
-    return written
+    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
 
 
 def _numbered(output: Path, done: int, evaluations: int) -> Path:
@@ -261,10 +266,10 @@ def _check_style(style: Sequence[Path], settings: Settings) -> None:
         raise InputError(f"STYLE: no painting is given; only with {argument('region')} may there be none")
 
 
-def _refuse_inputs(output: Path, sources: Sequence[Path]) -> None:
+def _refuse_inputs(output: Path, sources: Sequence[Path], name: str = argument("output")) -> None:
     for path in sources:
         if output.exists() and path.exists() and output.samefile(path):
-            raise InputError(f"{argument('output')} {output}: is an input picture; name another file")
+            raise InputError(f"{name} {output}: is an input picture; name another file")
 
 
 def _make_folder(folder: Path, force: bool) -> None:

@@ -24,7 +24,8 @@ def add_command(commands, name: str, run: str | None, help: str, *examples: str)
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.set_defaults(run=run)
-    if run and (not run.startswith("weights_commands") or name == "normalize"):  # what computes
+    others = ("weights_commands", "timelapse_command")
+    if run and (not run.startswith(others) or name == "normalize"):  # what computes
         command.add_argument("--no-cache", action="store_true", help="neither use nor keep compiled programs")
     return command
 

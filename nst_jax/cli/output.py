@@ -6,10 +6,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from nst_jax.cli import program_cache
+from nst_jax.pictures import files
 
 
 class _Unfailing(io.TextIOBase):
@@ -106,6 +108,14 @@ def check_taken() -> None:
     sys.stdout.flush()
     if trouble := getattr(sys.stdout, "trouble", ""):
         raise OSError(f"standard output: {trouble}; what was printed is lost")
+
+
+def kept(path: Path, write: Callable[[Path], None], what: str = "picture") -> Path:
+    """Writes a file as `files.kept` does, and says so if it is not at `path`; returns where it is."""
+    written, trouble = files.kept(path, write)
+    if trouble:
+        print(f"nst-jax: {path}: cannot be written ({trouble}); the {what} is in {written}", file=sys.stderr)
+    return written
 
 
 def _open_closed() -> None:

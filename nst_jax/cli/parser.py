@@ -56,6 +56,14 @@ def parser() -> argparse.ArgumentParser:
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
     )  # fmt: skip
     command.add_argument("--save-every", type=int, metavar="N", help="also save a numbered picture every N evaluations")
+    command.add_argument(
+        "--timelapse", type=Path, metavar="FILE",
+        help="also write how the picture was made, in about 40 frames: .gif .webp (`nst-jax timelapse` makes others)",
+    )  # fmt: skip
+    command.add_argument(
+        "--tensorboard", type=Path, metavar="DIR",
+        help="also write losses, measures and pictures into this folder, for TensorBoard (extra tensorboard)",
+    )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
 
@@ -76,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--quiet", action="store_true", help="no progress, no file names")
 
     _pictures(commands)
+    _timelapse(commands)
 
     command = add_command(
         commands, "evaluate", "commands.evaluate", "the loss of any picture, in parts, as JSON",
@@ -159,6 +168,35 @@ def _pictures(commands: argparse._SubParsersAction) -> None:
         help="memory to use, e.g. 4GB (default: most of what is free)",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
+
+
+def _timelapse(commands: argparse._SubParsersAction) -> None:
+    command = add_command(
+        commands, "timelapse", "timelapse_command.run",
+        "an animation of how a picture was made, or of a sweep along α/β",
+        "nst-jax timelapse out.png -o out.gif",
+        "nst-jax timelapse folder -o folder.webp --seconds 0.5",
+        'nst-jax timelapse folder -o row.gif --row "D conv4_1"',
+        "nst-jax timelapse first.png second.png third.png -o out.gif",
+    )  # fmt: skip
+    command.add_argument(
+        "sources", type=Path, nargs="+", metavar="PICTURE|FOLDER",
+        help="a picture made with `stylize --save-every`, whose numbered ones are found beside it; or pictures in "
+        "order; or a run folder, each lane of a row a frame, in the order of α/β or of the columns",
+    )  # fmt: skip
+    command.add_argument("-o", "--output", type=Path, required=True, help="animation to write: .gif .webp")
+    command.add_argument("--row", metavar="HEADING", help="of a run folder: this row (default: the first)")
+    command.add_argument("--all-rows", action="store_true", help="of a run folder: one row after the other")
+    command.add_argument(
+        "--seconds", type=float, default=0.1, metavar="FLOAT", help="how long each frame stays (default: 0.1)"
+    )
+    command.add_argument(
+        "--hold", type=float, default=1.0, metavar="FLOAT", help="how much longer the last one stays (default: 1)"
+    )
+    command.add_argument(
+        "--size", type=int, metavar="INT", help="longest side of the pictures in pixels (default: their own)"
+    )
+    command.add_argument("--quiet", action="store_true", help="no summary")
 
 
 def _skip_bad(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.runs import executors, stages, tasks
+from nst_jax.runs.board import Board
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.forecast import forecast
 from nst_jax.runs.live import Live
@@ -87,7 +88,7 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
                     engine.executor, folder, options, follow, live=live, find_in=find_in, cached=program_cache.kept()
                 )
             return _followed(iter([ended]), folder, options, interrupt)
-        run = stages.resume(folder, options, _watch(options, interrupt, live), compile, find_in)
+        run = stages.resume(folder, options, _watch(options, interrupt, live, folder), compile, find_in)
         return _followed(run, folder, options, interrupt)
 
 
@@ -112,7 +113,7 @@ def _run(
                     together=engine.together, live=live, kept=kept, places=places, cached=program_cache.kept(),
                 )  # fmt: skip
             return _followed(iter([ended]), output, options, interrupt)
-        run = stages.begin(table, output, options, _watch(options, interrupt, live), compile, kept, places)
+        run = stages.begin(table, output, options, _watch(options, interrupt, live, output), compile, kept, places)
         return _followed(run, output, options, interrupt)
 
 
@@ -141,8 +142,8 @@ def _served(options: RunOptions) -> Iterator[Live | None]:
         live.end()
 
 
-def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None) -> Watch:
-    """Shows how far each stage is, and stops it when a signal came."""
+def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None, folder: Path) -> Watch:
+    """Shows how far each stage of the run in a folder is, and stops it when a signal came."""
 
     @contextmanager
     def following(title: str, engine: Engine) -> Iterator:
@@ -154,7 +155,8 @@ def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None) -> Watc
 
             yield followed
 
-    return Watch(following, _note(options), live)
+    board = None if options.tensorboard is None else Board(Path(options.tensorboard), folder)
+    return Watch(following, _note(options), live, board)
 
 
 def _note(options: RunOptions) -> Callable[[str], None]:

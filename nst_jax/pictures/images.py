@@ -4,6 +4,7 @@ Everywhere in this package a picture is `[height, width, 3] float32, 0..1, sRGB`
 taken to be hostile: whatever is in one, `read_image` gives a good array or one InputError, in bounded memory.
 """
 
+import io
 import os
 import warnings
 from collections.abc import Mapping
@@ -236,6 +237,13 @@ def write_image(
             deep.write_png(temporary, pixels, options["pnginfo"])
         else:
             deep.write_tiff(temporary, pixels)
+
+
+def encoded(image: np.ndarray) -> bytes:
+    """The bytes of a PNG file of an image, [height, width, 3], 0..1, with 8 bits a channel; ValueError as `levels`."""
+    buffer = io.BytesIO()
+    Image.fromarray(levels(image)).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def levels(image: np.ndarray, bits: int = 8, name: str = "image") -> np.ndarray:

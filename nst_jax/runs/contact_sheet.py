@@ -139,6 +139,31 @@ def contact_sheet(
     return sheet
 
 
+def captions(texts: Sequence[str], height: int, width: int) -> list[np.ndarray]:
+    """Draws a strip of paper for each text, to stand below a picture, written as a sheet's headings are.
+
+    Args:
+        texts: one for each picture.
+        height: of the pictures, in pixels; letters grow with them.
+        width: likewise.
+
+    Returns:
+        [strip height, width, 3] float32, 0..1, sRGB, all of one height.
+    """
+    numbers = legend(texts)
+    lettered = [_lettered(text, numbers) for text in texts]
+    size = max(_SMALLEST, round(min(height, width) / 14))
+    gap = max(3, size // 3)
+    lines = [_wrapped(text, width - 2 * gap, size, _COLUMN_LINES) for text in lettered]
+    tall = 2 * gap + _line(size) * max(map(len, lines))
+    strips = []
+    for own in lines:
+        canvas = Image.new("RGB", (width, tall), _PAPER)
+        _write(ImageDraw.Draw(canvas), own, width // 2, gap, size, centered=True)
+        strips.append(np.asarray(canvas, np.float32) / np.float32(255))
+    return strips
+
+
 # -- headings: text -> lines of legible characters -> ink
 
 

@@ -62,16 +62,21 @@ class RunOptions(Batching):
         None, "begin", int, "with --on: into how many tasks the lanes are divided (default: two for each worker)",
         range=(1, 100_000),
     )  # fmt: skip
+    tensorboard: str | None = setting(
+        None, "work", str, "also write losses, measures and pictures of each lane into this folder, for TensorBoard "
+        "(extra tensorboard)", metavar="DIR",
+    )  # fmt: skip
     quiet: bool = setting(False, "work", bool, "no progress, no summary")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.device is not None and not self.dry_run:
             raise InputError(f"{argument('device')}: only with {argument('dry_run')}")
-        if self.serve is not None and self.dry_run:
-            raise InputError(f"{argument('serve')}: not allowed with {argument('dry_run')}")
-        if self.on is not None and (self.distributed or self.share != (0, 1) or self.dry_run):
-            others = " or ".join(argument(name) for name in ("distributed", "share", "dry_run"))
+        for name in ("serve", "tensorboard"):
+            if getattr(self, name) is not None and self.dry_run:
+                raise InputError(f"{argument(name)}: not allowed with {argument('dry_run')}")
+        if self.on is not None and (self.distributed or self.share != (0, 1) or self.dry_run or self.tensorboard):
+            others = " or ".join(argument(name) for name in ("distributed", "share", "dry_run", "tensorboard"))
             raise InputError(f"{argument('on')}: not allowed together with {others}")
         if self.shares is not None and self.on is None:
             raise InputError(f"{argument('shares')}: only with {argument('on')}")

@@ -18,6 +18,7 @@ from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
 from nst_jax.runs import description, moved, presences, report
+from nst_jax.runs.board import Board
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
@@ -45,6 +46,8 @@ class Watch(NamedTuple):
     """Hears of all that a page shows."""
     reports: bool = True
     """Whether the folder's reports are made here; not where somebody else makes them, of all shares."""
+    board: Board | None = None
+    """Hears of all that TensorBoard shows."""
 
 
 class Ended(NamedTuple):
@@ -304,6 +307,8 @@ def _of_group(
     saved, stop = time.monotonic(), False
     with watch.following(title, engine) as followed:
         report(over=last and engine.finished)
+        if watch.board:
+            watch.board.begin(run, engine)
         while not engine.finished and not stop:
             progress = engine.advance()
             stop = followed()
@@ -313,8 +318,12 @@ def _of_group(
                 run.measures[over.lane] = problem.measure(lane, over.image).row()
             if watch.live:
                 watch.live.advance(engine)
+            if watch.board:
+                watch.board.advance(run, engine)
             if progress.finished or stop or time.monotonic() - saved >= options.checkpoint_every:
                 run.save(engine)
+                if watch.board:
+                    watch.board.saved(run, engine)
                 report(over=stop or (last and engine.finished))
                 saved = time.monotonic()
     return stop

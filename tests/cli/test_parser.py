@@ -16,6 +16,7 @@ COMMANDS = {
     "stylize": "stylize a b -o c",
     "reconstruct": "reconstruct style a -o b",
     "evaluate": "evaluate a --content b --style c",
+    "timelapse": "timelapse a -o b",
     "features": "features a -o b",
     "sweep": "sweep",
     "figure": "figure 1",
@@ -70,7 +71,9 @@ def test_which_settings_a_command_has():
     assert of(Settings, "sweep") == everything - varied - {"style_blend"}
     assert of(Axes, "sweep") == varied
     assert of(RunOptions, "sweep") == of(RunOptions, "figure") == {item.name for item in fields(RunOptions)}
-    assert of(RunOptions, "resume") == {"checkpoint_every", "share", "distributed", "serve", "quiet"}
+    assert of(RunOptions, "resume") == {
+        "checkpoint_every", "share", "distributed", "serve", "tensorboard", "quiet",
+    }  # fmt: skip
     assert of(Settings, "resume") == of(Axes, "resume") == set()
     assert "ratio" not in of(Settings, "figure")  # each figure has its own
     assert of(Settings, "evaluate") >= {"ratio", "tv", "convention", "style_size", "pool"}

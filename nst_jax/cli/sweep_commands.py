@@ -156,7 +156,7 @@ def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None, folder:
             yield followed
 
     board = None if options.tensorboard is None else Board(Path(options.tensorboard), folder)
-    return Watch(following, _note(options), live, board)
+    return Watch(following, _note(options), live, board=board)
 
 
 def _note(options: RunOptions) -> Callable[[str], None]:

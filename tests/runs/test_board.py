@@ -29,7 +29,7 @@ def resumed(folder, board, chunks: int = 10**6) -> None:
 def watched(folder, board, chunks: int) -> Watch:
     """Stops the run after so many chunks."""
     left = iter(range(chunks, -1, -1))
-    return Watch(lambda *_: nullcontext(lambda: next(left) <= 1), print, None, Board(board, folder))
+    return Watch(lambda *_: nullcontext(lambda: next(left) <= 1), print, board=Board(board, folder))
 
 
 def assert_tells(board, folder) -> None:

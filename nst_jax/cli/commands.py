@@ -28,7 +28,7 @@ from nst_jax.runs import inputs, moved
 from nst_jax.transfer import figures, plan
 from nst_jax.transfer import recolor as recoloring
 from nst_jax.transfer.arguments import check_blend
-from nst_jax.transfer.lanes import Lane
+from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.presence import Found
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import Step, evaluated, planned
@@ -62,20 +62,16 @@ def stylize(
     regions = inputs.read_regions(settings, settings.beside(settings.size))
     settings = settings.on(devices.platform())
     found: list[Found] = []
-
-    def heard(_: Lane, one: Found) -> None:
-        found.append(one)
-        if not quiet:
-            print(f"nst-jax: {'' if one.reached else 'note: '}{one}", file=sys.stderr)
-
     if settings.presence is not None and not quiet:
         print(f"nst-jax: presence {settings.presence:g}: searching for its α/β on small pictures", file=sys.stderr)
     make = planned(
         photo, paintings or None, settings, start=start, keep=kept, regions=regions, memory=plan.of_process(memory),
-        compile=compile, heard=heard,
+        compile=compile, heard=lambda _, one: found.append(one),
     )  # fmt: skip
     asked = {}
     for one in found:  # if a presence was asked
+        if not quiet:
+            print(f"nst-jax: {'' if one.reached else 'note: '}{one}", file=sys.stderr)
         settings = replace(settings, presence=None, ratio=one.ratio)
         asked = {"presence": {"asked": one.asked, "expected": one.expected}}
     made_from = _provenance(content, style, settings) | asked
@@ -104,16 +100,19 @@ def stylize(
         summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
         print(json.dumps(summary | asked | _losses(outcome.losses, settings, (rows, columns))))
     elif not quiet:
-        print(
-            f"{written}: {width}x{height}, loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, "
-            f"{seconds:.1f} s" + (" (converged)" if outcome.status == Status.CONVERGED else "")
-        )
+        print(_summary(outcome, written, width, height, seconds))
     if stopped:
         where = "" if rows == height else f", at {columns}x{rows}"
         print(f"nst-jax: interrupted{where}; {written} is the picture so far", file=sys.stderr)
         return interrupt.code
     lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
     return lost_it if written == output and whole else FAILED
+
+
+def _summary(outcome: Outcome, written: Path, width: int, height: int, seconds: float) -> str:
+    over = " (converged)" if outcome.status == Status.CONVERGED else ""
+    told = f"loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, {seconds:.1f} s{over}"
+    return f"{written}: {width}x{height}, {told}"
 
 
 def reconstruct(

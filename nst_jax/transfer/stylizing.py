@@ -80,7 +80,8 @@ def stylize(
       params: the network's parameters from `load_weights`, instead of those that the settings name.
       memory: bytes that the program may take; a picture that needs more is computed in strips. By default most of what
         is free.
-      callback: hears of the progress about once a second; when it returns True, the picture so far is the outcome.
+      callback: hears of losses and the picture (`Step`) about once a second; when it returns True, the picture so far
+        is the outcome.
       every: the callback is also called after every so many evaluations exactly.
       compile: what compiles the loop.
       **options: settings by name, such as `size=512, ratio=1e-3`; see `Settings`.
@@ -102,6 +103,13 @@ def stylize(
       (43, 64, 3)
       >>> picture.status.message
       'its loss was still falling'
+      >>> def watch(step):
+      ...     print([record.evaluations for record in step.records], max(step.image.shape))
+      >>> picture = nst.stylize(photo, painting, size=64, evaluations=2, callback=watch, every=1)
+      [1] 64
+      [2] 64
+      >>> 0 < picture.measures.ssim < 1
+      True
     """
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from nst_jax.devices import local_devices
 from nst_jax.errors import InputError, argument
 from nst_jax.loss.objective import Objective, Term
 from nst_jax.optim.compiler import Compile
-from nst_jax.optim.engine import Engine, Progress
+from nst_jax.optim.engine import Engine, Progress, Record
 from nst_jax.optim.loop import Optimizer
 from nst_jax.transfer import plan
 from nst_jax.transfer.arguments import check_blend, picture
@@ -27,8 +27,23 @@ from nst_jax.transfer.presence import Found, ratios_for
 from nst_jax.transfer.presence_lanes import with_ratios
 from nst_jax.transfer.problem import Problem
 from nst_jax.transfer.region_names import Region
+from nst_jax.transfer.scales import Scale
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.transfer import Transfer
+
+
+class SweepStep(NamedTuple):
+    """What a sweep's callback gets after each chunk of evaluations, about once a second: what TensorBoard is told."""
+
+    records: dict[str, list[Record]]
+    """By lane name, one for each evaluation since the last call."""
+    finished: list[Outcome]
+    """Lanes that are over, with pictures and measures; none at a coarser scale."""
+    images: Callable[[], dict[str, np.ndarray]]
+    """The pictures so far of the lanes that run, by name, [height, width, 3] float32 each; they come from the device
+    when they are asked for."""
+    scale: Scale
+    """The present one, whose size the pictures have."""
 
 
 def sweep(
@@ -45,7 +60,7 @@ def sweep(
     batch: int | None = None,
     memory: int | None = None,
     tolerance: float = 0.0,
-    callback: Callable[[Progress], bool | None] | None = None,
+    callback: Callable[[SweepStep], bool | None] | None = None,
     compile: Compile | None = None,
     **options: Any,
 ) -> Iterator[Outcome]:
@@ -67,7 +82,8 @@ def sweep(
       batch: lanes at once, over all devices; by default what fits and is fast.
       memory: bytes to use on a device; by default most of what is free.
       tolerance: a lane is over when its loss fell by less than this part of itself in 20 evaluations; 0 is never.
-      callback: hears of the progress about once a second; when it returns True, the sweep ends there.
+      callback: hears of losses, pictures and measures (`SweepStep`) about once a second; when it returns True, the
+        sweep ends there.
       compile: what compiles the loop.
       **options: settings by name, as `stylize` takes them; nearly all take several values as well, which makes them
         axes: `ratio=[1e-4, 1e-3], rows="ACE", color=["painting", "luminance"]`. Lanes that differ in what a program is
@@ -89,6 +105,14 @@ def sweep(
       ...     print(outcome.name, outcome.image.shape)
       0_1e-4 (43, 64, 3)
       1_1e-2 (43, 64, 3)
+      >>> losses, last = {}, {}
+      >>> def watch(step):
+      ...     for name, records in step.records.items():
+      ...         losses.setdefault(name, []).extend(record.losses.total for record in records)
+      ...     last.update({outcome.name: (outcome.image, outcome.measures.ssim) for outcome in step.finished})
+      >>> made = list(nst.sweep(photo, painting, ratio=[1e-4, 1e-2], size=64, evaluations=4, callback=watch, **low))
+      >>> {name: len(totals) for name, totals in losses.items()}, sorted(last)
+      ({'0_1e-4': 4, '1_1e-2': 4}, ['0_1e-4', '1_1e-2'])
     """
     batching = Batching(batch, memory, tolerance)
     work = _transfers(content, style, options, params, start, (frozen, keep), region, optimizer, terms, compile)
@@ -218,7 +242,7 @@ def named_pictures(pictures: Any, name: str, argument: str) -> dict[str, np.ndar
 
 
 def _outcomes(
-    work: list[tuple[Group, Transfer]], batching: Batching, callback: Callable[[Progress], bool | None] | None
+    work: list[tuple[Group, Transfer]], batching: Batching, callback: Callable[[SweepStep], bool | None] | None
 ) -> Iterator[Outcome]:
     for _, of_group in work:
         if (yield from _of_group(of_group, batching, callback)):
@@ -226,7 +250,7 @@ def _outcomes(
 
 
 def _of_group(
-    work: Transfer, batching: Batching, callback: Callable[[Progress], bool | None] | None
+    work: Transfer, batching: Batching, callback: Callable[[SweepStep], bool | None] | None
 ) -> Generator[Outcome, None, bool]:
     """The outcomes of lanes that share a program; whether the callback has ended it."""
     problems = [work.problem(scale) for scale in work.scales]
@@ -249,6 +273,7 @@ def _of_group(
         strips.append(chosen.strips)
         while not engine.finished:
             progress = engine.advance()
+            finished: list[Outcome] = []
             for over in progress.finished:
                 lane = problem.lanes[over.lane]
                 made[lane.name] = over.image
@@ -256,7 +281,20 @@ def _of_group(
                 if scale is work.scales[-1]:
                     own = history[over.lane]
                     picture = problem.picture(lane, over.image)
-                    yield Outcome(lane, picture, over.status, own, tuple(strips), partial(problem.measure, lane))
-            if callback and callback(progress):
+                    measure = partial(problem.measure, lane)
+                    finished.append(Outcome(lane, picture, over.status, own, tuple(strips), measure))
+                    yield finished[-1]
+            if callback and callback(_step(progress, finished, problem, scale)):
                 return True
     return False
+
+
+def _step(progress: Progress, finished: list[Outcome], problem: Problem, scale: Scale) -> SweepStep:
+    """What happened in a chunk, by the lanes' names: their numbers are those of one program's lanes."""
+
+    def images() -> dict[str, np.ndarray]:
+        lanes = {problem.lanes[number]: image for number, image in progress.images().items()}
+        return {lane.name: problem.picture(lane, image) for lane, image in lanes.items()}
+
+    records = {problem.lanes[number].name: own for number, own in progress.records.items()}
+    return SweepStep(records, finished, images, scale)

@@ -50,8 +50,28 @@ def test_outcomes_come_as_lanes_are_done(params, pair, tmp_path, monkeypatch):
         assert outcome.losses.total < outcome.history[0].losses.total
         assert 0 < outcome.measures.ssim < 1
     assert len({outcome.image.tobytes() for outcome in found}) == 6
-    assert sum(len(progress.finished) for progress in heard) == 6
+    assert sum(len(step.finished) for step in heard) == 6
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_callback_hears_of_each_lane_by_its_name(params, pair):
+    """Its losses, its picture on the way and its outcome, in several programs and scales; it can end the sweep."""
+    heard, pictures = {}, []
+
+    def watch(step):
+        for name, records in step.records.items():
+            heard.setdefault(name, []).extend((record.evaluations, record.losses.total) for record in records)
+        running = step.images()
+        assert running.keys() <= heard.keys()
+        assert {image.shape for image in running.values()} <= {(step.scale.height, step.scale.width, 3)}
+        pictures.extend(outcome.image for outcome in step.finished)
+
+    options = {"pool": ["avg", "max"], "color": "luminance", "scales": 2, "evaluations": 6, "params": params}
+    options |= SMALL | {"size": 96}
+    found = list(sweep(*pair, **options, callback=watch))
+    assert {outcome.name: [(r.evaluations, r.losses.total) for r in outcome.history] for outcome in found} == heard
+    assert [outcome.image is picture for outcome, picture in zip(found, pictures, strict=True)] == [True, True]
+    assert list(sweep(*pair, **options, callback=lambda _: True)) == []
 
 
 def test_each_lane_is_its_objective_minimized(params, pair):

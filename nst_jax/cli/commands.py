@@ -42,17 +42,10 @@ def stylize(
     compile: Compile,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
-    if save_every is not None and save_every < 1:
-        raise InputError(f"{argument('save_every')}: {save_every} is not allowed; must be at least 1")
-    images.check_output(output, bits=settings.bits)
-    if save_every:
-        images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
     _check_style(style, settings)
     sources = [content, *style, *map(Path, moved.of_masks(settings))]
-    _refuse_inputs(output, sources)
+    _check_outputs(output, save_every, timelapse, settings, sources)
     watching = Watching(output, settings.evaluations, save_every, timelapse, tensorboard)
-    if timelapse:
-        _refuse_inputs(timelapse, sources, argument("timelapse"))
     photo = inputs.read_picture(content, settings, settings.size)
     height, width = photo.shape[:2]
     check_blend(settings, style)
@@ -107,6 +100,19 @@ def stylize(
         return interrupt.code
     lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
     return lost_it if written == output and whole else FAILED
+
+
+def _check_outputs(
+    output: Path, save_every: int | None, timelapse: Path | None, settings: Settings, sources: Sequence[Path]
+) -> None:
+    if save_every is not None and save_every < 1:
+        raise InputError(f"{argument('save_every')}: {save_every} is not allowed; must be at least 1")
+    images.check_output(output, bits=settings.bits)
+    if save_every:
+        images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
+    _refuse_inputs(output, sources)
+    if timelapse:
+        _refuse_inputs(timelapse, sources, argument("timelapse"))
 
 
 def _summary(outcome: Outcome, written: Path, width: int, height: int, seconds: float) -> str:

@@ -142,11 +142,11 @@ class SharesReporter(_Display):
     """Shows how far a run is whose shares others work on; call it with each state."""
 
     def __init__(self, title: str, quiet: bool) -> None:
-        super().__init__(title, 0, 0, quiet, begin="starting")
+        super().__init__(title, 0, 0, quiet, begin="")
 
     def __call__(self, state: State) -> None:
         """Shows it."""
-        if not self._end:
+        if not self._end and state.total:
             self._total = self._end = state.total
             if self._bar and self._task is not None:
                 self._bar.update(self._task, total=state.total)

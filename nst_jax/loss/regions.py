@@ -24,7 +24,13 @@ AnyArray = jax.Array | np.ndarray
 
 
 class Guidance(NamedTuple):
-    """What `guidance` makes of masks; the leading axis is one per region, in the masks' order."""
+    """What `guidance` makes of masks; the leading axis is one per region, in the masks' order.
+
+    Example:
+      >>> found = nst.loss.Guidance({"conv1_1": np.full((1, 4, 4), 0.25)}, {"conv1_1": np.array([True])})
+      >>> float((found.channels["conv1_1"] ** 2).sum())
+      1.0
+    """
 
     channels: dict[str, Float[AnyArray, "regions _ _"]]
     """T: {layer: [regions, height', width'] float32}, Σ T² = 1 over positions, or T = 0 where a region is empty."""
@@ -58,7 +64,7 @@ def guidance(
       >>> left = np.repeat([[1, 0]], 24, axis=1) * np.ones((32, 1))
       >>> found = nst.loss.guidance({"left": left, "right": 1 - left}, ("conv1_1", "conv4_1"), "inside")
       >>> found.channels["conv1_1"].shape, found.present["conv4_1"].tolist()
-      ((2, 32, 48), [True, True])
+      ((2, 32, 48), [False, False])
     """
     if not masks:
         raise InputError("masks: none given; give one for each region")
@@ -83,6 +89,13 @@ class Regions(NamedTuple):
 
     A layer's regions are those that are present there, in one order; they are the leading axis of its style targets
     behind that of lanes.
+
+    Example:
+      >>> goal = nst.objective(photo, None, region=[nst.Region(np.ones((43, 64)), painting)],
+      ...                      content_layers=("conv1_1",), style_layers=("conv1_1",))
+      >>> regions = nst.loss.Regions(goal.regions.guides, {"conv1_1": np.array([[2.0]], np.float32)})
+      >>> regions.guides["conv1_1"].shape
+      (1, 43, 64, 1)
     """
 
     guides: Mapping[str, Float[AnyArray, "1 _ _ regions"]]

@@ -104,6 +104,14 @@ def resume(
     Raises:
       InputError: it is no run folder, another process works on it, or its inputs have changed or are not found.
       ConnectionError: the executor lost a task.
+
+    Example:
+      >>> from concurrent.futures import ThreadPoolExecutor
+      >>> low = {"content_layers": ("conv1_1",), "style_layers": ("conv1_1",), "size": 64, "evaluations": 2}
+      >>> with ThreadPoolExecutor(1) as pool:
+      ...     made = list(nst.sweep(photo, painting, ratio=[1e-4, 1e-2], executor=pool, folder="run", **low))
+      >>> [outcome.name for outcome in nst.resume("run")]
+      ['0_1e-4', '1_1e-2']
     """
     path = Path(folder)
     RunFolder(path).run()

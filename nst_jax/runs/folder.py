@@ -174,6 +174,13 @@ class RunFolder:
         with _lock(self._checkpoint / f"lock-{self.share}", wait=False):
             yield
 
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Follows all shares, which others work on, as the only one; raises InputError when another process does."""
+        self.run()
+        with _lock(self._checkpoint / "lock-tasks", wait=False):
+            yield
+
     @property
     def begun(self) -> bool:
         """Whether there is a run.json."""

@@ -288,17 +288,26 @@ class Reports:
         """
         self._run, self._table, self._live, self._pace = run, table, live, Pace()
 
-    def __call__(self, *, over: bool, changed: bool = True) -> None:
-        """Something was saved, or may have been; `over`: and nothing will be, so that the report is to tell of all."""
-        if over or (changed and self._pace.due):
+    def __call__(self, *, over: bool) -> bool:
+        """Something was saved; makes a report, if it is time for one.
+
+        Args:
+          over: nothing more will be saved, so that the report is to tell of all.
+
+        Returns:
+          Whether one was made.
+        """
+        due = over or self._pace.due
+        if due:
             with self._pace.spent():
                 shown = self._run.report(self._table)
                 if self._live:
                     self._live.report(self._run.path, shown)
+        return due
 
 
 def _of_group(
-    run: RunFolder, engine: Engine, title: str, options: RunOptions, watch: Watch, report: Callable[..., None], *,
+    run: RunFolder, engine: Engine, title: str, options: RunOptions, watch: Watch, report: Callable[..., bool], *,
     last: bool,
 ) -> bool:  # fmt: skip
     """Takes the lanes of a group to their end, or to where the watch stops them, which it tells."""
@@ -329,8 +338,9 @@ def _of_group(
     return stop
 
 
-def _no_reports(*, over: bool) -> None:
+def _no_reports(*, over: bool) -> bool:
     """Somebody else makes them."""
+    return False
 
 
 def _remember(folder: Path, places: Places, watch: Watch) -> None:

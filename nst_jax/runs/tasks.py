@@ -70,9 +70,6 @@ class Executor(Protocol):
 class Done(NamedTuple):
     """What a share tells when it is over."""
 
-    lanes: int
-    """That it has."""
-    seconds: float
     lost: list[str]
     """Lanes whose loss is not finite."""
     interrupted: bool
@@ -145,12 +142,12 @@ def work(folder: Path, share: int, checkpoint_every: float, cached: bool, stop: 
         if last.interrupted:
             break
     assert last is not None
-    return Done(last.lanes, last.seconds, last.lost, last.interrupted)
+    return Done(last.lost, last.interrupted)
 
 
 def _ended(folder: Path, share: int, shares: int, table: Table) -> Done | None:
     """What a share tells that is done; None of one that is not."""
-    count, seconds, lost = 0, 0.0, []
+    lost = []
     for group in groups(table):
         own = own_lanes(group, share, shares)
         path = RunFolder(folder, share).state(share, group.number)
@@ -162,9 +159,8 @@ def _ended(folder: Path, share: int, shares: int, table: Table) -> Done | None:
         pictures = all((folder / "lanes" / file_name(lane.name)).is_file() for lane in own)
         if len(saved.status) < len(own) or not pictures:
             return None
-        count += len(own)
         lost += [own[number].name for number, status in saved.status.items() if status == Status.NOT_FINITE]
-    return Done(count, seconds, lost, interrupted=False)
+    return Done(lost, interrupted=False)
 
 
 class _Progress:
@@ -240,11 +236,17 @@ def begin(
     Raises:
       InputError: as `stages.begin`.
       ConnectionError: the executor lost a task.
+      KeyboardInterrupt: it was to stop before there was a folder.
     """
     folder = folder.resolve()
     table = description.absolute(table, places)
     shares = min(shares, len(table.lanes))
-    _result(executor.submit(prepare, table, folder, options, shares, together, kept, dict(places), cached), folder)
+    task = executor.submit(prepare, table, folder, options, shares, together, kept, dict(places), cached)
+    while not task.done():
+        if follow(State(0, 0, 0, shares)) and task.cancel():  # one that has begun makes the folder, to be resumed
+            raise KeyboardInterrupt
+        time.sleep(POLL_SECONDS)
+    _result(task, folder)
     return resume(executor, folder, options, follow, live=live, cached=cached)
 
 
@@ -271,10 +273,21 @@ def resume(
       ConnectionError: the executor lost a task.
     """
     folder = folder.resolve()
+    with RunFolder(folder).followed():
+        return _followed(executor, folder, options, follow, live, find_in, cached)
+
+
+def _followed(
+    executor: Executor, folder: Path, options: RunOptions, follow: Follow, live: Live | None,
+    find_in: Sequence[Path], cached: bool,
+) -> Ended:  # fmt: skip
     run = RunFolder(folder)
     told = run.run()
     table, shares = lanes.from_json(told["table"], description.settings_of(told, folder)), told["plan"]["shares"]
     places = moved.find(told, table, folder, find_in)
+    for path in (folder / "checkpoint").glob("state-*.npz"):
+        if changed := description.differences(description.completed(checkpoint.read(path).run), told):
+            raise InputError(f"{folder}: cannot be resumed, run.json was changed: {', '.join(changed)}")
     moved.remember(folder, places)
     sign = folder / "checkpoint" / "stop"
     sign.unlink(missing_ok=True)
@@ -285,7 +298,7 @@ def resume(
         for stage in stages.stages_of(folder, table, (), places)
         for lane in stage.table.lanes
     )
-    reports, stopping, over = Reports(run, table, live), False, {}
+    reports, stopping, over, reported = Reports(run, table, live), False, {}, 0
     started = time.monotonic()
     with getattr(executor, "batch", nullcontext)():
         tasks = {
@@ -293,7 +306,6 @@ def resume(
         }
     try:
         while len(over) < shares:
-            before = len(over)
             for share, task in tasks.items():
                 if share not in over and task.done():
                     over[share] = None if stopping and _taken_back(task) else _result(task, folder)
@@ -304,7 +316,9 @@ def resume(
                 for task in tasks.values():
                     task.cancel()
             if len(over) < shares:
-                reports(over=False, changed=len(over) > before or bool(live))
+                saved = _last_saved(folder)
+                if saved != reported and reports(over=False):
+                    reported = saved
                 time.sleep(POLL_SECONDS)
     except BaseException:
         sign.touch()
@@ -323,6 +337,11 @@ def _told(folder: Path, share: int) -> int:
     with suppress(OSError, ValueError):
         return int(_progress_of(folder, share).read_text("utf-8"))
     return 0
+
+
+def _last_saved(folder: Path) -> int:
+    """When a share last wrote its checkpoint, in the file system's time."""
+    return max((path.stat().st_mtime_ns for path in (folder / "checkpoint").glob("state-*.npz")), default=0)
 
 
 def _taken_back(task: Task) -> bool:

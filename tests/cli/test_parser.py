@@ -71,7 +71,7 @@ def test_which_settings_a_command_has():
     assert of(Settings, "sweep") == everything - varied - {"style_blend"}
     assert of(Axes, "sweep") == varied
     assert of(RunOptions, "sweep") == of(RunOptions, "figure") == {item.name for item in fields(RunOptions)}
-    assert of(RunOptions, "resume") == {"on", 
+    assert of(RunOptions, "resume") == {"on",
         "checkpoint_every", "share", "distributed", "serve", "tensorboard", "quiet",
     }  # fmt: skip
     assert of(Settings, "resume") == of(Axes, "resume") == set()

@@ -16,8 +16,6 @@ from nst_jax.runs.options import RunOptions, share
         ({"tolerance": math.nan}, "tolerance: nan"),
         ({"tolerance": 1.1}, "tolerance: 1.1"),
         ({"checkpoint_every": math.inf}, "checkpoint_every: inf"),
-        ({"force": True, "share": (1, 2)}, "force: not allowed with several shares"),
-        ({"force": True, "distributed": True}, "force: not allowed with several shares"),
     ],
 )
 def test_how_a_sweep_is_run(options, named):

@@ -36,6 +36,13 @@ def test_lanes_of_each_program_are_shared_out():
         check_share(lanes, 4, 5)
 
 
+@pytest.mark.parametrize("several", [{"share": (1, 2)}, {"distributed": True}])
+def test_several_shares_overwrite_no_run(cluster, several):
+    with pytest.raises(InputError, match="force: not allowed with several shares; remove the folder first"):
+        share_of(RunOptions(force=True, **several))
+    assert not cluster
+
+
 def test_a_share_given_by_hand_asks_no_cluster(cluster):
     assert share_of(RunOptions()) == (0, 1)
     assert share_of(RunOptions(share=(1, 3))) == (1, 3)

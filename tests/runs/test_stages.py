@@ -43,7 +43,7 @@ def watch(stop_after: int = 1000, notes: list[str] | None = None) -> Watch:
 def test_a_run_at_one_scale_is_one_stage_as_it_was_asked_for(tmp_path, inputs):
     made = of_two(inputs)
     (only,) = stages.stages_of(tmp_path, made, (Kept(None, (2, 1)),))
-    assert only == (tmp_path, made, ((None, (2, 1)),), {}, False)
+    assert only == (tmp_path, made, ((None, (2, 1)),), {}, False, 1)
 
 
 def test_each_scale_is_a_stage_that_the_next_one_starts_from(tmp_path, inputs):
@@ -233,7 +233,7 @@ def test_a_lane_without_its_picture_is_run_again(own, finished):
         (("weights", "sha256"), "0" * 64, ["weights.sha256"]),
         (("weights", "name"), "other", ["weights.name"]),
         (("plan", "devices"), 3, ["plan"]),
-        (("plan", "shares"), 2, ["--share", "2 shares"]),
+        (("plan", "shares"), 2, ["run.json was changed: plan.shares (1, not 2)"]),
     ],
 )
 def test_resume_refuses_what_was_changed_in_run_json(own, keys, value, words):

@@ -12,6 +12,7 @@ from nst_jax.cli import main
 from nst_jax.errors import InputError
 from nst_jax.optim import engine
 from nst_jax.runs import stages, tasks
+from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.options import RunOptions
 
 
@@ -48,7 +49,7 @@ def test_a_share_that_is_done_returns_at_once(whole, monkeypatch):
 
     monkeypatch.setattr(stages, "resume", compute)
     for share in (0, 1):
-        assert tasks.work(whole, share, 60, True)[::2] == (1, [])
+        assert tasks.work(whole, share, 60, True) == ([], False)
 
 
 def test_a_lane_without_its_picture_is_done_again(whole, tmp_path):
@@ -96,6 +97,24 @@ def test_a_lost_task_is_one_line_and_resume_goes_on(whole, inputs, tmp_path):
         tasks.begin(Losing(), of_two(inputs), folder, RunOptions(), never, 2)
     tasks.resume(AtOnce(), folder, RunOptions(), never)
     assert pictures(whole) == pictures(folder)
+
+
+def test_a_run_is_followed_by_one_and_others_do_not_stop_it(whole, tmp_path):
+    copied = tmp_path / "run"
+    shutil.copytree(whole, copied)
+    with RunFolder(copied).followed(), pytest.raises(InputError, match="another process is working on it"):
+        tasks.resume(AtOnce(), copied, RunOptions(), never)
+    assert not (copied / "checkpoint" / "stop").exists()
+
+
+def test_what_is_to_stop_before_there_is_a_folder_leaves_none(inputs, tmp_path):
+    class Waiting:
+        def submit(self, function, /, *arguments):
+            return Future()
+
+    with pytest.raises(KeyboardInterrupt):
+        tasks.begin(Waiting(), of_two(inputs), tmp_path / "run", RunOptions(), lambda _: True, 2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_more_shares_than_lanes_are_as_many_as_lanes(inputs, tmp_path):

@@ -285,9 +285,7 @@ def _followed(
     told = run.run()
     table, shares = lanes.from_json(told["table"], description.settings_of(told, folder)), told["plan"]["shares"]
     places = moved.find(told, table, folder, find_in)
-    for path in (folder / "checkpoint").glob("state-*.npz"):
-        if changed := description.differences(description.completed(checkpoint.read(path).run), told):
-            raise InputError(f"{folder}: cannot be resumed, run.json was changed: {', '.join(changed)}")
+    _check_unchanged(folder, told)
     moved.remember(folder, places)
     sign = folder / "checkpoint" / "stop"
     sign.unlink(missing_ok=True)
@@ -331,6 +329,12 @@ def _followed(
     interrupted = len(done) < shares or any(found.interrupted for found in done)
     lost = [name for found in done for name in found.lost]
     return Ended(folder, len(table.lanes), time.monotonic() - started, interrupted, lost)
+
+
+def _check_unchanged(folder: Path, told: dict[str, Any]) -> None:
+    for path in (folder / "checkpoint").glob("state-*.npz"):
+        if changed := description.differences(description.completed(checkpoint.read(path).run), told):
+            raise InputError(f"{folder}: cannot be resumed, run.json was changed: {', '.join(changed)}")
 
 
 def _told(folder: Path, share: int) -> int:

@@ -80,6 +80,7 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
     """Goes on where a run folder's checkpoint stops, to the bytes of a run that was never interrupted."""
     interrupt = Interrupt()
     with _served(options) as live:
+        watch = _watch(options, interrupt, live, folder)
         planned = RunFolder(folder).run()["plan"]
         if options.on or (planned["shares"] > 1 and options.share == (0, 1) and not options.distributed):
             on = options.on or f"processes:{planned['together']}"  # as many cores as before, for the same bytes
@@ -88,7 +89,7 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
                     engine.executor, folder, options, follow, live=live, find_in=find_in, cached=program_cache.kept()
                 )
             return _followed(iter([ended]), folder, options, interrupt)
-        run = stages.resume(folder, options, _watch(options, interrupt, live, folder), compile, find_in)
+        run = stages.resume(folder, options, watch, compile, find_in)
         return _followed(run, folder, options, interrupt)
 
 

@@ -223,7 +223,9 @@ def _begun(
     if not run.begun:
         plans = [plan_of(stage, group, options, makers[group.number])[0] for group in several]
         of_groups = [{"batch": chosen.batch, "strips": list(chosen.strips)} for chosen in plans]
-        planned = {"groups": of_groups, "devices": plans[0].devices, "shares": shares, "together": stage.together}
+        planned: dict[str, Any] = {"groups": of_groups, "devices": plans[0].devices, "shares": shares}
+        if stage.together > 1:
+            planned["together"] = stage.together
         asked = {"batch": options.batch, "memory": options.memory}  # for scales that are yet to be planned
         run.create(described | {"plan": planned | {"asked": asked}})
     here = run.run()  # of this process or, in a folder with several shares, of a faster one

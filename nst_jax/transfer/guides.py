@@ -122,16 +122,19 @@ class Guides:
             self.regions, own = (*self.regions, Region(REST, None)), [*own, left]
         self.kept = uncovered if uncovered.any() and not rest else None
         self.masks, self.shares = own, np.array([mask.mean() for mask in own], np.float32)
-        given = settings.region_weights
-        if given and len(given) != len(own):
-            counts = f"{len(given)} given for {len(own)} regions"
-            raise InputError(f"{argument('region_weights')}: {counts}; give one for each, the rest's last")
+        self.check_weights(settings.region_weights)
         found = self._guidance(dict(zip((region.mask for region in self.regions), own, strict=True)))
         self.present = {layer: np.flatnonzero(present) for layer, present in found.present.items()}
         self._guides = {
             layer: np.ascontiguousarray(np.moveaxis(np.asarray(channels)[self.present[layer]], 0, -1)[None])
             for layer, channels in found.channels.items()
         }
+
+    def check_weights(self, weights: Sequence[float] | None) -> None:
+        """Raises InputError where there are weights, and not one for each region."""
+        if weights and len(weights) != len(self.regions):
+            counts = f"{len(weights)} given for {len(self.regions)} regions"
+            raise InputError(f"{argument('region_weights')}: {counts}; give one for each, the rest's last")
 
     def of_lanes(self, weights: Sequence[Sequence[float] | None], painted: Mapping[str, np.ndarray]) -> Regions:
         """Makes what an objective needs.

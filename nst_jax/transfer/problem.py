@@ -286,7 +286,10 @@ class Problem:
             only = "some lanes have a painting for what no region covers and some have none; give all one, or none"
             raise InputError(f"{argument('region')}: {only}")
         height, width = self.shape[:2]
-        return Guides(settings, masks, height, width, self.style_layers, rest=rest.pop())
+        found = Guides(settings, masks, height, width, self.style_layers, rest=rest.pop())
+        for lane in self.table.lanes:
+            found.check_weights(self._own(lane).region_weights)
+        return found
 
     def _moments_of(self, which: Hashable) -> dict[str, np.ndarray]:
         if which not in self._moments:

@@ -5,6 +5,7 @@ import numpy as np
 import oracle
 import pytest
 
+from nst_jax.errors import InputError
 from nst_jax.loss import targets
 from nst_jax.loss.conventions import STYLE_LOSSES
 from nst_jax.loss.style_losses import SCALES
@@ -138,6 +139,12 @@ def test_a_sweep_over_regions_is_the_lanes_one_by_one(params, photo, paintings):
             region_edges="all" if "edges all" in outcome.name.replace("_", " ") else "inside", **common,
         )  # fmt: skip
         assert outcome.losses.total == pytest.approx(alone.losses.total, rel=1e-3)
+
+
+def test_weights_of_a_lane_are_as_many_as_regions(params, photo, paintings):
+    region = [Region(soft(20, 48), paintings[0])]
+    with pytest.raises(InputError, match="region_weights: 1 given for 2 regions"):
+        list(sweep(photo, paintings[1], region=region, params=params, region_weights=[(1.0, 1.0), (2.0,)], **LOW))
 
 
 def test_a_painting_is_matched_to_the_colors_of_its_region(params, photo, paintings):

@@ -3,8 +3,9 @@
 pastiche: the objective of pastiche 1.6.0, from the photograph, average pooling. Seconds of `pastiche ...` and of
     `nst-jax stylize ... --convention pastiche`, each from the start of its process to its end.
 noise: equation 7 from white noise, average pooling, against torch.optim.LBFGS with strong Wolfe.
-sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and in one for each core (`--share`, with taskset),
-    against 20 runs of pastiche with as many evaluations. Of each, --runs are made.
+sweep: figure 3's 20 lanes by `nst-jax figure 3`, in one process and with `--on processes`, one a core, against 20
+    runs of pastiche with as many evaluations: 20 times one run, which is measured each time. Of each, --runs are made,
+    in turn.
 
 What counts in pastiche and noise is the picture in the file, 8-bit PNG on both sides: its loss, by `nst.evaluate` under
 the objective that was minimized. Ours is the default command, unless --scales or --history is given, with the fewest
@@ -19,14 +20,12 @@ virtual environment of their own (--peers FOLDER, made when it is not there).
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -193,39 +192,26 @@ def _sweep(peer: Path, photo: Path, painting: Path, chosen: argparse.Namespace) 
     with tempfile.TemporaryDirectory() as cache:
         command = [*figure, "--evaluations", chosen.evaluations, "-o"]
         command_of_peer = _pastiche_command(peer, photo, painting, chosen.size, chosen.evaluations)
-        for way in (_whole, _a_share_a_core):
-            way([*figure, "--evaluations", 1, "-o", photo.with_name(f"warm{way.__name__}")], Path(cache))
+        processes = ["--on", "processes"]
+        for name, on in (("whole", []), ("processes", processes)):  # compiles
+            _timed([*figure, *on, "--evaluations", 1, "-o", photo.with_name(f"warm {name}")], Path(cache))
         theirs, ours, shared = [], [], []
         for number in range(chosen.runs):
             theirs.append(20 * _timed(command_of_peer)[0])
-            ours.append(_whole([*command, photo.with_name(f"whole{number}")], Path(cache)))
-            shared.append(_a_share_a_core([*command, photo.with_name(f"shared{number}")], Path(cache)))
+            ours.append(_timed([*command, photo.with_name(f"whole{number}")], Path(cache))[0])
+            shared.append(_timed([*command, photo.with_name(f"processes{number}"), *processes], Path(cache))[0])
     return {
         "evaluations": chosen.evaluations,
         "20 runs of the peer s": spread(theirs, 1),
         "ours s": spread(ours, 1),
-        "ours, a process a core s": spread(shared, 1),
+        "ours, --on processes s": spread(shared, 1),
         "peer / ours": _ratio(theirs, ours),
-        "peer / ours, a process a core": _ratio(theirs, shared),
+        "peer / ours, --on processes": _ratio(theirs, shared),
     }
 
 
 def _whole(command: list, cache: Path) -> float:
     return _timed(command, cache)[0]
-
-
-def _a_share_a_core(command: list, cache: Path) -> float:
-    """Seconds of as many processes as there are cores, each on a core of its own, with its share of the lanes."""
-    cores = sorted(os.sched_getaffinity(0))
-
-    def share(number: int) -> None:
-        pinned = ["taskset", "--cpu-list", cores[number], *command, "--share", f"{number}/{len(cores)}"]
-        _timed(pinned, cache)
-
-    before = time.perf_counter()
-    with ThreadPoolExecutor(len(cores)) as pool:
-        list(pool.map(share, range(len(cores))))
-    return time.perf_counter() - before
 
 
 if __name__ == "__main__":

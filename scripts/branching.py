@@ -6,8 +6,8 @@ Each table is a photograph, a painting and some α/β, whose middle one is the t
 counts its pixels, relative to the whole size. Each way may spend as much on a table, its lanes times `--evaluations`:
 
     apart         each lane by itself from white noise; with the next seed as well, which shows what chance does
-    scales        each lane by itself, at half size first (as `--scales 2`)
-    trunk         this share of the work on the middle lane, from which all start, at the whole size or at half of it
+    scales        each lane by itself, at half size first, as `--scales 2` or 3; or with this share of the work there
+    trunk         this share of the work on the middle lane, from which all start, at the whole size, half or a quarter
     chain         this share on the middle lane, from which its neighbors start, from which theirs do; equal shares each
 
 Losses are those of pictures of 8 bits. Each is told relative to the lane's loss by "apart", and to that by "scales":
@@ -48,34 +48,34 @@ class Work:
 
     def __init__(self, params: Any, pair: Sequence[Path], ratios: Sequence[float], size: int, evaluations: int) -> None:
         self._params, self._size = params, size
-        self._photo, self._painting = (images.read_image(path, size=size) for path in pair)
-        height, width = self._photo.shape[:2]
-        self._half = images.resize(self._photo, round(height / 2), round(width / 2))
+        photo, self._painting = (images.read_image(path, size=size) for path in pair)
+        height, width = photo.shape[:2]
+        self._photos = [images.resize(photo, round(height / 2**n), round(width / 2**n)) for n in range(3)]
         self.ratios, self.middle = tuple(ratios), len(ratios) // 2
         self.all = range(len(ratios))
         self.each, self.allowed = evaluations, evaluations * len(ratios)
-        self.of_half = self._half.size / self._photo.size
-        """What an evaluation at half size counts."""
+        self.costs = [smaller.size / photo.size for smaller in self._photos]
+        """What an evaluation counts at the whole size, at half and at a quarter of it."""
         self.spent = 0.0
-        self._of_photo = self._summary(self._photo)
+        self._of_photo = self._summary(photo)
         self._of_noise = measures.summarize(params, measures.noise_reference(height, width), ())
-        self._goals: dict[tuple[tuple[int, ...], bool], Objective] = {}
+        self._goals: dict[tuple[tuple[int, ...], int], Objective] = {}
 
-    def noise(self, lanes: Sequence[int], *, half: bool = False, seed: int = 0) -> np.ndarray:
-        height, width = (self._half if half else self._photo).shape[:2]
+    def noise(self, lanes: Sequence[int], *, halved: int = 0, seed: int = 0) -> np.ndarray:
+        height, width = self._photos[halved].shape[:2]
         return np.stack([np.asarray(white_noise(seed, height, width))] * len(lanes))
 
-    def minimize(self, lanes: Sequence[int], begin: np.ndarray, evaluations: int, *, half: bool = False) -> np.ndarray:
-        """Takes these lanes on, from an image each."""
-        self.spent += len(lanes) * evaluations * (self.of_half if half else 1)
-        return np.asarray(minimize(self._goal(lanes, half), begin, evaluations=evaluations).images)
+    def minimize(self, lanes: Sequence[int], begin: np.ndarray, evaluations: int, *, halved: int = 0) -> np.ndarray:
+        """Takes these lanes on, from an image each, which was halved so often."""
+        self.spent += len(lanes) * evaluations * self.costs[halved]
+        return np.asarray(minimize(self._goal(lanes, halved), begin, evaluations=evaluations).images)
 
-    def enlarged(self, halves: np.ndarray) -> np.ndarray:
-        return np.stack([enlarged(each, self._photo) for each in halves])
+    def enlarged(self, pictures: np.ndarray, halved: int = 0) -> np.ndarray:
+        return np.stack([enlarged(each, self._photos[halved]) for each in pictures])
 
     def losses(self, pictures: np.ndarray) -> np.ndarray:
         """Of what is in the files."""
-        return np.asarray(jax.jit(Objective.__call__)(self._goal(self.all, False), pictures).total, np.float64)
+        return np.asarray(jax.jit(Objective.__call__)(self._goal(self.all, 0), pictures).total, np.float64)
 
     def presence(self, picture: np.ndarray) -> float:
         return measures.compare(self._summary(picture), self._of_noise, self._of_photo).correlation
@@ -83,12 +83,12 @@ class Work:
     def _summary(self, picture: np.ndarray) -> measures.Summary:
         return measures.summarize(self._params, picture, ())
 
-    def _goal(self, lanes: Sequence[int], half: bool) -> Objective:
-        key = (tuple(lanes), half)
+    def _goal(self, lanes: Sequence[int], halved: int) -> Objective:
+        key = (tuple(lanes), halved)
         if key not in self._goals:
-            content, size = (self._half, max(self._half.shape)) if half else (self._photo, self._size)
+            content = self._photos[halved]
             self._goals[key] = objective(
-                content, self._painting, params=self._params, size=size, ratio_size=self._size,
+                content, self._painting, params=self._params, size=max(content.shape), ratio_size=self._size,
                 ratio=[self.ratios[lane] for lane in lanes],
             )  # fmt: skip
         return self._goals[key]
@@ -98,18 +98,31 @@ def apart(work: Work, *, seed: int = 0) -> np.ndarray:
     return work.minimize(work.all, work.noise(work.all, seed=seed), work.each)
 
 
-def by_scales(work: Work) -> np.ndarray:
-    """With the share of evaluations at half size that `scales.pyramid` gives."""
-    coarse = round(SHARE * work.each / (1 - SHARE + SHARE * work.of_half))
-    halves = work.minimize(work.all, work.noise(work.all, half=True), coarse, half=True)
-    return work.minimize(work.all, work.enlarged(halves), round(work.each - coarse * work.of_half))
+def by_scales(work: Work, count: int = 2) -> np.ndarray:
+    """With the share of evaluations at coarser sizes that `scales.pyramid` gives."""
+    coarser = range(count - 1, 0, -1)
+    weight = 1 - SHARE + SHARE / len(coarser) * sum(work.costs[halved] for halved in coarser)
+    each = round(SHARE / len(coarser) * work.each / weight)
+    return _through(work, dict.fromkeys(coarser, each))
 
 
-def trunk(work: Work, share: float, *, half: bool = False) -> np.ndarray:
-    middle, evaluations = [work.middle], round(share * work.allowed / (work.of_half if half else 1))
-    begin = work.minimize(middle, work.noise(middle, half=half), evaluations, half=half)
+def by_half(work: Work, share: float) -> np.ndarray:
+    return _through(work, {1: round(share * work.each / work.costs[1])})
+
+
+def _through(work: Work, evaluations: dict[int, int]) -> np.ndarray:
+    """Every lane by itself, with so many evaluations at sizes halved so often, and what is left at the whole size."""
+    made = work.noise(work.all, halved=max(evaluations))
+    for halved, each in evaluations.items():
+        made = work.enlarged(work.minimize(work.all, made, each, halved=halved), halved - 1)
+    return work.minimize(work.all, made, round((work.allowed - work.spent) / len(work.all)))
+
+
+def trunk(work: Work, share: float, *, halved: int = 0) -> np.ndarray:
+    middle, evaluations = [work.middle], round(share * work.allowed / work.costs[halved])
+    begin = work.minimize(middle, work.noise(middle, halved=halved), evaluations, halved=halved)
     each = round((work.allowed - work.spent) / len(work.all))
-    whole = work.enlarged(begin) if half else begin
+    whole = work.enlarged(begin) if halved else begin
     return work.minimize(work.all, np.repeat(whole, len(work.all), 0), each)
 
 
@@ -128,10 +141,14 @@ def chain(work: Work, share: float) -> np.ndarray:
 WAYS: dict[str, Callable[[Work], np.ndarray]] = {
     "apart": apart,
     "scales": by_scales,
+    "three scales": lambda work: by_scales(work, 3),
+    "scales, 30 %": lambda work: by_half(work, 0.3),
+    "scales, 50 %": lambda work: by_half(work, 0.5),
     "apart, next seed": lambda work: apart(work, seed=1),
     "trunk, whole, 20 %": lambda work: trunk(work, 0.2),
-    "trunk, half, 5 %": lambda work: trunk(work, 0.05, half=True),
-    "trunk, half, 20 %": lambda work: trunk(work, 0.2, half=True),
+    "trunk, half, 5 %": lambda work: trunk(work, 0.05, halved=1),
+    "trunk, half, 20 %": lambda work: trunk(work, 0.2, halved=1),
+    "trunk, quarter, 5 %": lambda work: trunk(work, 0.05, halved=2),
     "chain, 20 %": lambda work: chain(work, 0.2),
 }
 

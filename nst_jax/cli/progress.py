@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from nst_jax.errors import FAILED
 from nst_jax.optim.engine import Engine
-from nst_jax.runs.tasks import State
+from nst_jax.runs.following import State
 from nst_jax.transfer.scales import Scale, later
 from nst_jax.transfer.stylizing import Step
 

@@ -12,7 +12,7 @@ from nst_jax.cli.progress import LanesReporter, SharesReporter, lost
 from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
-from nst_jax.runs import executors, stages, tasks
+from nst_jax.runs import executors, following, stages
 from nst_jax.runs.board import Board
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.forecast import forecast
@@ -85,7 +85,7 @@ def resume(folder: Path, find_in: Sequence[Path], options: RunOptions, compile: 
         if options.on or (planned["shares"] > 1 and options.share == (0, 1) and not options.distributed):
             on = options.on or f"processes:{planned['together']}"  # as many cores as before, for the same bytes
             with executors.opened(on, folder) as engine, _shown(folder, options, interrupt) as follow:
-                ended = tasks.resume(
+                ended = following.resume(
                     engine.executor, folder, options, follow, live=live, find_in=find_in, cached=program_cache.kept()
                 )
             return _followed(iter([ended]), folder, options, interrupt)
@@ -109,7 +109,7 @@ def _run(
     with _served(options) as live:
         if options.on:
             with executors.opened(options.on, output) as engine, _shown(output, options, interrupt) as follow:
-                ended = tasks.begin(
+                ended = following.begin(
                     engine.executor, table, output, options, follow, options.shares or engine.shares,
                     together=engine.together, live=live, kept=kept, places=places, cached=program_cache.kept(),
                 )  # fmt: skip
@@ -119,11 +119,11 @@ def _run(
 
 
 @contextmanager
-def _shown(folder: Path, options: RunOptions, interrupt: Interrupt) -> Iterator[tasks.Follow]:
+def _shown(folder: Path, options: RunOptions, interrupt: Interrupt) -> Iterator[following.Follow]:
     """Shows how far all shares are, and has them stopped when a signal came."""
     with interrupt, SharesReporter(folder.name, options.quiet) as report:
 
-        def follow(state: tasks.State) -> bool:
+        def follow(state: following.State) -> bool:
             report(state)
             return interrupt.number != 0
 
@@ -147,7 +147,7 @@ def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None, folder:
     """Shows how far each stage of the run in a folder is, and stops it when a signal came."""
 
     @contextmanager
-    def following(title: str, engine: Engine) -> Iterator:
+    def showing(title: str, engine: Engine) -> Iterator:
         with interrupt, LanesReporter(title, engine, options.quiet) as report:
 
             def followed() -> bool:
@@ -157,7 +157,7 @@ def _watch(options: RunOptions, interrupt: Interrupt, live: Live | None, folder:
             yield followed
 
     board = None if options.tensorboard is None else Board(Path(options.tensorboard), folder)
-    return Watch(following, _note(options), live, board=board)
+    return Watch(showing, _note(options), live, board=board)
 
 
 def _note(options: RunOptions) -> Callable[[str], None]:

@@ -7,6 +7,6 @@ from nst_jax import lazily
 if TYPE_CHECKING:
     from nst_jax.runs.anywhere import resume as resume
     from nst_jax.runs.anywhere import sweep as sweep
-    from nst_jax.runs.tasks import State as State
+    from nst_jax.runs.following import State as State
 
 __getattr__, __dir__, __all__ = lazily(__name__, __file__)

@@ -15,12 +15,12 @@ from nst_jax.errors import InputError, argument
 from nst_jax.measures import measures
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
-from nst_jax.runs import checkpoint, description, tasks
+from nst_jax.runs import checkpoint, description, following
 from nst_jax.runs.folder import RunFolder
+from nst_jax.runs.following import Executor, State
 from nst_jax.runs.options import RunOptions
 from nst_jax.runs.report import style_layers
 from nst_jax.runs.shares import own_lanes
-from nst_jax.runs.tasks import Executor, State
 from nst_jax.transfer import lanes, sweeping
 from nst_jax.transfer.arguments import check_blend, picture
 from nst_jax.transfer.axes import given
@@ -82,7 +82,7 @@ def sweep(
     RunFolder(path).check(force=False, joining=False)
     table = _table_of_files(path / "inputs", content, style, options)
     return _followed(
-        path, callback, lambda follow: tasks.begin(executor, table, path, run_options, follow, shares or 8)
+        path, callback, lambda follow: following.begin(executor, table, path, run_options, follow, shares or 8)
     )
 
 
@@ -118,7 +118,7 @@ def resume(
     engine = executor or ThreadPoolExecutor(1)
     return _followed(
         path, callback,
-        lambda follow: tasks.resume(engine, path, RunOptions(), follow, find_in=[Path(place) for place in find_in]),
+        lambda follow: following.resume(engine, path, RunOptions(), follow, find_in=[Path(place) for place in find_in]),
     )  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def _table_of_files(inputs: Path, content: Any, style: Any, options: Mapping[str
 
 
 def _followed(
-    folder: Path, callback: Callable[[State], bool | None] | None, run: Callable[[tasks.Follow], Any]
+    folder: Path, callback: Callable[[State], bool | None] | None, run: Callable[[following.Follow], Any]
 ) -> Iterator[Outcome]:
     """Lanes as their shares save them; the run is followed in a thread of its own."""
     stop, over = threading.Event(), queue.SimpleQueue()
@@ -175,7 +175,7 @@ def _followed(
     told: set[str] = set()
     try:
         while True:
-            thread.join(tasks.POLL_SECONDS)
+            thread.join(following.POLL_SECONDS)
             alive = thread.is_alive()
             if (folder / "run.json").is_file():
                 yield from _outcomes(folder, told)

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError, argument
-from nst_jax.runs import tasks
+from nst_jax.runs import following, tasks
 
 TRIES = 5
 """How often a task is begun, at most, whose worker dies."""
@@ -29,7 +29,7 @@ _A_WORKER = 2  # tasks for each, so that all are busy to the end
 class Engine(NamedTuple):
     """Something that places tasks."""
 
-    executor: tasks.Executor
+    executor: following.Executor
     workers: int
     """As many tasks as it runs at once, as far as is known now."""
     together: int

@@ -3,12 +3,14 @@
 import shutil
 
 import pytest
+from at_once import AtOnce
 from program import done
-from run_folders import SHORT, cached_programs
+from run_folders import SHORT, cached_programs, of_two
 
 from nst_jax.optim.engine import Engine
 from nst_jax.pictures import images
-from nst_jax.runs import fonts
+from nst_jax.runs import following, fonts
+from nst_jax.runs.options import RunOptions
 from nst_jax.transfer.problem import Problem
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -47,6 +49,19 @@ def inputs(tmp_path_factory, picture):
     images.write_image(folder / "photo.png", picture("photograph", 40, 48))
     images.write_image(folder / "painting.png", picture("painting", 36, 48))
     return folder / "photo.png", folder / "painting.png"
+
+
+@pytest.fixture(scope="session")
+def in_shares(tmp_path_factory, inputs):
+    """Two lanes in two shares, which are over; not to be changed."""
+    folder = tmp_path_factory.mktemp("shares") / "run"
+    executor, states = AtOnce(), []
+    ended = following.begin(executor, of_two(inputs), folder, RunOptions(), lambda state: bool(states.append(state)), 2)
+    assert executor.calls == ["prepare", "work", "work"]
+    assert ended[:2] == (folder, 2)
+    assert not ended.interrupted
+    assert states[-1] == (6, 6, 2, 2)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from at_once import AtOnce
 from nst_jax.errors import InputError
 from nst_jax.optim import engine
 from nst_jax.pictures import images
-from nst_jax.runs import anywhere, tasks
+from nst_jax.runs import anywhere, following
 from nst_jax.transfer import sweeping
 from nst_jax.transfer.region_names import Region
 
@@ -50,7 +50,7 @@ def test_a_sweep_without_an_executor_is_that_of_transfer(picture):
 
 def test_what_a_callback_stops_goes_on_here(picture, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "SECONDS_PER_CHUNK", 0.0)
-    monkeypatch.setattr(tasks, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.01)
     photo, painting = picture("photograph", 40, 48), picture("painting", 36, 48)
     with ThreadPoolExecutor(1) as executor:
         first = list(

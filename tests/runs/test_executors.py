@@ -16,7 +16,7 @@ from program import assert_refused, run
 from run_folders import NAMES, SWEEP, pictures, rows
 
 from nst_jax.errors import InputError
-from nst_jax.runs import executors, tasks
+from nst_jax.runs import executors, following
 from nst_jax.runs.executors import Place, Processes, Requeued, opened, places_here
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.options import RunOptions
@@ -260,7 +260,7 @@ def test_a_job_that_is_preempted_saves_and_is_queued_again(inputs, tmp_path, mon
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
     axes = Axes(ratio=(1e-3, 1e-2), style_layers=(("conv1_1",), ("conv1_1", "conv2_1")))
     settings = Settings(size=48, evaluations=200, history=3, content_layers=("conv2_1",))
-    monkeypatch.setattr(tasks, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
     made = table(list(inputs[:1]), list(inputs[1:]), axes, settings)
     folder, interrupted, jobs = tmp_path / "run", [], []
 
@@ -282,7 +282,7 @@ def test_a_job_that_is_preempted_saves_and_is_queued_again(inputs, tmp_path, mon
 
             engine.executor.submit = recorded
             jobs.clear()
-            tasks.begin(engine.executor, made, place, RunOptions(checkpoint_every=1000, batch=2), heard, 2)
+            following.begin(engine.executor, made, place, RunOptions(checkpoint_every=1000, batch=2), heard, 2)
     assert interrupted
     logs = "".join(path.read_text() for path in folder.with_name("run.slurm").glob("*_log.*"))
     assert "Caught signal SIGUSR2" in logs

@@ -1,136 +1,21 @@
-"""A run's shares as tasks: of any executor, called again, taken back, lost; from Python."""
-
-import json
-import shutil
-from concurrent.futures import Future, ThreadPoolExecutor
+"""A share of a run as a task: one that is done, one whose folder is not there."""
 
 import pytest
-from at_once import AtOnce
-from run_folders import SHORT, assert_same, measured, of_two, pictures
 
-from nst_jax.cli import main
 from nst_jax.errors import InputError
-from nst_jax.optim import engine
 from nst_jax.runs import stages, tasks
-from nst_jax.runs.folder import RunFolder
-from nst_jax.runs.options import RunOptions
 
 
-def never(state):
-    return False
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, inputs):
-    """Two lanes in two shares."""
-    folder = tmp_path_factory.mktemp("tasks") / "run"
-    executor, states = AtOnce(), []
-    ended = tasks.begin(executor, of_two(inputs), folder, RunOptions(), lambda state: bool(states.append(state)), 2)
-    assert executor.calls == ["prepare", "work", "work"]
-    assert ended[:2] == (folder, 2)
-    assert not ended.interrupted
-    assert states[-1] == (6, 6, 2, 2)
-    return folder
-
-
-def test_the_shares_of_a_run_are_those_of_two_processes(whole, inputs, tmp_path):
-    other = tmp_path / "by hand"
-    for share in ("0/2", "1/2"):
-        photo, painting = map(str, inputs)
-        assert main(["sweep", photo, painting, "-o", str(other), *SHORT, "--style-layers", "conv1_1", "--batch", "1",
-                     "--content-layers", "conv2_1", "--share", share]) == 0  # fmt: skip
-    assert len(measured(whole)) == 2
-    assert pictures(whole) == pictures(other)
-
-
-def test_a_share_that_is_done_returns_at_once(whole, monkeypatch):
+def test_a_share_that_is_done_returns_at_once(in_shares, monkeypatch):
     def compute(*_, **__):
         raise AssertionError("computed")
 
     monkeypatch.setattr(stages, "resume", compute)
     for share in (0, 1):
-        assert tasks.work(whole, share, 60, True) == ([], False)
+        assert tasks.work(in_shares, share, 60, True) == ([], False)
 
 
-def test_a_lane_without_its_picture_is_done_again(whole, tmp_path):
-    copied = tmp_path / "run"
-    shutil.copytree(whole, copied)
-    (picture,) = [path for path in (copied / "lanes").iterdir() if path.name.startswith("1_")]
-    before = picture.read_bytes()
-    picture.unlink()
-    tasks.resume(AtOnce(), copied, RunOptions(), never)
-    assert picture.read_bytes() == before
-    assert_same(copied, whole)
-
-
-def test_what_is_stopped_is_saved_and_goes_on_to_the_same_bytes(whole, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "SECONDS_PER_CHUNK", 0.0)
-    monkeypatch.setattr(tasks, "POLL_SECONDS", 0.01)
-    folder = tmp_path / "run"
-    with ThreadPoolExecutor(1) as executor:
-        ended = tasks.begin(executor, of_two(inputs), folder, RunOptions(), lambda state: state.evaluations > 0, 2)
-        assert ended.interrupted
-        assert (folder / "checkpoint" / "stop").is_file()
-        again = tasks.resume(executor, folder, RunOptions(), never)
-    assert not again.interrupted
-    assert not (folder / "checkpoint" / "stop").is_file()
-    assert pictures(whole) == pictures(folder)
-
-
-def test_workers_that_see_another_disk_are_told_in_one_line(whole, tmp_path):
+def test_workers_that_see_another_disk_are_told_in_one_line(in_shares, tmp_path):
     with pytest.raises(InputError, match=r"no run is there, where .* looks for it; every worker must see") as caught:
         tasks.work(tmp_path / "elsewhere", 0, 60, True)
     assert "\n" not in str(caught.value)
-
-
-def test_a_lost_task_is_one_line_and_resume_goes_on(whole, inputs, tmp_path):
-    class Losing(AtOnce):
-        def submit(self, function, /, *arguments):
-            if function is tasks.work:
-                future = Future()
-                future.set_exception(TimeoutError("the scheduler\nis gone"))
-                return future
-            return super().submit(function, *arguments)
-
-    folder = tmp_path / "run"
-    with pytest.raises(ConnectionError, match=r"lost a task \(TimeoutError the scheduler is gone\); go on with"):
-        tasks.begin(Losing(), of_two(inputs), folder, RunOptions(), never, 2)
-    tasks.resume(AtOnce(), folder, RunOptions(), never)
-    assert pictures(whole) == pictures(folder)
-
-
-def test_a_run_is_followed_by_one_and_others_do_not_stop_it(whole, tmp_path):
-    copied = tmp_path / "run"
-    shutil.copytree(whole, copied)
-    with RunFolder(copied).followed(), pytest.raises(InputError, match="another process is working on it"):
-        tasks.resume(AtOnce(), copied, RunOptions(), never)
-    assert not (copied / "checkpoint" / "stop").exists()
-
-
-def test_what_is_to_stop_before_there_is_a_folder_leaves_none(inputs, tmp_path):
-    class Waiting:
-        def submit(self, function, /, *arguments):
-            return Future()
-
-    with pytest.raises(KeyboardInterrupt):
-        tasks.begin(Waiting(), of_two(inputs), tmp_path / "run", RunOptions(), lambda _: True, 2)
-    assert not (tmp_path / "run").exists()
-
-
-def test_more_shares_than_lanes_are_as_many_as_lanes(inputs, tmp_path):
-    folder = tmp_path / "run"
-    tasks.begin(AtOnce(), of_two(inputs, evaluations=1), folder, RunOptions(), never, 50)
-    assert json.loads((folder / "run.json").read_text("utf-8"))["plan"]["shares"] == 2
-
-
-def test_a_folder_that_is_taken_is_refused_before_anything_is_done(whole, inputs):
-    executor = AtOnce()
-    with pytest.raises(InputError, match="is not empty; go on with"):
-        tasks.begin(executor, of_two(inputs), whole, RunOptions(), never, 2)
-    assert executor.calls == ["prepare"]
-
-
-def test_what_is_wrong_with_a_table_is_told_by_the_task_that_finds_it(inputs, tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        tasks.begin(AtOnce(), of_two((tmp_path / "none.png", inputs[1])), tmp_path / "run", RunOptions(), never, 2)
-    assert not (tmp_path / "run").exists()

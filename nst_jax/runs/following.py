@@ -7,12 +7,14 @@ engine, and another one can follow a run that it did not begin.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from nst_jax.errors import InputError
 from nst_jax.runs import checkpoint, description, moved, stages
+from nst_jax.runs.event_files import check_folder
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.live import Live
 from nst_jax.runs.moved import AS_NAMED, Places
@@ -79,7 +81,7 @@ def begin(
       executor: places them.
       table: the lanes.
       folder: to make; all workers must see it by this path.
-      options: of the run.
+      options: of the run; workers must see its `tensorboard` by this path, too.
       follow: hears of the progress.
       shares: how many, at most as many as there are lanes.
       together: how many workers share a machine's memory.
@@ -96,7 +98,7 @@ def begin(
       ConnectionError: the executor lost a task.
       KeyboardInterrupt: it was to stop before there was a folder.
     """
-    folder = folder.resolve()
+    folder, options = folder.resolve(), _checked(options)
     table = description.absolute(table, places)
     shares = min(shares, len(table.lanes))
     task = executor.submit(prepare, table, folder, options, shares, together, kept, dict(places), cached)
@@ -117,7 +119,7 @@ def resume(
     Args:
       executor: places them.
       folder: the run's.
-      options: of the run; how often checkpoints are written.
+      options: as `tasks.work` takes them.
       follow: hears of the progress.
       live: hears of all that a page shows.
       find_in: see `stages.resume`.
@@ -130,9 +132,18 @@ def resume(
       InputError: as `stages.resume`.
       ConnectionError: the executor lost a task.
     """
-    folder = folder.resolve()
+    folder, options = folder.resolve(), _checked(options)
     with RunFolder(folder).followed():
         return _followed(executor, folder, options, follow, live, find_in, cached)
+
+
+def _checked(options: RunOptions) -> RunOptions:
+    """For workers, whose working folder is another; InputError as `check_folder`."""
+    if options.tensorboard is None:
+        return options
+    board = Path(options.tensorboard).absolute()
+    check_folder(board)
+    return replace(options, tensorboard=str(board))
 
 
 def _followed(
@@ -157,9 +168,7 @@ def _followed(
     reports, stopping, over, reported = Reports(run, table, live), False, {}, 0
     started = time.monotonic()
     with getattr(executor, "batch", nullcontext)():
-        tasks = {
-            share: executor.submit(work, folder, share, options.checkpoint_every, cached) for share in range(shares)
-        }
+        tasks = {share: executor.submit(work, folder, share, options, cached) for share in range(shares)}
     try:
         while len(over) < shares:
             for share, task in tasks.items():

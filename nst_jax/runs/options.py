@@ -75,8 +75,8 @@ class RunOptions(Batching):
         for name in ("serve", "tensorboard"):
             if getattr(self, name) is not None and self.dry_run:
                 raise InputError(f"{argument(name)}: not allowed with {argument('dry_run')}")
-        if self.on is not None and (self.distributed or self.share != (0, 1) or self.dry_run or self.tensorboard):
-            others = " or ".join(argument(name) for name in ("distributed", "share", "dry_run", "tensorboard"))
+        if self.on is not None and (self.distributed or self.share != (0, 1) or self.dry_run):
+            others = " or ".join(argument(name) for name in ("distributed", "share", "dry_run"))
             raise InputError(f"{argument('on')}: not allowed together with {others}")
         if self.shares is not None and self.on is None:
             raise InputError(f"{argument('shares')}: only with {argument('on')}")

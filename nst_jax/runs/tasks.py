@@ -21,6 +21,7 @@ from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
 from nst_jax.optim.status import Status
 from nst_jax.runs import checkpoint, description, stages
+from nst_jax.runs.board import Board
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.moved import Places
 from nst_jax.runs.options import RunOptions
@@ -66,13 +67,13 @@ def prepare(
     stages.prepare(table, folder, options, shares, together, _compiler(cached), kept, places)
 
 
-def work(folder: Path, share: int, checkpoint_every: float, cached: bool, stop: Event | None = None) -> Done:
+def work(folder: Path, share: int, options: RunOptions, cached: bool, stop: Event | None = None) -> Done:
     """Does what is left of a share; all that it is told beside the folder changes no byte.
 
     Args:
       folder: the run's.
       share: its number.
-      checkpoint_every: in seconds.
+      options: how often checkpoints are written, and the folder of TensorBoard's files; nothing else counts.
       cached: whether compiled programs are kept.
       stop: set to have it save and stop soon; a file `checkpoint/stop` in the folder does so as well.
 
@@ -89,9 +90,10 @@ def work(folder: Path, share: int, checkpoint_every: float, cached: bool, stop: 
     shares = run["plan"]["shares"]
     table = lanes.from_json(run["table"], description.settings_of(run, folder))
     progress = _Progress(folder, share)
-    if (ended := _ended(folder, share, shares, table)) is not None:
+    board = Board(Path(options.tensorboard), folder) if options.tensorboard else None
+    if board is None and (ended := _ended(folder, share, shares, table)) is not None:
         return ended
-    options = RunOptions(share=(share, shares), checkpoint_every=checkpoint_every, quiet=True)
+    options = RunOptions(share=(share, shares), checkpoint_every=options.checkpoint_every, quiet=True)
     sign = folder / "checkpoint" / "stop"
 
     @contextmanager
@@ -105,7 +107,7 @@ def work(folder: Path, share: int, checkpoint_every: float, cached: bool, stop: 
         yield followed
         progress.end(engine)
 
-    watch = Watch(following, lambda text: warnings.warn(text, stacklevel=2), reports=False)
+    watch = Watch(following, lambda text: warnings.warn(text, stacklevel=2), reports=False, board=board)
     last: Ended | None = None
     for last in stages.resume(folder, options, watch, _compiler(cached)):
         if last.interrupted:

@@ -1,6 +1,7 @@
 """`stylize --timelapse` and `--tensorboard`, `sweep --tensorboard`: what they write, and when they are refused."""
 
 import errno
+import itertools
 import os
 import signal
 import sys
@@ -51,6 +52,20 @@ def test_tensorboard_hears_of_a_sweep(inputs, tmp_path):
         assert pictures(board / picture.stem)[-1] == (3, picture.read_bytes())
 
 
+@pytest.mark.slow
+def test_tensorboard_hears_of_a_run_that_workers_do(inputs, tmp_path):
+    """Each worker tells of its own lanes, and again of those that are done."""
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX, the extra tensorboard")
+    folder, board = tmp_path / "run", tmp_path / "board"
+    done("sweep", *inputs, "-o", folder, *SHORT, "--tensorboard", board, "--on", "processes:1")
+    done("resume", folder, "--quiet", "--tensorboard", tmp_path / "again")
+    pictures_written = sorted((folder / "lanes").iterdir())
+    assert len(pictures_written) == 4
+    for picture, place in itertools.product(pictures_written, (board, tmp_path / "again")):
+        assert [step for step, _ in scalars(place / picture.stem)["loss/total"]] == [1, 2, 3]
+        assert pictures(place / picture.stem)[-1] == (3, picture.read_bytes())
+
+
 def test_without_the_extra_nothing_begins(inputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("tensorboardX", "tensorboardX.record_writer"):
@@ -58,6 +73,7 @@ def test_without_the_extra_nothing_begins(inputs, tmp_path, monkeypatch):
     told = '--tensorboard: needs the extra tensorboard: pip install "nst_jax[tensorboard]"'
     assert_refused(run("stylize", *inputs, "-o", "out.png", "--tensorboard", "board"), told)
     assert_refused(run("sweep", *inputs, "-o", "run", "--tensorboard", "board"), told)
+    assert_refused(run("sweep", *inputs, "-o", "run", "--tensorboard", "board", "--on", "processes:1"), told)
     assert not list(tmp_path.iterdir())
 
 

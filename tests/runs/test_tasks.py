@@ -4,6 +4,7 @@ import pytest
 
 from nst_jax.errors import InputError
 from nst_jax.runs import stages, tasks
+from nst_jax.runs.options import RunOptions
 
 
 def test_a_share_that_is_done_returns_at_once(in_shares, monkeypatch):
@@ -12,10 +13,10 @@ def test_a_share_that_is_done_returns_at_once(in_shares, monkeypatch):
 
     monkeypatch.setattr(stages, "resume", compute)
     for share in (0, 1):
-        assert tasks.work(in_shares, share, 60, True) == ([], False)
+        assert tasks.work(in_shares, share, RunOptions(), True) == ([], False)
 
 
 def test_workers_that_see_another_disk_are_told_in_one_line(in_shares, tmp_path):
     with pytest.raises(InputError, match=r"no run is there, where .* looks for it; every worker must see") as caught:
-        tasks.work(tmp_path / "elsewhere", 0, 60, True)
+        tasks.work(tmp_path / "elsewhere", 0, RunOptions(), True)
     assert "\n" not in str(caught.value)

@@ -46,6 +46,15 @@ def picture():
     return resized
 
 
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory, picture):
+    """Files of a photograph and a painting; not to be changed."""
+    folder = tmp_path_factory.mktemp("inputs")
+    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
+    images.write_image(folder / "painting.png", picture("painting", 36, 48))
+    return folder / "photo.png", folder / "painting.png"
+
+
 @pytest.fixture
 def cluster(monkeypatch):
     """What `jax.distributed.initialize` is called with."""

@@ -35,14 +35,6 @@ TINY = ["--size", "48", "--evaluations", "2", "--history", "2"]
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory, picture):
-    folder = tmp_path_factory.mktemp("inputs")
-    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
-    images.write_image(folder / "painting.png", picture("painting", 36, 48))
-    return folder / "photo.png", folder / "painting.png"
-
-
-@pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """Programs that find what an earlier one compiled, on one device."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}

@@ -12,14 +12,6 @@ FEW = ("--size", 48, "--evaluations", 30, "--content-layers", "conv2_1", "--styl
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory, picture):
-    folder = tmp_path_factory.mktemp("inputs")
-    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
-    images.write_image(folder / "painting.png", picture("painting", 36, 48))
-    return folder / "photo.png", folder / "painting.png"
-
-
-@pytest.fixture(scope="module")
 def made(inputs, tmp_path_factory):
     """A folder with out.png, its numbered pictures, and its timelapse."""
     folder = tmp_path_factory.mktemp("made")

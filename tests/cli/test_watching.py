@@ -18,14 +18,6 @@ from nst_jax.pictures import animation, files, images
 FEW = ("--size", 48, "--evaluations", 30, "--content-layers", "conv2_1", "--style-layers", "conv1_1", "--quiet")
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory, picture):
-    folder = tmp_path_factory.mktemp("inputs")
-    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
-    images.write_image(folder / "painting.png", picture("painting", 36, 48))
-    return folder / "photo.png", folder / "painting.png"
-
-
 def test_tensorboard_hears_of_a_picture(inputs, tmp_path):
     """And of the next one of its name, which takes its place."""
     pytest.importorskip("tensorboardX", reason="needs tensorboardX, the extra tensorboard")

@@ -8,7 +8,6 @@ from program import done
 from run_folders import SHORT, cached_programs, of_two
 
 from nst_jax.optim.engine import Engine
-from nst_jax.pictures import images
 from nst_jax.runs import following, fonts
 from nst_jax.runs.options import RunOptions
 from nst_jax.transfer.problem import Problem
@@ -41,14 +40,6 @@ def kept(tmp_path_factory):
 def _cache(kept):
     with cached_programs(kept):
         yield
-
-
-@pytest.fixture(scope="session")
-def inputs(tmp_path_factory, picture):
-    folder = tmp_path_factory.mktemp("inputs")
-    images.write_image(folder / "photo.png", picture("photograph", 40, 48))
-    images.write_image(folder / "painting.png", picture("painting", 36, 48))
-    return folder / "photo.png", folder / "painting.png"
 
 
 @pytest.fixture(scope="session")

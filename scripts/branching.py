@@ -58,7 +58,6 @@ class Work:
         """What an evaluation counts at the whole size, at half and at a quarter of it."""
         self.spent = 0.0
         self._of_photo = self._summary(photo)
-        self._of_noise = measures.summarize(params, measures.noise_reference(height, width), ())
         self._goals: dict[tuple[tuple[int, ...], int], Objective] = {}
 
     def noise(self, lanes: Sequence[int], *, halved: int = 0, seed: int = 0) -> np.ndarray:
@@ -78,7 +77,7 @@ class Work:
         return np.asarray(jax.jit(Objective.__call__)(self._goal(self.all, 0), pictures).total, np.float64)
 
     def presence(self, picture: np.ndarray) -> float:
-        return measures.compare(self._summary(picture), self._of_noise, self._of_photo).correlation
+        return measures.compare(self._summary(picture), self._of_photo).correlation
 
     def _summary(self, picture: np.ndarray) -> measures.Summary:
         return measures.summarize(self._params, picture, ())

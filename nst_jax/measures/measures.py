@@ -136,6 +136,17 @@ class Summary(NamedTuple):
     """G / M and the means of filters by style layer, `style_losses.moments` of MOMENTS per position, [N, N + 1]."""
 
 
+class StyleReference(NamedTuple):
+    """A painting's style that pictures are compared with, and white noise compared with it, once for all of them."""
+
+    moments: Mapping[str, np.ndarray]
+    """The painting's, by style layer, [N, N + 1]; see `Summary.style`."""
+    noise: Mapping[str, np.ndarray]
+    """The noise's."""
+    losses: Mapping[str, Mapping[str, float]]
+    """The noise's distance from the painting by style loss and layer, squared."""
+
+
 @jax.transfer_guard("allow")
 def summarize(
     params: Any,
@@ -177,17 +188,30 @@ def summarize(
     return Summary(structure.luminance(image), structure.luminance(coarse), content[0], style)
 
 
-def compare(
-    picture: Summary, noise: Summary, content: Summary | None = None, style: Mapping[str, np.ndarray] | None = None
-) -> Measures:
+def style_reference(moments: Mapping[str, np.ndarray], noise: Summary) -> StyleReference:
+    """Makes what pictures' styles are compared with.
+
+    Args:
+      moments: the painting's by style layer, [N, N + 1], as `loss.style_targets` gives them for MOMENTS.
+      noise: `noise_reference` of the pictures' size, with the same layers.
+
+    Returns:
+      The reference.
+    """
+    losses = {
+        style_loss: {layer: _loss(noise.style[layer], own, style_loss) for layer, own in moments.items()}
+        for style_loss in ("mean-std", "wasserstein")
+    }
+    return StyleReference(moments, noise.style, losses)
+
+
+def compare(picture: Summary, content: Summary | None = None, style: StyleReference | None = None) -> Measures:
     """Measures a picture.
 
     Args:
       picture: the one to measure.
-      noise: `noise_reference` of its size.
       content: the photograph, of its size; None for none.
-      style: the painting's moments by style layer, [N, N + 1], as `loss.style_targets` gives them for MOMENTS, of all
-        layers that were summarized; None for none.
+      style: the painting's, of all layers that were summarized; None for none.
 
     Returns:
       The measures, of the picture's style layers.
@@ -199,11 +223,11 @@ def compare(
         sizes = f"{content.luminance.shape}, the picture's {picture.luminance.shape}"
         raise InputError(f"content: its height and width are {sizes}; must be the same")
 
-    def distances(other: Summary | None) -> dict[str, float]:
+    def distances(other: Mapping[str, np.ndarray] | None) -> dict[str, float]:
         if other is None or style is None:
             return dict.fromkeys(picture.style, math.nan)
         return {
-            layer: _distance(*(moments[:, :-1] for moments in (own, other.style[layer], style[layer])))
+            layer: _distance(*(moments[:, :-1] for moments in (own, other[layer], style.moments[layer])))
             for layer, own in picture.style.items()
         }
 
@@ -211,7 +235,8 @@ def compare(
         if style is None:
             return dict.fromkeys(picture.style, math.nan)
         return {
-            layer: _share(own, noise.style[layer], style[layer], style_loss) for layer, own in picture.style.items()
+            layer: _share(own, style.moments[layer], style.losses[style_loss][layer], style_loss)
+            for layer, own in picture.style.items()
         }
 
     return Measures(
@@ -219,8 +244,8 @@ def compare(
         correlation=_correlation(picture.content, content.content) if content else math.nan,
         scale=structure.correlation_length(picture.luminance),
         grids=structure.grids(picture.luminance),
-        to_noise=distances(noise),
-        to_content=distances(content),
+        to_noise=distances(style and style.noise),
+        to_content=distances(content and content.style),
         mean_std=over_noise("mean-std"),
         wasserstein=over_noise("wasserstein"),
     )
@@ -262,14 +287,14 @@ def measure(
       (1.0, 1.0, ['conv1_1'])
     """
     summarized = partial(summarize, params, style_layers=style_layers, pool=pool, padding=padding, precision=precision)
-    target = None
+    reference = None
     if style is not None:
         target = style_targets(
             params, style[None], style_layers, pool=pool, padding=padding, precision=precision, style_loss=MOMENTS
         )
-        target = {layer: np.asarray(gram[0]) for layer, gram in target.items()}
-    photograph = None if content is None else summarized(content)
-    return compare(summarized(image), summarized(noise_reference(*image.shape[:2])), photograph, target)
+        moments = {layer: np.asarray(own[0]) for layer, own in target.items()}
+        reference = style_reference(moments, summarized(noise_reference(*image.shape[:2])))
+    return compare(summarized(image), None if content is None else summarized(content), reference)
 
 
 def noise_reference(height: int, width: int) -> np.ndarray:
@@ -292,20 +317,23 @@ def _distance(gram: np.ndarray, other: np.ndarray, style: np.ndarray) -> float:
     return float(np.linalg.norm(gram - style)) / reference if reference > ROUNDING * np.linalg.norm(style) else math.nan
 
 
+def _share(moments: np.ndarray, style: np.ndarray, reference: float, style_loss: str) -> float:
+    """The root of a style loss from the style, over that of noise; NaN when noise has the style."""
+    if reference <= ROUNDING * np.trace(style):
+        return math.nan
+    return math.sqrt(max(_loss(moments, style, style_loss), 0) / reference)
+
+
 @jax.transfer_guard("allow")
-def _share(moments: np.ndarray, other: np.ndarray, style: np.ndarray, style_loss: str) -> float:
-    """The root of a style loss from the style, over that of the other; NaN when the other is the style."""
-    own, reference = (float(x) for x in _style_losses(np.stack([moments, other]), style, style_loss))
-    return math.sqrt(max(own, 0) / reference) if reference > ROUNDING * np.trace(style) else math.nan
+def _loss(moments: np.ndarray, style: np.ndarray, style_loss: str) -> float:
+    return float(_style_loss(moments, style, style_loss))
 
 
 @partial(jax.jit, static_argnames="style_loss")
-def _style_losses(several: Array, style: Array, style_loss: str) -> Array:
+def _style_loss(moments: Array, style: Array, style_loss: str) -> Array:
     if style_loss == "mean-std":
-        several, style = (
-            jnp.stack([jnp.diagonal(moments, 0, -2, -1), moments[..., -1]], -1) for moments in (several, style)
-        )
-    return layer_loss(several, style, style_loss)
+        moments, style = (jnp.stack([jnp.diagonal(each, 0, -2, -1), each[..., -1]], -1) for each in (moments, style))
+    return layer_loss(moments, style, style_loss)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from nst_jax.loss.regions import Regions
 from nst_jax.loss.targets import Targets
 from nst_jax.loss.weighting import LossWeights, translated
 from nst_jax.measures import measures
-from nst_jax.measures.measures import Measures, Summary
+from nst_jax.measures.measures import Measures, StyleReference, Summary
 from nst_jax.network.vgg import prepare
 from nst_jax.optim.box import Box
 from nst_jax.transfer import recolor
@@ -123,7 +123,7 @@ class Problem:
         made = {which: self._styles.target(lane) for which, lane in self._styled.items()}
         self._style_targets = {which: target for which, (target, _) in made.items()}
         self._painted = {which: painted for which, (_, painted) in made.items()}
-        self._moments: dict[Hashable, dict[str, np.ndarray]] = {}  # of paintings, for measures
+        self._references: dict[Hashable, StyleReference] = {}  # of paintings, for measures
         self._any_luminance = any(map(self._in_grey, table.lanes))
         deepest = (*self.content_layers, *self.style_layers, *(layer for term in terms for layer in term.layers))
         self._prepared = jax.device_put(prepare(params, deepest) if prepared is None else prepared)
@@ -269,9 +269,9 @@ class Problem:
         content = self._summary_of(self._content_of(lane)) if lane.alpha or self._complete else None
         style = None
         if lane.beta or self._complete:
-            style = self._moments_of(self._styles.key(lane))
+            style = self._reference_of(self._styles.key(lane))
         image = recolor.grey(image) if self._in_grey(lane) else image
-        return measures.compare(self._summarize(image), self._summary_of(None), content, style)
+        return measures.compare(self._summarize(image), content, style)
 
     def _content_target(self, picture: np.ndarray) -> dict[str, Array]:
         if not self.content_layers:
@@ -291,11 +291,12 @@ class Problem:
             found.check_weights(self._own(lane).region_weights)
         return found
 
-    def _moments_of(self, which: Hashable) -> dict[str, np.ndarray]:
-        if which not in self._moments:
+    def _reference_of(self, which: Hashable) -> StyleReference:
+        if which not in self._references:
             found = self._styles.mixture(self._styled[which], measures.MOMENTS)
-            self._moments[which] = {layer: np.asarray(moments[0]) for layer, moments in found.items()}
-        return self._moments[which]
+            moments = {layer: np.asarray(own[0]) for layer, own in found.items()}
+            self._references[which] = measures.style_reference(moments, self._summary_of(None))
+        return self._references[which]
 
     def _loss_weights(self, lanes: Sequence[Lane]) -> LossWeights:
         settings = self.table.settings

@@ -195,7 +195,8 @@ def test_what_cannot_be_told_though_it_is_there(params, painting):
 def test_once_seen_and_often_compared(params, photo, painting, noise, pool):
     layers = ("conv2_1", "conv1_1")
     seen = [measures.summarize(params, image, layers, pool=pool) for image in (photo * 0.5, noise, photo, painting)]
-    found = measures.compare(*seen[:3], seen[3].style)
+    made, of_noise, of_photo, of_painting = seen
+    found = measures.compare(made, of_photo, measures.style_reference(of_painting.style, of_noise))
     assert_equal(found, measure(params, photo * 0.5, photo, painting, layers, pool=pool), rtol=1e-4)
     names = measures.columns(layers)
     assert names == ["ssim", "correlation", "scale", "grid_2", "grid_4", "grid_8", "conv2_1_to_noise",

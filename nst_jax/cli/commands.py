@@ -1,124 +1,33 @@
-"""What `nst-jax stylize`, `reconstruct` and `evaluate` do: files in, the library called, files and figures out."""
+"""What `nst-jax reconstruct`, `recolor`, `blend-styles` and `evaluate` do: files in, the library called, files out."""
 
 import json
 import math
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nst_jax import __version__, devices
+from nst_jax import __version__
 from nst_jax.cli.interrupt import Interrupt
-from nst_jax.cli.output import check_taken, kept
-from nst_jax.cli.progress import LanesReporter, StepReporter, lost
-from nst_jax.cli.watching import Watching
+from nst_jax.cli.output import check_taken
+from nst_jax.cli.progress import LanesReporter, lost
+from nst_jax.cli.results import check_style, finite, losses_report, provenance, refuse_inputs, write
+from nst_jax.cli.stylize_command import stylize
 from nst_jax.errors import FAILED, InputError, argument
-from nst_jax.loss.conventions import PAPER
-from nst_jax.loss.objective import Losses
 from nst_jax.measures import measures
 from nst_jax.network.vgg import check_layers
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
 from nst_jax.pictures import files, images
-from nst_jax.runs import inputs, moved
-from nst_jax.transfer import figures, plan
+from nst_jax.runs import inputs
+from nst_jax.transfer import figures
 from nst_jax.transfer import recolor as recoloring
 from nst_jax.transfer.arguments import check_blend
-from nst_jax.transfer.outcome import Outcome
-from nst_jax.transfer.presence import Found
 from nst_jax.transfer.settings import Settings
-from nst_jax.transfer.stylizing import Step, evaluated, planned
+from nst_jax.transfer.stylizing import evaluated
 from nst_jax.transfer.transfer import Transfer
 from nst_jax.weights import weights
-
-
-def stylize(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
-    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
-    compile: Compile,
-) -> int:  # fmt: skip
-    """One picture; returns the exit code."""
-    _check_style(style, settings)
-    sources = [content, *style, *map(Path, moved.of_masks(settings))]
-    _check_outputs(output, save_every, timelapse, settings, sources)
-    watching = Watching(output, settings.evaluations, save_every, timelapse, tensorboard)
-    photo = inputs.read_picture(content, settings, settings.size)
-    height, width = photo.shape[:2]
-    check_blend(settings, style)
-    paintings = [inputs.read_picture(path, settings, settings.beside(settings.size)) for path in style]
-    start = inputs.read_start(settings, height, width)
-    kept = inputs.read_kept(settings, height, width)
-    regions = inputs.read_regions(settings, settings.beside(settings.size))
-    settings = settings.on(devices.platform())
-    found: list[Found] = []
-    if settings.presence is not None and not quiet:
-        print(f"nst-jax: presence {settings.presence:g}: searching for its α/β on small pictures", file=sys.stderr)
-    make = planned(
-        photo, paintings or None, settings, start=start, keep=kept, regions=regions, memory=plan.of_process(memory),
-        compile=compile, heard=lambda _, one: found.append(one),
-    )  # fmt: skip
-    asked = {}
-    for one in found:  # if a presence was asked
-        if not quiet:
-            print(f"nst-jax: {'' if one.reached else 'note: '}{one}", file=sys.stderr)
-        settings = replace(settings, presence=None, ratio=one.ratio)
-        asked = {"presence": {"asked": one.asked, "expected": one.expected}}
-    made_from = _provenance(content, style, settings) | asked
-
-    def save(path: Path, image: np.ndarray, strips: Any) -> Path:
-        text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
-        return _kept(path, images.resize(image, height, width), text, settings.bits)
-
-    started = time.perf_counter()
-    with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
-
-        def each(step: Step) -> bool:
-            report(step)
-            done = step.records[-1].evaluations
-            if save_every and done % save_every == 0 and done < settings.evaluations:
-                save(_numbered(output, done, settings.evaluations), step.image, step.strips)
-            watching.hear(step)
-            return interrupt.number != 0
-
-        outcome = make(each, watching.every)
-        seconds, stopped = time.perf_counter() - started, interrupt.number != 0
-        written = save(output, outcome.image, outcome.strips)
-        whole = watching.end(outcome, images.resize(outcome.image, height, width))
-    rows, columns = outcome.image.shape[:2]
-    if as_json:
-        summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
-        print(json.dumps(summary | asked | _losses(outcome.losses, settings, (rows, columns))))
-    elif not quiet:
-        print(_summary(outcome, written, width, height, seconds))
-    if stopped:
-        where = "" if rows == height else f", at {columns}x{rows}"
-        print(f"nst-jax: interrupted{where}; {written} is the picture so far", file=sys.stderr)
-        return interrupt.code
-    lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
-    return lost_it if written == output and whole else FAILED
-
-
-def _check_outputs(
-    output: Path, save_every: int | None, timelapse: Path | None, settings: Settings, sources: Sequence[Path]
-) -> None:
-    if save_every is not None and save_every < 1:
-        raise InputError(f"{argument('save_every')}: {save_every} is not allowed; must be at least 1")
-    images.check_output(output, bits=settings.bits)
-    if save_every:
-        images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
-    _refuse_inputs(output, sources)
-    if timelapse:
-        _refuse_inputs(timelapse, sources, argument("timelapse"))
-
-
-def _summary(outcome: Outcome, written: Path, width: int, height: int, seconds: float) -> str:
-    over = " (converged)" if outcome.status == Status.CONVERGED else ""
-    told = f"loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, {seconds:.1f} s{over}"
-    return f"{written}: {width}x{height}, {told}"
 
 
 def reconstruct(
@@ -130,7 +39,7 @@ def reconstruct(
     picture = inputs.read_picture(image, settings, settings.size)
     params = weights.load(settings.weights)
     _make_folder(output, force)
-    made_from = _provenance(image, [], settings.exact)
+    made_from = provenance(image, [], settings.exact)
     name = image.name
     table = figures.reconstructions(kind, name, name, layers, settings)
     work = Transfer(params, {name: picture}, {name: [picture]}, table, count=1, compile=compile)
@@ -150,7 +59,7 @@ def reconstruct(
             own = dict(lane.content_layers if kind == "content" else lane.style_layers)
             about = made_from | {"reconstruct": kind, "layers": {layer: own.get(layer, 0.0) for layer in layers}}
             path = output / f"{lane.name}.png"
-            places.append((path, _kept(path, found[number], json.dumps(about, ensure_ascii=False), settings.bits)))
+            places.append((path, write(path, found[number], about, settings.bits)))
     if not quiet:
         print(*(written for _, written in places), sep="\n")
     if stopped:
@@ -162,7 +71,7 @@ def reconstruct(
 def recolor(image: Path, like: Path, output: Path, settings: Settings, *, color: str, quiet: bool) -> int:
     """Brings the colors of any picture to a photograph's."""
     images.check_output(output, bits=settings.bits)
-    _refuse_inputs(output, [image, like])
+    refuse_inputs(output, [image, like])
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]
     if color == "luminance":
@@ -175,7 +84,7 @@ def recolor(image: Path, like: Path, output: Path, settings: Settings, *, color:
     }
     if color == "match":
         about["color_match"] = settings.color_match
-    written = _kept(output, made, json.dumps(about, ensure_ascii=False), settings.bits)
+    written = write(output, made, about, settings.bits)
     if not quiet:
         print(f"{written}: {width}x{height}")
     return 0 if written == output else FAILED
@@ -201,80 +110,23 @@ def evaluate(image: Path, content: Path, style: Sequence[Path], settings: Settin
     """Prints the loss of any picture, in parts, as JSON. The picture keeps its own size."""
     picture = inputs.read_picture(image, settings, None)
     height, width = picture.shape[:2]
-    _check_style(style, settings)
+    check_style(style, settings)
     check_blend(settings, style)
     photo = inputs.read_to_size(content, settings, height, width, "content")
     beside = settings.beside(max(height, width))
     paintings = [inputs.read_picture(path, settings, beside) for path in style]
     regions = inputs.read_regions(settings, beside)
     losses, problem = evaluated(picture, photo, paintings or None, settings, regions)
-    report = _losses(losses, settings, (height, width))
+    report = losses_report(losses, settings, (height, width))
     if with_measures:
         row = problem.measure(problem.lanes[0], picture).row()
         found = dict(zip(measures.columns(problem.style_layers), row, strict=True))
         report["measures"] = {
-            name: _number(found.get(name, math.nan)) for name in measures.columns(settings.style_layers)
+            name: finite(found.get(name, math.nan)) for name in measures.columns(settings.style_layers)
         }
     print(json.dumps(report))
     check_taken()
     return 0
-
-
-def _losses(losses: Losses, settings: Settings, size: Sequence[int]) -> dict[str, Any]:
-    alpha, beta = settings.alpha_beta
-    report: dict[str, Any] = {
-        "total": _number(losses.total),
-        "content": _number(losses.content),
-        "style": _number(losses.style),
-        "style_layers": {layer: _number(losses.style_layers[layer]) for layer in losses.style_layers},
-        "alpha": alpha,
-        "beta": beta,
-        "size": list(size),
-    }
-    if settings.convention != PAPER:
-        report["convention"] = settings.convention
-    return report | ({"tv": _number(losses.tv)} if settings.tv else {})
-
-
-def _number(value: Any) -> float | None:
-    """None when it is not finite, since JSON has no other word for that."""
-    return float(value) if math.isfinite(value) else None
-
-
-def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, Any]:
-    """How a picture was made: enough to make it again, nothing that differs from run to run."""
-    begin = [] if settings.init in ("noise", "content") else [Path(settings.init)]
-    named = [Path(name) for name in moved.of_masks(settings)]
-    made_from = {"content": [content], "style": style, "init": begin} | ({"masks": named} if named else {})
-    return {
-        "version": __version__,
-        "inputs": {
-            role: [{"file": path.name, "sha256": files.sha256(path)} for path in paths]
-            for role, paths in made_from.items()
-        },
-        "weights_sha256": weights.sha256(settings.weights),
-        "settings": vars(settings),
-    }
-
-
-def _kept(path: Path, image: np.ndarray, text: str, bits: int) -> Path:
-    """Writes a picture, and says so if it is not at `path`; returns where it is."""
-    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
-
-
-def _numbered(output: Path, done: int, evaluations: int) -> Path:
-    return output.with_stem(f"{output.stem}_{done:0{len(str(evaluations))}}")
-
-
-def _check_style(style: Sequence[Path], settings: Settings) -> None:
-    if not style and not settings.region:
-        raise InputError(f"STYLE: no painting is given; only with {argument('region')} may there be none")
-
-
-def _refuse_inputs(output: Path, sources: Sequence[Path], name: str = argument("output")) -> None:
-    for path in sources:
-        if output.exists() and path.exists() and output.samefile(path):
-            raise InputError(f"{name} {output}: is an input picture; name another file")
 
 
 def _make_folder(folder: Path, force: bool) -> None:

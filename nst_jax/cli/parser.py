@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     command = add_command(
-        commands, "stylize", "commands.stylize", "one picture: a photograph's content in a painting's style",
+        commands, "stylize", "stylize_command.stylize", "one picture: a photograph's content in a painting's style",
         "nst-jax stylize photo.jpg painting.jpg -o out.png",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --size 256 --ratio 1e-4 --init content",
         "nst-jax stylize photo.jpg one.jpg other.jpg -o out.png --style-blend 0.7,0.3",

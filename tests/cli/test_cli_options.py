@@ -119,7 +119,7 @@ def test_a_reader_tells_of_an_input_error_in_its_words():
 
 @pytest.mark.parametrize(
     ("run", "kept"),
-    [("commands.stylize", True), ("weights_commands.show_all", False), (None, False)],
+    [("stylize_command.stylize", True), ("weights_commands.show_all", False), (None, False)],
 )
 def test_commands_that_compute_can_do_without_the_cache(run, kept):
     commands = OneLineParser(prog="nst-jax").add_subparsers()

@@ -5,12 +5,9 @@ and the page are made from what all shares have saved, by whoever saved last.
 """
 
 import copy
-import errno
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from nst_jax.optim.engine import Engine
 from nst_jax.pictures import files, images
 from nst_jax.runs import checkpoint, report
 from nst_jax.runs.description import FORMAT, completed, differences, settings_of
+from nst_jax.runs.locks import lock
 from nst_jax.runs.report import describe_lane
 from nst_jax.runs.shares import own_lanes
 from nst_jax.transfer.batching import Batching
@@ -29,7 +27,6 @@ from nst_jax.transfer.groups import groups
 from nst_jax.transfer.lanes import Lane, Table, from_json
 from nst_jax.transfer.names import file_name
 
-_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}  # as Lustre and NFS may answer
 _MADE = ("losses.csv", "measures.csv", "grid.png", "index.html", "moved.json", "run.json")
 """The last goes last: a run till then."""
 
@@ -108,7 +105,7 @@ class RunFolder:
 
     def create(self, run: Mapping[str, Any]) -> None:
         """Writes run.json, unless another share of the run was faster."""
-        with _lock(self._checkpoint / "lock-report", wait=True):
+        with lock(self._checkpoint / "lock-report", self.path, wait=True):
             if not self.begun:
                 text = json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
                 with files.atomic(self.path / "run.json") as temporary:
@@ -120,7 +117,7 @@ class RunFolder:
         with ExitStack() as locks:
             for path in self._checkpoint.glob("lock-*"):
                 if path.name != f"lock-{self.share}":
-                    locks.enter_context(_lock(path, wait=False))
+                    locks.enter_context(lock(path, self.path, wait=False))
             inside = (
                 *self._lanes.glob("*.png"),
                 *self._checkpoint.glob("state-*.npz"),
@@ -131,7 +128,7 @@ class RunFolder:
 
     def tidy(self, table: Table, shares: int) -> None:
         """Removes temporary files that killed processes left, but for those that another share may be writing."""
-        with _lock(self._checkpoint / "lock-report", wait=True):
+        with lock(self._checkpoint / "lock-report", self.path, wait=True):
             files.remove_leftovers(self.path, {Path(name).stem for name in _MADE})
         states = {self.state(self.share, number).stem for number in range(len(groups(table)))}
         files.remove_leftovers(self._checkpoint, states)
@@ -171,14 +168,14 @@ class RunFolder:
         """Holds this share of the folder; raises InputError when another process does. Ends with the process."""
         if not self._checkpoint.is_dir():
             raise InputError(f"{self.path}: not a run folder; it has no checkpoint")
-        with _lock(self._checkpoint / f"lock-{self.share}", wait=False):
+        with lock(self._checkpoint / f"lock-{self.share}", self.path, wait=False):
             yield
 
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Follows all shares, which others work on, as the only one; raises InputError when another process does."""
         self.run()
-        with _lock(self._checkpoint / "lock-tasks", wait=False):
+        with lock(self._checkpoint / "lock-tasks", self.path, wait=False):
             yield
 
     @property
@@ -220,7 +217,7 @@ class RunFolder:
 
     def report(self, table: Table) -> report.Shown:
         """Makes losses.csv, measures.csv, grid.png and index.html anew from what is saved; what the page shows."""
-        with _lock(self._checkpoint / "lock-report", wait=True):
+        with lock(self._checkpoint / "lock-report", self.path, wait=True):
             run = self.run()
             several = product(range(len(groups(table))), range(run["plan"]["shares"]))
             states = {(group, share): self.state(share, group) for group, share in several}
@@ -229,30 +226,3 @@ class RunFolder:
 
     def state(self, share: int, group: int) -> Path:
         return self._checkpoint / (f"state-{share}-{group}.npz" if group else f"state-{share}.npz")
-
-
-@contextmanager
-def _lock(path: Path, *, wait: bool) -> Iterator[None]:
-    try:
-        import fcntl  # noqa: PLC0415 (not on Windows, where runs go unlocked)
-    except ImportError:
-        yield
-        return
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise InputError(f"{path.parent.parent}: another process is working on it") from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                error.filename = str(path)
-                raise
-            _tell_of_no_locks(path.parent.parent, error.strerror)
-        yield
-
-
-@cache
-def _tell_of_no_locks(folder: Path, reason: str) -> None:
-    """Once for each folder; warnings by themselves may come again."""
-    told = f"{folder}: its file system has no locks ({reason}); see that no other process works on it"
-    warnings.warn(told, stacklevel=2)

@@ -200,6 +200,13 @@ def decoded(path: str | os.PathLike, found: Opened, notes: list[str]) -> np.ndar
     return image if found.kind == "TIFF" else _upright(image, _orientation(info, tags))  # Pillow turns TIFFs
 
 
+def upright_size(found: Opened) -> tuple[int, int]:
+    """Height and width that `decoded` gives an opened picture, without decoding what is not decoded yet."""
+    width, height = found.picture.size
+    turned = found.kind != "TIFF" and _orientation(found.picture.info, _exif_tags(found, [])) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
+
+
 def _exif_tags(found: Opened, notes: list[str]) -> dict[int, tuple[float, ...]]:
     """The entries of a picture's EXIF data that are not damaged."""
     info = found.picture.info

@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import deep, files
 from nst_jax.pictures.constants import BITS, MAX_PIXELS, MAX_SIDE, MIN_SIDE, WRITTEN_SIDE
-from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown
+from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown, upright_size
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp")
 
@@ -83,6 +83,26 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
     for note in notes:
         warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
     return image
+
+
+def read_size(path: str | os.PathLike, *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Height and width that `read_image` gives a picture, mostly from the start of its file.
+
+    Args:
+      path: the file.
+      size: as `read_image` takes it.
+      max_pixels: likewise.
+
+    Returns:
+      The two, in pixels.
+
+    Raises:
+      InputError: as `read_image`, as far as it shows without the pixels.
+    """
+    with opened(path, max_pixels) as found:
+        check_size(path, found.picture.size, size, max_pixels)
+        height, width = upright_size(found)
+    return fitted((height, width), size)
 
 
 def pictures_in(folder: Path, name: str) -> list[Path]:
@@ -188,8 +208,13 @@ def check_output(path: str | os.PathLike, name: str = argument("output"), bits: 
         ...
       nst_jax.errors.InputError: output out.xyz: unknown ending; known are .png .jpg .jpeg .webp .tif .tiff
     """
-    _kind(path, bits, f"{name} {shown(path)}")
+    check_ending(path, name, bits)
     files.check_writable(path, name)
+
+
+def check_ending(path: str | os.PathLike, name: str = argument("output"), bits: int = 8) -> None:
+    """Does of `check_output` what needs no folder: raises InputError unless the format takes such a picture."""
+    _kind(path, bits, f"{name} {shown(path)}")
 
 
 def write_image(

@@ -12,7 +12,7 @@ from picture_files import HEIGHT, PLAIN, RED_AND_BLUE_SWAPPED, STEP, WIDTH, enco
 from PIL import Image
 
 from nst_jax.errors import InputError
-from nst_jax.pictures.animation import check_animation, read_animation, write_animation
+from nst_jax.pictures.animation import check_animation, read_animation, survey, write_animation
 from nst_jax.pictures.images import PictureWarning, fit, read_image, write_image
 
 ENDINGS = ["gif", "webp"]
@@ -95,6 +95,65 @@ def test_alike_for_longer_than_a_gif_can_say(tmp_path):
     path = tmp_path / "a.gif"
     write_animation(path, [*[PHOTOGRAPH] * 3, PHOTOGRAPH / 2], seconds=300, hold=355)
     assert [frame.seconds for frame in read_animation(path)] == [655.35, 655]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("plays", [0, 1, 2, 7])
+def test_each_frame_has_its_time_and_the_animation_its_plays(tmp_path, ending, plays):
+    path, times = tmp_path / f"a.{ending}", [0.02, 0.5, 0.03, 1.25]
+    write_animation(path, fade(4), seconds=times, hold=0, plays=plays)
+    found = list(read_animation(path))
+    assert [frame.seconds for frame in found] == times
+    assert {frame.plays for frame in found} == {plays}
+
+
+def test_plays_beyond_what_a_format_counts(tmp_path):
+    for ending, most in (("gif", 65_536), ("webp", 65_535)):
+        write_animation(tmp_path / f"a.{ending}", fade(2), plays=10**6)
+        assert next(read_animation(tmp_path / f"a.{ending}")).plays == most
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_frames_that_are_alike_stay_as_long_as_their_times_say(tmp_path, ending):
+    """A time of nothing is one that programs take for a tenth."""
+    path, (first, second) = tmp_path / f"a.{ending}", fade(2)
+    times = [0.02, 0.5, 0.0, 0.03, 0.0, 0.01]
+    write_animation(path, [first, first, first, second, first, second], seconds=times, hold=0.3)
+    assert [frame.seconds for frame in read_animation(path)] == [0.62, 0.03, 0.1, 0.4]
+
+
+def test_what_rounding_takes_comes_back(tmp_path):
+    """Thirty frames a second, of a WebP, take as long as a GIF; what no GIF shows is as near as can be."""
+    path = tmp_path / "a.gif"
+    write_animation(path, fade(9), seconds=[0.033] * 9, hold=0)
+    found = [frame.seconds for frame in read_animation(path)]
+    assert {0.03, 0.04} == {*found}
+    assert round(sum(found), 2) == 0.30
+    write_animation(path, fade(5), seconds=[0.011] * 4 + [1.0], hold=0)
+    assert [frame.seconds for frame in read_animation(path)] == [0.02] * 4 + [1.0]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_as_many_times_as_frames(tmp_path, count):
+    with pytest.raises(InputError, match=r"seconds: . given for (3|more) frames; give one for each"):
+        write_animation(tmp_path / "a.gif", fade(3), seconds=[0.1] * count)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_survey_is_what_reading_tells(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    write_animation(path, fade(3), seconds=[0.2, 0.3, 0.4], hold=0, plays=2)
+    assert survey(path) == (HEIGHT, WIDTH, (0.2, 0.3, 0.4), 2)
+    assert survey(path, size=80) == (57, 80, (0.2, 0.3, 0.4), 2)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="cannot be read"):
+        survey(path)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "JPEG"])
+def test_a_survey_of_a_still_picture_finds_none(file, kind):
+    assert survey(file(PLAIN[kind])) is None
 
 
 def test_frames_come_and_go_one_by_one(tmp_path):
@@ -193,6 +252,8 @@ def test_other_endings_are_refused_before_a_frame_is_asked_for(tmp_path):
         ("a.webp", {"seconds": float("nan")}, "seconds: nan; must be within 0.02..16777.215 for WEBP"),
         ("a.gif", {"hold": -1}, "hold: -1; must be within 0..655.25 for GIF with seconds 0.1"),
         ("a.gif", {"hold": 655.3}, "hold: 655.3; must be within 0..655.25 for GIF with seconds 0.1"),
+        ("a.gif", {"seconds": [0.1, 700]}, "seconds: 700 of frame 2; must be within 0..655.35 for GIF"),
+        ("a.webp", {"seconds": (-1.0, 1)}, "seconds: -1.0 of frame 1; must be within 0..16777.215 for WEBP"),
         ("a.webp", {"hold": float("inf")}, "hold: inf; must be within 0..16777.1 for WEBP with seconds 0.1"),
     ],
 )

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_files import HEIGHT, STEP, WIDTH, chunk, encoded, noise, png, smooth
+from picture_files import HEIGHT, PLAIN, STEP, WIDTH, chunk, encoded, noise, png, smooth
 from PIL import Image
 
 from nst_jax.errors import InputError
-from nst_jax.pictures.images import check_output, fit, read_image, read_settings, resize, write_image
+from nst_jax.pictures.images import check_output, fit, read_image, read_settings, read_size, resize, write_image
 
 # --- sizes ---
 
@@ -58,6 +58,29 @@ def test_size_of_reading(file):
     np.testing.assert_array_equal(read_image(path, size=80), fit(own, 80))
     assert read_image(path, size=80).shape == (40, 80, 3)
     assert read_image(path, size=200).shape == (100, 200, 3)
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("orientation", [None, 3, 6, 8])
+def test_the_size_that_reading_would_give(file, kind, orientation):
+    data = PLAIN[kind]
+    if orientation and kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = encoded(Image.fromarray(smooth()), kind, exif=exif)
+    path = file(data)
+    for size in (None, 50):
+        assert read_size(path, size=size) == read_image(path, size=size).shape[:2]
+
+
+def test_a_size_that_is_refused(file):
+    path = file(encoded(Image.fromarray(smooth(40, 200)), "PNG"))
+    with pytest.raises(InputError, match="100x20 pixels after size 100; each side must have at least 32"):
+        read_size(path, size=100)
+    with pytest.raises(InputError, match="the limit is 7,999"):
+        read_size(path, max_pixels=7999)
+    with pytest.raises(InputError, match="not a picture"):
+        read_size(file(b"nothing"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from nst_jax.cli.interrupt import Interrupt
 from nst_jax.cli.output import check_taken
 from nst_jax.cli.progress import LanesReporter, lost
 from nst_jax.cli.results import check_style, finite, losses_report, provenance, refuse_inputs, write
-from nst_jax.cli.stylize_command import stylize
+from nst_jax.cli.stylize_command import one_picture
 from nst_jax.errors import FAILED, InputError, argument
 from nst_jax.measures import measures
 from nst_jax.network.vgg import check_layers
@@ -100,7 +100,7 @@ def blend_styles(
     """
     unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
     own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
-    return stylize(
+    return one_picture(
         coarse, [fine], output, own, memory=memory, save_every=None, timelapse=None, tensorboard=None,
         quiet=quiet, as_json=False, compile=compile,
     )  # fmt: skip

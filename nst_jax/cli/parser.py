@@ -45,10 +45,22 @@ def parser() -> argparse.ArgumentParser:
         "nst-jax stylize photo.jpg -o out.png --region sky.png=sea.jpg --region ground.png=field.jpg:grass.png",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --keep face.png",
         "nst-jax stylize photo.jpg painting.jpg -o out.png --presence 0.6",
+        "nst-jax stylize photos/ painting.jpg -o made/",
+        "nst-jax stylize photos/ one.jpg paintings/ -o made/ --ending .jpg",
+        "nst-jax stylize moving.gif painting.jpg -o out.webp --size 320",
     )  # fmt: skip
-    command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
-    command.add_argument("style", type=Path, nargs="*", metavar="STYLE", help="the painting, or several to blend")
-    command.add_argument("-o", "--output", type=Path, required=True, help="picture to write: .png .jpg .webp .tif")
+    command.add_argument(
+        "content", type=Path, metavar="CONTENT", help="the photograph, a folder of them, or an animated GIF or WebP"
+    )
+    command.add_argument(
+        "style", type=Path, nargs="*", metavar="STYLE",
+        help="the painting, or several: to blend, or with a folder to make a picture with each. A folder stands for "
+        "those in it",
+    )  # fmt: skip
+    command.add_argument(
+        "-o", "--output", type=Path, required=True,
+        help="picture to write: .png .jpg .webp .tif; with a folder, one to write into; of an animation, .gif .webp",
+    )  # fmt: skip
     own = ("keep", "start", "noise", "seed", "search", "scales", "size", "output")
     add_settings(command, Settings, "presence", *_OF_LOSSES, *own)
     command.add_argument(
@@ -63,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--tensorboard", type=Path, metavar="DIR",
         help="also write losses, measures and pictures into this folder, for TensorBoard (extra tensorboard)",
+    )  # fmt: skip
+    command.add_argument("--ending", metavar=".jpg", help="with a folder: of the pictures to write (default: .png)")
+    command.add_argument(
+        "--force", action="store_true",
+        help="with a folder or an animation: make anew what is there of other settings, or of nobody's making",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")

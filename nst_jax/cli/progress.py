@@ -90,16 +90,32 @@ class _Display:
 class StepReporter(_Display):
     """Shows how far a picture is: a callback for `stylize`."""
 
-    def __init__(self, title: str, evaluations: int, quiet: bool) -> None:
-        super().__init__(title, evaluations, 0, quiet)
+    def __init__(
+        self, title: str, evaluations: int, quiet: bool, *, after: float = 0, begin: str = "compiling"
+    ) -> None:  # fmt: skip
+        """Nothing is shown yet.
+
+        Args:
+          title: of the picture.
+          evaluations: that it takes.
+          quiet: nothing is ever shown.
+          after: how many such pictures come after it, whose time is part of what is left.
+          begin: what is done before the first evaluation.
+        """
+        super().__init__(title, evaluations, 0, quiet, begin=begin)
         self._scale: Scale | None = None
+        self._after = after
 
     def __call__(self, step: Step) -> None:
         """Shows the latest of the step's records."""
-        if step.scale != self._scale and len(step.scales) > 1:
+        if step.scale != self._scale and (len(step.scales) > 1 or self._after):
             self._scale = step.scale
             until = step.scales[: step.scales.index(step.scale) + 1]
-            self.stage(step.scale.name, sum(scale.evaluations for scale in until), later(step.scales, step.scale))
+            whole = step.scales[0].evaluations + later(step.scales, step.scales[0])  # in evaluations at the coarsest
+            pixels = [scale.height * scale.width for scale in (step.scales[0], step.scale)]
+            left = later(step.scales, step.scale) + self._after * whole * pixels[0] / pixels[1]
+            name = step.scale.name if len(step.scales) > 1 else ""
+            self.stage(name, sum(scale.evaluations for scale in until), left)
         record = step.records[-1]
         self.show(record.evaluations, f"loss {record.losses.total:.4g}")
 

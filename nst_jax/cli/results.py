@@ -19,17 +19,22 @@ from nst_jax.transfer.settings import Settings
 from nst_jax.weights import weights
 
 
-def provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, Any]:
-    """How a picture was made: enough to make it again, nothing that differs from run to run."""
+def inputs_of(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, list[dict[str, str]]]:
+    """The files that a picture is made of, by role: their names, without folders, and their sha256."""
     begin = [] if settings.init in ("noise", "content") else [Path(settings.init)]
     named = [Path(name) for name in moved.of_masks(settings)]
     made_from = {"content": [content], "style": style, "init": begin} | ({"masks": named} if named else {})
     return {
+        role: [{"file": path.name, "sha256": files.sha256(path)} for path in paths]
+        for role, paths in made_from.items()
+    }  # fmt: skip
+
+
+def provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict[str, Any]:
+    """How a picture was made: enough to make it again, nothing that differs from run to run."""
+    return {
         "version": __version__,
-        "inputs": {
-            role: [{"file": path.name, "sha256": files.sha256(path)} for path in paths]
-            for role, paths in made_from.items()
-        },
+        "inputs": inputs_of(content, style, settings),
         "weights_sha256": weights.sha256(settings.weights),
         "settings": vars(settings),
     }

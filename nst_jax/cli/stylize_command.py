@@ -1,27 +1,67 @@
-"""What `nst-jax stylize` does: files in, the library called, the picture and its figures out."""
+"""What `nst-jax stylize` does: one picture; what there is a folder or an animation of is made elsewhere."""
 
-import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from nst_jax.cli.animated import of_animation
 from nst_jax.cli.commission import Commission
+from nst_jax.cli.folder_pictures import ENDING, of_folder, paintings_in
 from nst_jax.cli.interrupt import Interrupt
 from nst_jax.cli.progress import StepReporter, lost
-from nst_jax.cli.results import check_style, losses_report, refuse_inputs
+from nst_jax.cli.results import check_style, refuse_inputs
 from nst_jax.cli.watching import Watching
 from nst_jax.errors import FAILED, InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
-from nst_jax.pictures import images
+from nst_jax.pictures import animation, images
+from nst_jax.pictures.constants import BITS
 from nst_jax.runs import moved
-from nst_jax.transfer.outcome import Outcome
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import Step
 
 
 def stylize(
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, ending: str | None, force: bool,
+    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, **options: Any,
+) -> int:  # fmt: skip
+    """Finds out whether one picture is asked for, those of a folder, or an animation; returns the exit code.
+
+    Args:
+      content: the photograph, a folder of them, or an animation.
+      style: paintings, and folders of them.
+      output: the picture, folder or animation to write.
+      settings: of all pictures.
+      ending: of a folder's pictures.
+      force: see `of_folder` and `of_animation`.
+      save_every, timelapse, tensorboard: see `one_picture`.
+      **options: `memory`, `quiet`, `as_json` and `compile` of all three.
+
+    Raises:
+      InputError: an option that is not of what is asked for, or as these.
+    """
+    of_one = {"save_every": save_every, "timelapse": timelapse, "tensorboard": tensorboard}
+    if content.is_dir() or (any(path.is_dir() for path in style) and not settings.style_blend):
+        _refuse(of_one, "not allowed with a folder; it is of one picture")
+        return of_folder(content, style, output, settings, ending=ending or ENDING, force=force, **options)
+    _refuse({"ending": ending}, "only with a folder of photographs or paintings")
+    style = paintings_in(style)
+    if output.suffix.lower() in animation.ENDINGS:
+        about = animation.survey(content, size=settings.size, max_pixels=settings.max_pixels)
+        if about:
+            _refuse(of_one, "not allowed with an animation; it is of one picture")
+            _check_animation(content, style, output, settings)
+            return of_animation(content, style, output, settings, about, force=force, **options)
+        if output.suffix.lower() not in images.WRITTEN_ENDINGS:
+            told = f"is an animation's, and CONTENT {content} is a still picture"
+            raise InputError(f"{argument('output')} {output}: {told}; known are {' '.join(images.WRITTEN_ENDINGS)}")
+    _refuse({"force": force}, "only with a folder, or an animation")
+    return one_picture(content, style, output, settings, **of_one, **options)
+
+
+def one_picture(
     content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
     save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
     compile: Compile,
@@ -48,17 +88,28 @@ def stylize(
         written = work.save(output, outcome.image, outcome.strips)
         whole = watching.end(outcome, images.resize(outcome.image, work.height, work.width))
     rows, columns = outcome.image.shape[:2]
-    if as_json:
-        summary = {"output": str(written), "evaluations": outcome.evaluations, "seconds": round(seconds, 3)}
-        print(json.dumps(summary | work.asked | losses_report(outcome.losses, work.settings, (rows, columns))))
-    elif not quiet:
-        print(_summary(outcome, written, work.width, work.height, seconds))
+    if as_json or not quiet:
+        print(work.told(outcome, written, seconds, as_json=as_json))
     if stopped:
         where = "" if rows == work.height else f", at {columns}x{rows}"
         print(f"nst-jax: interrupted{where}; {written} is the picture so far", file=sys.stderr)
         return interrupt.code
     lost_it = lost([str(written)] if outcome.status == Status.NOT_FINITE else [])
     return lost_it if written == output and whole else FAILED
+
+
+def _refuse(options: Mapping[str, Any], why: str) -> None:
+    for name, given in options.items():
+        if given:
+            raise InputError(f"{argument(name)}: {why}")
+
+
+def _check_animation(content: Path, style: Sequence[Path], output: Path, settings: Settings) -> None:
+    check_style(style, settings)
+    animation.check_animation(output)
+    if settings.bits != BITS[0]:
+        raise InputError(f"{argument('bits')}: {settings.bits} is not allowed for an animation, which holds {BITS[0]}")
+    refuse_inputs(output, [content, *style, *map(Path, moved.of_masks(settings))])
 
 
 def _check_outputs(
@@ -72,12 +123,6 @@ def _check_outputs(
     refuse_inputs(output, sources)
     if timelapse:
         refuse_inputs(timelapse, sources, argument("timelapse"))
-
-
-def _summary(outcome: Outcome, written: Path, width: int, height: int, seconds: float) -> str:
-    over = " (converged)" if outcome.status == Status.CONVERGED else ""
-    told = f"loss {outcome.losses.total:.6g} after {outcome.evaluations} evaluations, {seconds:.1f} s{over}"
-    return f"{written}: {width}x{height}, {told}"
 
 
 def _numbered(output: Path, done: int, evaluations: int) -> Path:

@@ -28,6 +28,8 @@ from nst_jax.pictures.images import PictureWarning, check_size, fit, levels, rea
 
 _SECONDS, _HOLD = 0.1, 1.0
 _WRITTEN = {".gif": "GIF", ".webp": "WEBP"}
+ENDINGS = (*_WRITTEN,)
+"""Of animations that are written."""
 _WRITE_OPTIONS = {"GIF": {}, "WEBP": {"quality": 90, "method": 4}}
 _SHORTEST = 0.02  # seconds that may be asked for; programs that show animations take the least times for 0.1
 _TAKEN_FOR_MORE = 0.01  # seconds: up to that they do
@@ -175,15 +177,12 @@ def survey(path: str | os.PathLike, *, size: int | None = None, max_pixels: int 
 
     Raises:
       InputError: as `read_animation`; of a still picture, only if it cannot be opened.
-
-    Warns:
-      PictureWarning: as `read_animation`.
     """
     with reading(path, max_pixels) as file:
         if headers.kind(file) not in KINDS:
             return None
     last, seconds = None, []
-    for last in read_animation(path, size=size, max_pixels=max_pixels):
+    for last in _frames(path, size, max_pixels, []):
         seconds.append(last.seconds)
     if last is None or len(seconds) == 1:
         return None
@@ -219,20 +218,29 @@ def read_animation(
       >>> [(frame.image.shape, frame.seconds, frame.plays) for frame in nst.pictures.read_animation("fade.gif")]
       [((43, 64, 3), 0.2, 0), ((43, 64, 3), 1.0, 0)]
     """
-    told: set[str] = set()
     with reading(path, max_pixels) as file:
         kind = headers.kind(file)
-        if kind not in KINDS:
-            yield Frame(read_image(path, size=size, max_pixels=max_pixels), 0, 1)
-            return
+    if kind not in KINDS:
+        yield Frame(read_image(path, size=size, max_pixels=max_pixels), 0, 1)
+        return
+    told: set[str] = set()
+    notes: list[str] = []
+    for frame in _frames(path, size, max_pixels, notes):
+        for note in itertools.filterfalse(told.__contains__, notes):
+            warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
+        told.update(notes)
+        yield frame
+
+
+def _frames(path: str | os.PathLike, size: int | None, max_pixels: int, notes: list[str]) -> Iterator[Frame]:
+    """The frames of a file of one of KINDS; `notes` gets the remarks for users on the latest one."""
+    with reading(path, max_pixels) as file:
+        kind = headers.kind(file) or ""
         with closing(read(file, kind, max_pixels, partial(check_pixels, shown(path), max_pixels))) as frames:
             for found, seconds, plays in frames:
                 check_size(path, found.picture.size, size, max_pixels)
-                notes: list[str] = []
+                notes.clear()
                 image = decoded(path, Opened(file, kind, found.picture, False, {}, found), notes)
-                for note in itertools.filterfalse(told.__contains__, notes):
-                    warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
-                told.update(notes)
                 yield Frame(image if size is None else fit(image, size), seconds, plays)
 
 

@@ -21,6 +21,8 @@ from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown, upri
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp")
 
 _WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+WRITTEN_ENDINGS = (*_WRITTEN,)
+"""Of pictures that are written."""
 _WRITE_OPTIONS = {
     "PNG": {},
     "JPEG": {"quality": 95, "subsampling": 0},  # 4:4:4: style transfer puts much of its detail into color
@@ -296,7 +298,7 @@ def _kind(path: str | os.PathLike, bits: int, told: str) -> str:
     """The format to write by a path's ending; InputError, starting with `told`, when it does not hold so many bits."""
     kind = _WRITTEN.get(Path(path).suffix.lower())
     if kind is None:
-        raise InputError(f"{told}: unknown ending; known are {' '.join(_WRITTEN)}")
+        raise InputError(f"{told}: unknown ending; known are {' '.join(WRITTEN_ENDINGS)}")
     if bits not in BITS:
         raise InputError(f"{argument('bits')}: {bits!r} is unknown; known are {', '.join(map(str, BITS))}")
     if bits == 16 and kind not in _DEEP:

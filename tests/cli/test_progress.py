@@ -50,6 +50,22 @@ def test_plain_lines_come_every_few_seconds_and_at_the_end(clock, capsys):
     assert lines[-1].endswith("0:00 left")
 
 
+@pytest.mark.parametrize("scales", [SCALES[:1], SCALES])
+def test_time_left_is_of_all_pictures(clock, capsys, scales):
+    """Three as large come after this one, each of 40 evaluations and, with a finer scale, of 60 that take four times
+    as long."""
+    with StepReporter("2/5 a.png", 100, quiet=False, after=3, begin="") as report:
+        report(after(1, 3.0, scales=scales))
+        clock.now += 10
+        report(after(11, 3.0, scales=scales))
+    lines = capsys.readouterr().err.splitlines()
+    own = 29 if len(scales) == 1 else 29 + 240
+    left = own + 3 * (40 if len(scales) == 1 else 280)
+    shown = "" if len(scales) == 1 else "64x48, "
+    assert lines[0] == f"2/5 a.png: 1/100, {shown}loss 3"
+    assert lines[-1] == f"2/5 a.png: 11/100, {shown}loss 3, 1.00 s/evaluation, {left // 60}:{left % 60:02} left"
+
+
 def test_pictures_are_counted(clock, capsys, monkeypatch):
     """With the first line after a few seconds; a name is no markup of rich's."""
     names = [f"[/{n}].png" for n in range(12)]

@@ -1,0 +1,192 @@
+"""`nst-jax stylize` of animations: times, frames that go on from each other, and interruptions."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from program import assert_refused, done, run
+
+import nst_jax as nst
+from nst_jax.cli.animated import later_evaluations
+from nst_jax.cli.commission import Commission
+from nst_jax.pictures import images
+from nst_jax.pictures.animation import read_animation, write_animation
+from nst_jax.transfer.traced import TracedPrograms
+
+FEW = ("--size", 64, "--evaluations", 6, "--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1")
+TIMES = [0.1, 0.25, 0.5, 0.05]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory, picture):
+    """A GIF of three pictures, the second one twice, in four frames; and a painting."""
+    folder = tmp_path_factory.mktemp("inputs")
+    wide = picture("photograph", 96, 128)
+    frames = [wide[:48, 8 * turn : 8 * turn + 64] for turn in (0, 1, 1, 2)]
+    frames[2] = frames[1].copy()
+    frames[2][0, 0] = 1 - frames[1][0, 0]  # or it would be one frame; a pixel is to be undone below
+    write_animation(folder / "moving.webp", frames, seconds=TIMES, hold=0, plays=3)
+    images.write_image(folder / "painting.png", picture("painting", 64, 48))
+    return folder
+
+
+@pytest.fixture
+def alike(monkeypatch):
+    """The third frame is read as the second one."""
+    read = read_animation
+
+    def same(*arguments, **options):
+        before = None
+        for number, frame in enumerate(read(*arguments, **options)):
+            own = before if number == 2 and before is not None else frame.image
+            before = own
+            yield frame._replace(image=own)
+
+    monkeypatch.setattr("nst_jax.pictures.animation.read_animation", same)
+
+
+@pytest.fixture(scope="module")
+def whole(inputs, tmp_path_factory):
+    """The undisturbed outcome."""
+    output = tmp_path_factory.mktemp("whole") / "out.webp"
+    whole.outcome = done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
+    assert list(output.parent.iterdir()) == [output]
+    return output
+
+
+def test_times_plays_and_size_stay(inputs, whole, tmp_path):
+    for path in (whole, tmp_path / "out.gif"):
+        if not path.exists():
+            done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", path, *FEW)
+        found = list(read_animation(path))
+        assert [frame.seconds for frame in found] == TIMES
+        assert {frame.plays for frame in found} == {3}
+        assert {frame.image.shape for frame in found} == {(48, 64, 3)}
+
+
+def test_what_is_said(inputs, tmp_path):
+    output = tmp_path / "out.webp"
+    command = ("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
+    outcome = done(*command)
+    evaluations = 6 + 3 * later_evaluations(6)
+    assert outcome.out.startswith(f"{output}: 64x48, 4 frames after {evaluations} evaluations, ")
+    lines = outcome.err.splitlines()
+    assert lines[:2] == ["nst-jax: 4 frames of 64x48", "out.webp 1/4: compiling"]
+    assert any(line.startswith(f"out.webp 3/4: {later_evaluations(6)}/{later_evaluations(6)}, loss ") for line in lines)
+    summary = json.loads(done(*command, "--json", "--quiet").out)
+    assert summary.pop("seconds") > 0
+    assert summary == {"output": str(output), "frames": 4, "evaluations": evaluations}
+
+
+def test_each_frame_starts_from_the_one_before(inputs, whole):
+    """As from Python; what is between is kept with 16 bits."""
+    photos = [frame.image for frame in read_animation(inputs / "moving.webp")]
+    painting = nst.read_image(inputs / "painting.png")
+    options = {"size": 64, "content_layers": ("conv2_1",), "style_layers": ("conv1_1", "conv2_1")}
+    made = nst.stylize(photos[0], painting, evaluations=6, **options).image
+    for photo, frame in zip(photos, read_animation(whole), strict=True):
+        if photo is not photos[0]:
+            start = np.rint(made * 65535).astype(np.float32) / 65535
+            made = nst.stylize(photo, painting, evaluations=later_evaluations(6), start=start, **options).image
+        assert np.abs(frame.image - made).mean() < 0.02  # of WebP
+
+
+def test_one_program_for_all_frames(inputs, tmp_path, monkeypatch):
+    found, compiled = [], TracedPrograms.compiled
+
+    def counted(self, *arguments):
+        found.append(arguments[3])
+        return compiled(self, *arguments)
+
+    monkeypatch.setattr(TracedPrograms, "compiled", counted)
+    done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.gif", *FEW, "--quiet")
+    assert len(found) == 1
+
+
+@pytest.mark.usefixtures("alike")
+def test_a_frame_that_is_as_the_one_before_is_not_made_again(inputs, tmp_path):
+    output = tmp_path / "out.webp"
+    outcome = done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
+    assert "3/4" not in outcome.err
+    assert [frame.seconds for frame in read_animation(output)] == [0.1, 0.75, 0.05]
+
+
+@pytest.fixture
+def in_frame(monkeypatch):
+    """in_frame(n): Ctrl-C comes while frame n is made, once."""
+
+    def plan(number):
+        make, begun = Commission.make, []
+
+        def interrupted(self, callback, every):
+            begun.append(self)
+            if len(begun) == number:
+                os.kill(os.getpid(), signal.SIGINT)
+            return make(self, callback, every)
+
+        monkeypatch.setattr(Commission, "make", interrupted)
+        return begun
+
+    return plan
+
+
+@pytest.mark.parametrize("frame", [1, 3])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(inputs, whole, tmp_path, in_frame, frame):
+    output, frames = tmp_path / "out.webp", tmp_path / "out.webp.frames"
+    command = ("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
+    begun = in_frame(frame)
+    outcome = run(*command)
+    assert outcome.code == 130
+    told = "no frame is done yet" if frame == 1 else f"{output} has the first 2 of 4 frames"
+    assert outcome.err.splitlines()[-1] == f"nst-jax: interrupted; {told}; the same command goes on"
+    if frame == 3:
+        assert [one.seconds for one in read_animation(output)] == TIMES[:2]
+        assert sorted(path.name for path in frames.iterdir())[-3:] == ["00001.png", "00002.png", "ledger.json"]
+        assert images.read_settings(frames / "00002.png")
+        assert_refused(run(*command, "--ratio", 1), "--output", "out.webp.frames", "ratio (None, not 1.0)", "--force")
+    done(*command)
+    assert len(begun) == 5
+    assert output.read_bytes() == whole.read_bytes()
+    assert not frames.exists()
+
+
+def test_the_presence_of_the_first_frame_is_that_of_all(inputs, tmp_path, in_frame):
+    begun = in_frame(3)
+    command = ("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.gif", *FEW)
+    outcome = run(*command, "--presence", 0.6)
+    assert outcome.code == 130
+    assert done(*command, "--presence", 0.6).err.count("searching") == 0
+    assert outcome.err.count("searching") == 1
+    assert len({work.settings.ratio for work in begun}) == 1
+
+
+def test_a_still_picture_of_an_animation_is_its_first_frame(inputs, tmp_path):
+    with pytest.warns(images.PictureWarning, match="animated; only its first frame is used"):
+        done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.png", *FEW)
+    assert images.read_image(tmp_path / "out.png").shape == (48, 64, 3)
+
+
+def test_what_is_refused(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(Commission, "__init__", pytest.fail)
+    moving, painting, output = inputs / "moving.webp", inputs / "painting.png", tmp_path / "out.gif"
+    damaged = tmp_path / "damaged.webp"
+    damaged.write_bytes(moving.read_bytes()[:-30])
+    copied = tmp_path / "copied.webp"
+    copied.write_bytes(moving.read_bytes())
+    for refused, *words in (
+        (("stylize", painting, painting, "-o", output), "--output", "CONTENT", "is a still picture"),
+        (("stylize", damaged, painting, "-o", output), "damaged.webp"),
+        (("stylize", moving, "-o", output), "STYLE: no painting is given"),
+        (("stylize", moving, painting, "-o", tmp_path / "none" / "out.gif"), "--output", "there is no folder"),
+        (("stylize", copied, painting, "-o", copied), "--output", "is an input picture"),
+        (("stylize", moving, painting, "-o", output, "--bits", 16), "--bits: 16 is not allowed for an animation"),
+        (("stylize", moving, painting, "-o", output, "--save-every", 2), "--save-every: not allowed with an animation"),
+        (("stylize", moving, painting, "-o", output, "--timelapse", tmp_path / "a.gif"), "--timelapse: not allowed"),
+        (("stylize", moving, painting, "-o", output, "--tensorboard", tmp_path), "--tensorboard: not allowed"),
+        (("stylize", moving, painting, "-o", output, "--ending", ".png"), "--ending: only with a folder"),
+        (("stylize", tmp_path / "none.gif", painting, "-o", output), "none.gif: no such file"),
+    ):
+        assert_refused(run(*refused, *FEW), *words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copied.webp", "damaged.webp"]

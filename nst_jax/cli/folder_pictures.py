@@ -18,7 +18,7 @@ from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
 from nst_jax.runs import inputs, ledger, moved
-from nst_jax.runs.orders import Order, check_folder, ordered
+from nst_jax.runs.orders import Order, check_folder, is_folder, ordered
 from nst_jax.transfer.arguments import check_blend, levels
 from nst_jax.transfer.region_names import written
 from nst_jax.transfer.settings import Settings
@@ -66,7 +66,7 @@ def of_folder(
 
 def paintings_in(style: Sequence[Path]) -> list[Path]:
     """Paintings, with those of folders in place of the folders."""
-    lists = [images.pictures_in(path, "STYLE") if path.is_dir() else [path] for path in style]
+    lists = [images.pictures_in(path, "STYLE") if is_folder(path) else [path] for path in style]
     return [path for found in lists for path in found]
 
 
@@ -78,7 +78,7 @@ def _ordered(content: Path, paintings: Sequence[Path], settings: Settings, endin
         return images.read_size(photo, size=settings.size, max_pixels=settings.max_pixels)
 
     photos, below = ([content], content.parent)
-    if content.is_dir():
+    if is_folder(content):
         photos, below = images.pictures_in(content, "CONTENT"), content
     return ordered(photos, below, paintings, blended=bool(settings.style_blend), ending=ending, size_of=size_of)
 
@@ -87,8 +87,8 @@ def _check(orders: Sequence[Order], given: Sequence[Path], output: Path, setting
     """Refuses what cannot be, but for photographs that cannot be read; `given` are the paths on the command line."""
     names = [order.name for order in orders]
     images.check_ending(names[0], argument("output"), settings.bits)
-    check_folder(output, [path for path in given if path.is_dir()], names)
-    alone = [path for path in (*given, *map(Path, moved.of_masks(settings))) if not path.is_dir()]
+    check_folder(output, [path for path in given if is_folder(path)], names)
+    alone = [path for path in (*given, *map(Path, moved.of_masks(settings))) if not is_folder(path)]
     for name in names:
         refuse_inputs(output / name, alone)
     for path in dict.fromkeys(painting for order in orders for painting in order.paintings):

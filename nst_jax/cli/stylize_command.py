@@ -19,6 +19,7 @@ from nst_jax.optim.status import Status
 from nst_jax.pictures import animation, images
 from nst_jax.pictures.constants import BITS
 from nst_jax.runs import moved
+from nst_jax.runs.orders import is_folder
 from nst_jax.transfer.settings import Settings
 from nst_jax.transfer.stylizing import Step
 
@@ -43,7 +44,7 @@ def stylize(
       InputError: an option that is not of what is asked for, or as these.
     """
     of_one = {"save_every": save_every, "timelapse": timelapse, "tensorboard": tensorboard}
-    if content.is_dir() or (any(path.is_dir() for path in style) and not settings.style_blend):
+    if is_folder(content) or (any(map(is_folder, style)) and not settings.style_blend):
         _refuse(of_one, "not allowed with a folder; it is of one picture")
         return of_folder(content, style, output, settings, ending=ending or ENDING, force=force, **options)
     _refuse({"ending": ending}, "only with a folder of photographs or paintings")

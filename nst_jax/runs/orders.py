@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +65,13 @@ def ordered(
     return sorted(found, key=lambda order: (order.size is None, math.prod(order.size or ()), order.size or ()))
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; not where a name is longer than any can be, which reading it will tell."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def check_folder(output: Path, folders: Sequence[Path], names: Sequence[str]) -> None:
     """Checks where a folder's pictures are to be written, before anything is made there.
 
@@ -76,9 +84,13 @@ def check_folder(output: Path, folders: Sequence[Path], names: Sequence[str]) ->
       InputError: it is a file, or called like one, or pictures would be written where others are read.
     """
     name = f"{argument('output')} {output}"
-    if output.exists() and not output.is_dir():
+    try:
+        there = output.exists()
+    except OSError as error:
+        raise InputError(f"{name}: cannot write there ({error.strerror})") from None
+    if there and not output.is_dir():
         raise InputError(f"{name}: is a file; name a folder, for several pictures")
-    if output.suffix.lower() in images.ENDINGS and not output.exists():
+    if not there and output.suffix.lower() in images.ENDINGS:
         raise InputError(f"{name}: is called like a picture; name a folder, for several pictures")
     own = output.resolve()
     for folder in folders:

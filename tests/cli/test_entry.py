@@ -155,7 +155,8 @@ def test_pictures_that_do_not_fit(refused, arguments, words):
 
 
 OUTPUTS = [
-    ("out.gif", "unknown ending; known are .png .jpg"),
+    ("out.gif", "is an animation's, and CONTENT photo.png is a still picture; known are .png .jpg"),
+    ("out.xyz", "unknown ending; known are .png .jpg"),
     ("out", "unknown ending"),
     ("folder.png", "is a directory"),
     ("missing/out.png", "no folder missing"),

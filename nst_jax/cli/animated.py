@@ -61,10 +61,8 @@ def of_animation(
         if done is None:
             return FAILED
         written = work.write(done) if done else None
-        if interrupt.number:
-            told = (
-                f"{output} has the {done} of {len(work.names)} frames that are done" if written else "no frame is done"
-            )
+        if done < len(work.names):
+            told = f"{written} has the first {done} of {len(work.names)} frames" if written else "no frame is done yet"
             print(f"nst-jax: interrupted; {told}; the same command goes on", file=sys.stderr)
             return interrupt.code
         seconds, evaluations = time.perf_counter() - began, work.evaluations

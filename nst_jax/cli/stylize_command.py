@@ -26,7 +26,7 @@ from nst_jax.transfer.stylizing import Step
 
 def stylize(
     content: Path, style: Sequence[Path], output: Path, settings: Settings, *, ending: str | None, force: bool,
-    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, **options: Any,
+    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, compile: Compile, **options: Any,
 ) -> int:  # fmt: skip
     """Finds out whether one picture is asked for, those of a folder, or an animation; returns the exit code.
 
@@ -38,11 +38,13 @@ def stylize(
       ending: of a folder's pictures.
       force: see `of_folder` and `of_animation`.
       save_every, timelapse, tensorboard: see `one_picture`.
-      **options: `memory`, `quiet`, `as_json` and `compile` of all three.
+      compile: what compiles the loop.
+      **options: `memory`, `quiet` and `as_json` of all three.
 
     Raises:
       InputError: an option that is not of what is asked for, or as these.
     """
+    options["compile"] = compile
     of_one = {"save_every": save_every, "timelapse": timelapse, "tensorboard": tensorboard}
     if is_folder(content) or (any(map(is_folder, style)) and not settings.style_blend):
         _refuse(of_one, "not allowed with a folder; it is of one picture")

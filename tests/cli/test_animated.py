@@ -3,10 +3,14 @@
 import json
 import os
 import signal
+import warnings
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from program import assert_refused, done, run
+from program import Outcome, assert_refused, done, run
+from run_folders import cached_programs
 
 import nst_jax as nst
 from nst_jax.cli.animated import later_evaluations
@@ -15,8 +19,14 @@ from nst_jax.pictures import images
 from nst_jax.pictures.animation import read_animation, write_animation
 from nst_jax.transfer.traced import TracedPrograms
 
-FEW = ("--size", 64, "--evaluations", 6, "--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1")
+FEW = ("--size", 64, "--evaluations", 24, "--content-layers", "conv2_1", "--style-layers", "conv1_1,conv2_1")
 TIMES = [0.1, 0.25, 0.5, 0.05]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs(tmp_path_factory):
+    with cached_programs(tmp_path_factory.mktemp("programs")):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -47,62 +57,71 @@ def alike(monkeypatch):
     monkeypatch.setattr("nst_jax.pictures.animation.read_animation", same)
 
 
+class Whole(NamedTuple):
+    """An undisturbed outcome."""
+
+    path: Path
+    printed: Outcome
+    compilations: int
+
+
 @pytest.fixture(scope="module")
 def whole(inputs, tmp_path_factory):
-    """The undisturbed outcome."""
-    output = tmp_path_factory.mktemp("whole") / "out.webp"
-    whole.outcome = done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
+    output, found, compiled = tmp_path_factory.mktemp("whole") / "out.webp", [], TracedPrograms.compiled
+
+    def counted(self, *arguments):
+        found.append(arguments)
+        return compiled(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TracedPrograms, "compiled", counted)
+        printed = done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
     assert list(output.parent.iterdir()) == [output]
-    return output
+    return Whole(output, printed, len(found))
 
 
 def test_times_plays_and_size_stay(inputs, whole, tmp_path):
-    for path in (whole, tmp_path / "out.gif"):
+    for path in (whole.path, tmp_path / "out.gif"):
         if not path.exists():
-            done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", path, *FEW)
+            command = ("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", path, *FEW)
+            summary = json.loads(done(*command, "--json", "--quiet").out)
+            assert summary.pop("seconds") > 0
+            evaluations = 24 + 3 * later_evaluations(24)
+            assert summary == {"output": str(path), "frames": 4, "evaluations": evaluations}
         found = list(read_animation(path))
         assert [frame.seconds for frame in found] == TIMES
         assert {frame.plays for frame in found} == {3}
         assert {frame.image.shape for frame in found} == {(48, 64, 3)}
 
 
-def test_what_is_said(inputs, tmp_path):
-    output = tmp_path / "out.webp"
-    command = ("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", output, *FEW)
-    outcome = done(*command)
-    evaluations = 6 + 3 * later_evaluations(6)
-    assert outcome.out.startswith(f"{output}: 64x48, 4 frames after {evaluations} evaluations, ")
-    lines = outcome.err.splitlines()
+def test_what_is_said(whole):
+    evaluations = 24 + 3 * later_evaluations(24)
+    told = whole.printed.out
+    assert told.startswith(f"{whole.path}: 64x48, 4 frames after {evaluations} evaluations, ")
+    lines = whole.printed.err.splitlines()
     assert lines[:2] == ["nst-jax: 4 frames of 64x48", "out.webp 1/4: compiling"]
-    assert any(line.startswith(f"out.webp 3/4: {later_evaluations(6)}/{later_evaluations(6)}, loss ") for line in lines)
-    summary = json.loads(done(*command, "--json", "--quiet").out)
-    assert summary.pop("seconds") > 0
-    assert summary == {"output": str(output), "frames": 4, "evaluations": evaluations}
+    last = f"out.webp 3/4: {later_evaluations(24)}/{later_evaluations(24)}, loss "
+    assert any(line.startswith(last) for line in lines)
+    assert whole.printed.err.count("compiling") == 1
 
 
-def test_each_frame_starts_from_the_one_before(inputs, whole):
+def test_one_program_for_all_frames(whole):
+    assert whole.compilations == 1
+
+
+def test_each_frame_starts_from_the_one_before(inputs, whole, tmp_path):
     """As from Python; what is between is kept with 16 bits."""
     photos = [frame.image for frame in read_animation(inputs / "moving.webp")]
     painting = nst.read_image(inputs / "painting.png")
     options = {"size": 64, "content_layers": ("conv2_1",), "style_layers": ("conv1_1", "conv2_1")}
-    made = nst.stylize(photos[0], painting, evaluations=6, **options).image
-    for photo, frame in zip(photos, read_animation(whole), strict=True):
-        if photo is not photos[0]:
-            start = np.rint(made * 65535).astype(np.float32) / 65535
-            made = nst.stylize(photo, painting, evaluations=later_evaluations(6), start=start, **options).image
-        assert np.abs(frame.image - made).mean() < 0.02  # of WebP
-
-
-def test_one_program_for_all_frames(inputs, tmp_path, monkeypatch):
-    found, compiled = [], TracedPrograms.compiled
-
-    def counted(self, *arguments):
-        found.append(arguments[3])
-        return compiled(self, *arguments)
-
-    monkeypatch.setattr(TracedPrograms, "compiled", counted)
-    done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.gif", *FEW, "--quiet")
-    assert len(found) == 1
+    frames = []
+    for photo in photos:
+        start, count = (frames[-1], later_evaluations(24)) if frames else (None, 24)
+        made = nst.stylize(photo, painting, evaluations=count, start=start, **options).image
+        frames.append(np.rint(made * 65535).astype(np.float32) / 65535)
+    assert np.abs(frames[1] - frames[0]).max() > 0.05
+    write_animation(tmp_path / "out.webp", frames, seconds=TIMES, hold=0, plays=3)
+    assert whole.path.read_bytes() == (tmp_path / "out.webp").read_bytes()
 
 
 @pytest.mark.usefixtures("alike")
@@ -148,10 +167,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(inputs, whole, tmp_path, i
         assert_refused(run(*command, "--ratio", 1), "--output", "out.webp.frames", "ratio (None, not 1.0)", "--force")
     done(*command)
     assert len(begun) == 5
-    assert output.read_bytes() == whole.read_bytes()
+    assert output.read_bytes() == whole.path.read_bytes()
     assert not frames.exists()
 
 
+@pytest.mark.slow
 def test_the_presence_of_the_first_frame_is_that_of_all(inputs, tmp_path, in_frame):
     begun = in_frame(3)
     command = ("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.gif", *FEW)
@@ -163,8 +183,10 @@ def test_the_presence_of_the_first_frame_is_that_of_all(inputs, tmp_path, in_fra
 
 
 def test_a_still_picture_of_an_animation_is_its_first_frame(inputs, tmp_path):
-    with pytest.warns(images.PictureWarning, match="animated; only its first frame is used"):
-        done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.png", *FEW)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        outcome = done("stylize", inputs / "moving.webp", inputs / "painting.png", "-o", tmp_path / "out.png", *FEW)
+    assert f"nst-jax: note: {inputs / 'moving.webp'}: animated; only its first frame is used" in outcome.err
     assert images.read_image(tmp_path / "out.png").shape == (48, 64, 3)
 
 

@@ -46,14 +46,6 @@ def test_a_picture_on_the_way_is_saved_in_the_pictures_size(ordered, tmp_path, p
     assert images.read_image(path).shape == (48, 64, 3)
 
 
-def test_a_presence_becomes_a_ratio(ordered, capsys):
-    work = ordered(presence=0.6)
-    assert work.settings.presence is None
-    assert work.settings.ratio > 0
-    assert work.asked["presence"]["asked"] == 0.6
-    assert "nst-jax: presence 0.6: searching" in capsys.readouterr().err
-
-
 def test_what_cannot_be_is_refused_before_anything_is_made(ordered):
     with pytest.raises(InputError, match="init nothing: no such file"):
         ordered(init="nothing")

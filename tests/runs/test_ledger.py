@@ -74,14 +74,14 @@ def test_another_painting_is_refused_unless_forced(begun):
     ("changed", "told"),
     [
         ({"settings": {"size": 96, "style_layers": ("conv1_1",)}}, r"size \(64, not 96\);"),
-        ({"weights": "def"}, "settings: weights;"),
-        ({"inputs": INPUTS}, "settings: inputs;"),
+        ({"weights": "def"}, "weights;"),
+        ({"inputs": INPUTS}, "inputs;"),
     ],
 )
 def test_other_settings_are_refused_unless_forced(begun, changed, told):
     own = again(begun, MADE_WITH | changed)
     before = (own.folder / NAME).read_bytes()
-    with pytest.raises(InputError, match=f"its pictures were made with other settings.*{told}"), own.opened(NAMES):
+    with pytest.raises(InputError, match=f"its pictures were made with other settings: .*{told}"), own.opened(NAMES):
         pass
     assert (own.folder / NAME).read_bytes() == before
     for _ in range(2):  # forcing again begins nothing anew

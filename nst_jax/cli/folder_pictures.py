@@ -162,10 +162,10 @@ class _Work:
         settings, begin = self._settings, "" if order.size in self._sizes else "compiling"
         if begin and len(self._sizes) % SIZES == SIZES - 1:
             jax.clear_caches()
-        self._sizes.add(order.size)
         work = Commission(
             order.photo, order.paintings, settings, memory=self._memory, quiet=self._quiet, compile=self._compile
         )  # fmt: skip
+        self._sizes.add(order.size)
         with StepReporter(title, settings.evaluations, self._quiet, after=after, begin=begin) as report:
             outcome = work.make(lambda step: report(step) or interrupt.number != 0, None)
         if interrupt.number:  # what is half done is nothing

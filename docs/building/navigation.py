@@ -5,8 +5,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {
     "": ["docs/tour"],
-    "Use": ["docs/commands", "docs/control", "docs/scale", "docs/accelerators"],
-    "Python": ["docs/reference", "docs/rooms"],
+    "Use": ["docs/commands", "docs/settings", "docs/control", "docs/sweeps", "docs/scale", "docs/accelerators"],
+    "Python": ["docs/python", "docs/reference", "docs/rooms"],
     "Results": ["docs/figures", "docs/pictures", "docs/presence"],
     "Measurements": [
         "docs/speed", "docs/startup", "docs/precision", "docs/quantization", "docs/branching",

@@ -1,6 +1,7 @@
 """A notebook as a page: its text, code and outputs, as they were kept in it; nothing is run."""
 
 import json
+import re
 
 
 def as_markdown(text: str) -> str:
@@ -12,7 +13,8 @@ def _of_cell(cell: dict) -> list[str]:
     source = "".join(cell["source"])
     if cell["cell_type"] != "code":
         return [source]
-    return [_fenced("python", source), *filter(None, map(_of_output, cell["outputs"]))]
+    language = "text" if re.search(r"^\s*[%!]", source, re.MULTILINE) else "python"  # a notebook's own commands
+    return [_fenced(language, source), *filter(None, map(_of_output, cell["outputs"]))]
 
 
 def _of_output(output: dict) -> str:

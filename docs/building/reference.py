@@ -39,16 +39,14 @@ def _documented(module: ModuleType, names: Iterable[str]) -> list[str]:
     lines = []
     for name in names:
         value = getattr(module, name)
-        if not callable(value):
+        path = f"{module.__name__}.{name}"
+        if inspect.isclass(value):
+            options = [":members:", *([":undoc-members:"] if issubclass(value, Enum) else [])]
+            lines += [f".. autoclass:: {path}", *(f"   {option}" for option in options), "", *_settings(value)]
+        elif callable(value):
+            lines += [f".. autofunction:: {path}", ""]
+        else:
             lines += _constant(module, name, value)
-            continue
-        kind = "function" if not inspect.isclass(value) else "class"
-        lines += [f".. auto{kind}:: {module.__name__}.{name}"]
-        lines += ["   :members:"] if kind == "class" else []
-        lines += ["   :undoc-members:"] if kind == "class" and issubclass(value, Enum) else []
-        lines += [""]
-        if is_dataclass(value):
-            lines += _settings(value)
     return lines
 
 
@@ -70,8 +68,9 @@ def origin(module: ModuleType, name: str) -> tuple[str, str]:
 
 
 def _settings(kind: type) -> list[str]:
-    """The fields of a dataclass of settings, whose help is in their metadata."""
-    about = [(item.name, item.metadata) for item in fields(kind) if "help" in item.metadata]
+    """The fields of a class, if it is a dataclass of settings, whose help is in their metadata."""
+    of = fields(kind) if is_dataclass(kind) else ()
+    about = [(item.name, item.metadata) for item in of if "help" in item.metadata]
     lines = [f"   :param {name}: {_plain(metadata['help'])}" for name, metadata in about]
     return lines and [*lines, ""]
 

@@ -9,7 +9,7 @@ PARTS = {
     "Python": ["docs/python", "docs/reference", "docs/rooms"],
     "Results": ["docs/figures", "docs/pictures", "docs/presence"],
     "Measurements": [
-        "docs/speed", "docs/startup", "docs/precision", "docs/quantization", "docs/branching",
+        "docs/speed", "docs/precision", "docs/quantization", "docs/branching",
         "docs/style_classification",
     ],
     "The project": ["CHANGELOG", "CONTRIBUTING", "weights/README", "nst_jax/samples/README"],

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nst_jax.transfer import stylize as stylize
     from nst_jax.weights import load_weights as load_weights
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def lazily(package: str, file: str):

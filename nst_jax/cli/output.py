@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from nst_jax.cli import program_cache
 from nst_jax.pictures import files
+from nst_jax.weights.cache import heal
 
 
 class _Unfailing(io.TextIOBase):
@@ -74,7 +74,7 @@ class _Lent:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    if told := program_cache.heal(str(message)):
+    if told := heal(str(message)):
         print(f"nst-jax: note: {' '.join(told.split())}", file=sys.stderr)
 
 

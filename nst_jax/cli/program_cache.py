@@ -1,14 +1,9 @@
-"""The user's cache of compiled programs, which JAX reads and writes. No trouble with it ends a run, or clutters it."""
+"""The user's cache of compiled programs, which JAX reads and writes: whether, and where."""
 
 import os
-import re
-from glob import escape
 from pathlib import Path
 
 from nst_jax.weights.cache import programs_directory
-
-_TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(\w+)': (.*)", re.DOTALL)
-_told: set[str] = set()
 
 
 def use(kept: bool) -> Path | None:
@@ -34,29 +29,3 @@ def use(kept: bool) -> Path | None:
 def kept() -> bool:
     """Whether this process uses it."""
     return os.environ.get("JAX_ENABLE_COMPILATION_CACHE") != "false"
-
-
-def heal(warning: str) -> str | None:
-    """Takes JAX's warnings about the cache: removes entries that it could not read, which it would never replace.
-
-    Args:
-      warning: any warning's text.
-
-    Returns:
-      What is left to tell the user: another warning itself, one line for the first entry that could not be written.
-    """
-    match = _TROUBLE.fullmatch(warning)
-    if match is None:
-        return warning
-    used = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", ""))
-    try:
-        if match[1] == "reading":
-            for entry in used.glob(f"{escape(match[2])}-*-cache"):
-                entry.unlink()
-            return None
-    except OSError:
-        return None
-    text = f"compiled programs cannot be kept in {used}; the next start will be as slow ({match[3]})"
-    first = not _told
-    _told.add(text)
-    return text if first else None

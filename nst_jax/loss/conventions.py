@@ -100,7 +100,7 @@ CONVENTIONS: dict[str, Convention] = {
         alpha=1.0,
         beta=1.0,
         network="--weights vgg19 --pool max; its total variation is of absolute differences",
-        source="PyPI pastiche 1.6.0, pastiche/pastiche.py, lines 127 to 133 (gram) and 276 to 320 (_calc_loss); α is "
+        source="pastiche 1.6.0, pastiche/pastiche.py, lines 127 to 133 (gram) and 276 to 320 (_calc_loss); α is "
         "its --content-weight, β its --style-weights, w_l its --style-layer-weights",
     ),
     "pystiche": Convention(

@@ -106,6 +106,8 @@ def completed(run: Mapping[str, Any]) -> dict[str, Any]:
     settings = {**_EARLIER, **run["settings"]}
     if "content_layer" in settings:
         settings["content_layers"] = [settings.pop("content_layer")]
+    if "steps" in settings:
+        settings["evaluations"] = settings.pop("steps")
     found = {**run, "settings": settings}
     if "table" in run:
         found["table"] = {**run["table"], "lanes": [{**_EARLIER_LANE, **lane} for lane in run["table"]["lanes"]]}
@@ -114,7 +116,7 @@ def completed(run: Mapping[str, Any]) -> dict[str, Any]:
     plan = {"together": 1, **run["plan"]}
     if "groups" in plan:
         return {**found, "plan": plan}
-    of_all = {"batch": plan.pop("batch"), "strips": plan.pop("strips")}
+    of_all = {"batch": plan.pop("batch"), "strips": plan.pop("strips", [])}
     return {**found, "plan": {"groups": [of_all], **plan}}
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 from nst_jax.errors import InputError, argument
 from nst_jax.runs import following, tasks
+from nst_jax.weights.cache import heal
 
 TRIES = 5
 """How often a task is begun, at most, whose worker dies."""
@@ -163,6 +165,13 @@ def _settle(place: Place, parent: int) -> None:
     for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to all; the parent has the run saved and stopped
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    show = warnings.showwarning
+
+    def healed(message: Warning | str, *about: Any, **others: Any) -> None:
+        if heal(str(message)) == str(message):  # what remains of trouble with the cache is not for each process to say
+            show(message, *about, **others)
+
+    warnings.showwarning = healed
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -95,10 +95,6 @@ def test_what_the_environment_says_stays(monkeypatch, tmp_path):
     assert os.environ == said
 
 
-def test_other_warnings_are_left_as_they_are():
-    assert program_cache.heal("transparent; laid over white") == "transparent; laid over white"
-
-
 def test_a_start_needs_few_programs(pictures, tmp_path):
     """Each operation outside jit is a program of its own, to be compiled or loaded before the first step."""
     arguments = [pictures / "photograph.png", pictures / "painting.png", "-o", tmp_path / "out.png", "--evaluations", 1]

@@ -117,6 +117,15 @@ def test_settings_that_there_were_not_yet_are_as_runs_were_then():
     assert completed(everything) == everything
 
 
+def test_a_run_of_the_first_version_can_be_run_again(tmp_path):
+    """Its settings' names, and a plan without strips."""
+    run = {"settings": {"content_layer": "conv1_1", "steps": 7}, "plan": {"batch": 2, "devices": 1, "shares": 1}}
+    now = completed(run)
+    settings = settings_of(now, tmp_path)
+    assert (settings.content_layers, settings.evaluations, settings.bounds) == (("conv1_1",), 7, "none")
+    assert now["plan"] == {"groups": [{"batch": 2, "strips": []}], "together": 1, "devices": 1, "shares": 1}
+
+
 @pytest.mark.parametrize("settings", [{"steps": 3}, None, [1]])
 def test_settings_of_another_version(settings, tmp_path):
     with pytest.raises(InputError, match=f"{tmp_path}: run.json has settings of another version"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def warn(text):
+    warnings.warn(text, stacklevel=2)
+
+
 def fail(message):
     raise InputError(message)
 
@@ -64,6 +69,17 @@ def test_each_process_has_cores_or_a_gpu_of_its_own_and_is_replaced_when_it_dies
         with pytest.raises(InputError, match="nothing doing"):
             executor.submit(fail, "nothing doing").result()
         assert executor.submit(whereabouts).result()[1] in {(first,), (last,)}
+
+
+def test_a_process_does_not_say_that_the_cache_cannot_be_used(capfd):
+    """JAX does, in two lines for each program."""
+    with Processes([Place(None, None)]) as executor:
+        for trouble in ("reading", "writing"):
+            executor.submit(warn, f"Error {trouble} persistent compilation cache entry for 'jit_x': no").result()
+        executor.submit(warn, "another").result()
+    said = capfd.readouterr().err
+    assert "UserWarning: another" in said
+    assert "cache" not in said
 
 
 def test_what_kills_each_process_is_given_up(monkeypatch):

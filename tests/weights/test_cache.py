@@ -8,7 +8,8 @@ import pytest
 from program import assert_refused, run
 
 from nst_jax.cli import program_cache
-from nst_jax.weights.cache import cache_directory
+from nst_jax.weights import cache
+from nst_jax.weights.cache import cache_directory, heal
 
 
 def test_cache_directory_follows_the_platform(monkeypatch, tmp_path):
@@ -40,6 +41,25 @@ def test_a_user_without_a_home_has_no_cache(homeless):
     assert cache_directory() is None
     assert program_cache.use(kept=True) is None
     assert dict(os.environ) == before
+
+
+TROUBLE = "Error {} persistent compilation cache entry for 'jit_values': OSError: no"
+
+
+def test_trouble_with_compiled_programs_is_told_once_at_the_most(monkeypatch, tmp_path):
+    """An entry that cannot be read goes, since JAX would never replace it."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(cache, "_told", set())
+    kept, damaged = tmp_path / "jit_other-0123-cache", tmp_path / "jit_values-4567-cache"
+    for path in (kept, damaged):
+        path.touch()
+    assert heal(TROUBLE.format("reading")) is None
+    assert [*tmp_path.iterdir()] == [kept]
+    assert heal(TROUBLE.format("writing")) == (
+        f"compiled programs cannot be kept in {tmp_path}; the next start will be as slow (OSError: no)"
+    )
+    assert heal(TROUBLE.format("writing")) is None
+    assert heal("transparent; laid over white") == "transparent; laid over white"
 
 
 def test_commands_of_a_user_without_a_home(homeless):

@@ -108,13 +108,14 @@ class StepReporter(_Display):
 
     def __call__(self, step: Step) -> None:
         """Shows the latest of the step's records."""
-        if step.scale != self._scale and (len(step.scales) > 1 or self._after):
+        coarsest, several = step.scales[0], len(step.scales) > 1
+        if step.scale != self._scale and (several or self._after):
             self._scale = step.scale
             until = step.scales[: step.scales.index(step.scale) + 1]
-            whole = step.scales[0].evaluations + later(step.scales, step.scales[0])  # in evaluations at the coarsest
-            pixels = [scale.height * scale.width for scale in (step.scales[0], step.scale)]
+            whole = coarsest.evaluations + later(step.scales, coarsest)  # in evaluations at the coarsest
+            pixels = [scale.height * scale.width for scale in (coarsest, step.scale)]
             left = later(step.scales, step.scale) + self._after * whole * pixels[0] / pixels[1]
-            name = step.scale.name if len(step.scales) > 1 else ""
+            name = step.scale.name if several else ""
             self.stage(name, sum(scale.evaluations for scale in until), left)
         record = step.records[-1]
         self.show(record.evaluations, f"loss {record.losses.total:.4g}")

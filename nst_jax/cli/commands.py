@@ -37,16 +37,17 @@ from nst_jax.weights import weights
 
 
 def stylize(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
-    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
-    compile: Compile,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, original_size: bool, transparency: str,
+    memory: int | None, save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool,
+    as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """One picture; returns the exit code."""
     _check_style(style, settings)
     sources = [content, *style, *map(Path, moved.of_masks(settings))]
-    _check_outputs(output, save_every, timelapse, settings, sources)
+    _check_outputs(output, save_every, timelapse, settings, sources, transparency)
     watching = Watching(output, settings.evaluations, save_every, timelapse, tensorboard)
-    photo = inputs.read_picture(content, settings, settings.size)
+    settings = inputs.of_original_size([content], settings) if original_size else settings
+    photo, alpha = inputs.read_photograph(content, settings, transparency)
     height, width = photo.shape[:2]
     check_blend(settings, style)
     paintings = [inputs.read_picture(path, settings, settings.beside(settings.size)) for path in style]
@@ -67,11 +68,12 @@ def stylize(
             print(f"nst-jax: {'' if one.reached else 'note: '}{one}", file=sys.stderr)
         settings = replace(settings, presence=None, ratio=one.ratio)
         asked = {"presence": {"asked": one.asked, "expected": one.expected}}
-    made_from = _provenance(content, style, settings) | asked
+    clear = {} if alpha is None else {"transparency": transparency}
+    made_from = _provenance(content, style, settings) | clear | asked
 
     def save(path: Path, image: np.ndarray, strips: Any) -> Path:
         text = json.dumps(made_from | {"strips": strips}, ensure_ascii=False)
-        return _kept(path, images.resize(image, height, width), text, settings.bits)
+        return _kept(path, images.resize(image, height, width), text, settings.bits, alpha)
 
     started = time.perf_counter()
     with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
@@ -103,11 +105,12 @@ def stylize(
 
 
 def _check_outputs(
-    output: Path, save_every: int | None, timelapse: Path | None, settings: Settings, sources: Sequence[Path]
-) -> None:
+    output: Path, save_every: int | None, timelapse: Path | None, settings: Settings, sources: Sequence[Path],
+    transparency: str,
+) -> None:  # fmt: skip
     if save_every is not None and save_every < 1:
         raise InputError(f"{argument('save_every')}: {save_every} is not allowed; must be at least 1")
-    images.check_output(output, bits=settings.bits)
+    images.check_output(output, bits=settings.bits, transparent=transparency == "keep")
     if save_every:
         images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
     _refuse_inputs(output, sources)
@@ -192,8 +195,8 @@ def blend_styles(
     unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
     own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
     return stylize(
-        coarse, [fine], output, own, memory=memory, save_every=None, timelapse=None, tensorboard=None,
-        quiet=quiet, as_json=False, compile=compile,
+        coarse, [fine], output, own, original_size=False, transparency="white", memory=memory, save_every=None,
+        timelapse=None, tensorboard=None, quiet=quiet, as_json=False, compile=compile,
     )  # fmt: skip
 
 
@@ -257,9 +260,9 @@ def _provenance(content: Path, style: Sequence[Path], settings: Settings) -> dic
     }
 
 
-def _kept(path: Path, image: np.ndarray, text: str, bits: int) -> Path:
+def _kept(path: Path, image: np.ndarray, text: str, bits: int, alpha: np.ndarray | None = None) -> Path:
     """Writes a picture, and says so if it is not at `path`; returns where it is."""
-    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
+    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits, alpha=alpha))
 
 
 def _numbered(output: Path, done: int, evaluations: int) -> Path:

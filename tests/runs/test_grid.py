@@ -44,5 +44,5 @@ def test_a_notebook_shows_it():
 def test_outcomes_that_are_no_grid():
     with pytest.raises(InputError, match=r"^outcomes: there are none; a grid takes at least one$"):
         Grid([])
-    with pytest.raises(InputError, match="lanes 'lane0' and 'lane7' share row B, z"):
+    with pytest.raises(InputError, match="lanes 'lane0' and 'lane7' share row 'B', 'z'"):
         Grid([*MADE, outcome("B", "z", 7)])

@@ -493,13 +493,13 @@ def test_a_photograph_s_transparency_is_kept(inputs, soft, over_white, tmp_path,
     for made in (output, tmp_path / f"out_4.{ending}"):
         found, own = images.read_with_alpha(made)
         assert own is not None
-        np.testing.assert_allclose(own, alpha, rtol=0, atol=0.51 / (2**bits - 1))
+        np.testing.assert_allclose(own, alpha, rtol=0, atol=0.51 / (2**bits - 1) + 1 / 65535)  # as it was read, too
     under, none = images.read_with_alpha(over_white)
     assert none is None
     found, own = images.read_with_alpha(output)
     assert own is not None
     expected = under * own[..., None] + 1 - own[..., None]
-    np.testing.assert_allclose(found, expected, rtol=0, atol={"png": 1e-4, "tif": 0.01, "webp": 0.05}[ending])
+    np.testing.assert_allclose(found, expected, rtol=0, atol={"png": 1e-4, "tif": 0.01, "webp": 0.2}[ending])
     with Image.open(output) as both:
         hidden = np.asarray(both)[..., :3][alpha == 0]
     assert hidden.std() > 5  # styled, though nobody sees it

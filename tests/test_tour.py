@@ -32,12 +32,12 @@ def check(notebook: nbformat.NotebookNode) -> None:
     """What it has put out is what it speaks of."""
     pictures, text = shown(notebook)
     one, grid, *others = pictures
-    assert one.size == (192, 128)
-    assert [picture.size for picture in others] == [(128, 85)] * 2
-    assert grid.width > 3 * 128
-    assert grid.height > 2 * 85
-    assert "after 80 evaluations" in text
-    assert "'conv4_2': (16, 24, 512)" in text
+    assert one.size == (160, 107)
+    assert [picture.size for picture in others] == [(96, 64)] * 2
+    assert grid.width > 3 * 96
+    assert grid.height > 2 * 64
+    assert "after 60 evaluations" in text
+    assert "'conv4_2': (13, 20, 512)" in text
     distances = dict(re.findall(r"^([a-z]+_[a-z_]+): (\S+)$", text, re.MULTILINE))
     assert len(distances) == 3
     assert min(distances, key=lambda name: float(distances[name])) == "van_gogh_street_in_auvers"

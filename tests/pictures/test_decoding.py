@@ -192,7 +192,7 @@ def transparent_files():
     striped = np.broadcast_to(np.arange(WIDTH) % 2, (HEIGHT, WIDTH))
     turned = Image.Exif()
     turned[0x0112] = 6
-    rgba, grey = Image.fromarray(color), Image.fromarray(color[..., 2:], "LA")
+    rgba, grey = Image.fromarray(color), of_mode("LA", color[..., 2:])
     soft, hevc = np.dstack([smooth(), smooth()[..., 2]]), {"quality": 100, "chroma": 444}
     return {
         "PNG RGBA": (encoded(rgba, "PNG"), alpha),

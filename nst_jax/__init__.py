@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nst_jax.pictures import read_image as read_image
     from nst_jax.pictures import white_noise as white_noise
     from nst_jax.pictures import write_image as write_image
+    from nst_jax.runs import Grid as Grid
     from nst_jax.runs import resume as resume
     from nst_jax.runs import sweep as sweep
     from nst_jax.transfer import Region as Region

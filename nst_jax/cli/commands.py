@@ -101,8 +101,8 @@ def blend_styles(
     unweighted = settings.style_layers[:1]  # so that the network goes no deeper than the style does
     own = replace(settings, alpha=0.0, beta=1.0, content_layers=unweighted, init="content", scales=1)
     return one_picture(
-        coarse, [fine], output, own, memory=memory, save_every=None, timelapse=None, tensorboard=None,
-        quiet=quiet, as_json=False, compile=compile,
+        coarse, [fine], output, own, original_size=False, transparency="white", memory=memory, save_every=None,
+        timelapse=None, tensorboard=None, quiet=quiet, as_json=False, compile=compile,
     )  # fmt: skip
 
 

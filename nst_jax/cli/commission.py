@@ -36,7 +36,8 @@ class Commission:
 
     def __init__(
         self, content: Path, style: Sequence[Path], settings: Settings, *, memory: int | None, quiet: bool,
-        compile: Compile, photo: np.ndarray | None = None, start: np.ndarray | None = None,
+        compile: Compile, original_size: bool = False, transparency: str = "white", photo: np.ndarray | None = None,
+        start: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         """Reads its files, and searches for the presence that is asked: whatever can be refused is refused here.
 
@@ -47,13 +48,18 @@ class Commission:
           memory: bytes that may be used; None for most of what is free.
           quiet: nothing is said of presence.
           compile: what compiles the loop.
+          original_size: the picture has the photograph's own size, instead of the settings'.
+          transparency: "keep" gives the picture the photograph's, too.
           photo: [height, width, 3], instead of what is read of `content`, such as one of its frames.
           start: likewise, instead of what the settings say.
 
         Raises:
           InputError: a file or a setting that is not allowed, or too little memory.
         """
-        photo = inputs.read_picture(content, settings, settings.size) if photo is None else photo
+        settings = inputs.of_original_size([content], settings) if original_size else settings
+        self._alpha: np.ndarray | None = None
+        if photo is None:
+            photo, self._alpha = inputs.read_photograph(content, settings, transparency)
         self.height, self.width = photo.shape[:2]
         check_blend(settings, style)
         paintings = [inputs.read_picture(path, settings, settings.beside(settings.size)) for path in style]
@@ -75,7 +81,8 @@ class Commission:
             settings = replace(settings, presence=None, ratio=one.ratio)
             self.asked = {"presence": {"asked": one.asked, "expected": one.expected}}
         self.settings = settings
-        self.made_from = provenance(content, style, settings) | self.asked
+        clear = {} if self._alpha is None else {"transparency": transparency}
+        self.made_from = provenance(content, style, settings) | clear | self.asked
 
     def make(self, callback: Callable[[Step], bool | None], every: int | None) -> Outcome:
         """Makes the picture; see `stylizing.stylize` for `callback` and `every`."""
@@ -84,7 +91,7 @@ class Commission:
     def save(self, path: Path, image: np.ndarray, strips: Any) -> Path:
         """Writes the picture, or one on the way to it, in the picture's size; returns where it is."""
         own = images.resize(image, self.height, self.width)
-        return write(path, own, self.made_from | {"strips": strips}, self.settings.bits)
+        return write(path, own, self.made_from | {"strips": strips}, self.settings.bits, self._alpha)
 
     def losses(self, outcome: Outcome) -> dict[str, Any]:
         """The losses of what was made of it, for JSON."""

@@ -30,8 +30,8 @@ SIZES = 16  # of pictures, whose compiled programs are kept at once: beside the 
 
 
 def of_folder(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, ending: str, memory: int | None,
-    force: bool, quiet: bool, as_json: bool, compile: Compile,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, original_size: bool, transparency: str,
+    ending: str, memory: int | None, force: bool, quiet: bool, as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """Makes a picture of each photograph with each painting; returns the exit code.
 
@@ -40,6 +40,8 @@ def of_folder(
       style: paintings, and folders of them.
       output: the folder to write into.
       settings: of all pictures; with a `style_blend`, the paintings are blended.
+      original_size: each has its photograph's own size.
+      transparency: see `Commission`.
       ending: of the pictures' files.
       memory: bytes that may be used; None for most of what is free.
       force: what was made with other settings is made anew.
@@ -52,9 +54,11 @@ def of_folder(
     """
     if ending not in images.WRITTEN_ENDINGS:
         raise InputError(f"{argument('ending')}: {ending!r} is unknown; known are {' '.join(images.WRITTEN_ENDINGS)}")
-    orders = _ordered(content, paintings_in(style), settings, ending)
+    orders = _ordered(content, paintings_in(style), settings, ending, original_size)
+    images.check_ending(orders[0].name, argument("output"), settings.bits, transparent=transparency == "keep")
     _check(orders, [content, *style], output, settings)
-    work = _Work(output, settings, memory, quiet, as_json, compile)
+    how = {"original_size": original_size, "transparency": transparency}
+    work = _Work(output, settings, how, memory, quiet, as_json, compile)
     with work.ledger.opened([order.name for order in orders], force=force):
         todo = [order for order in orders if not work.is_done(order, force)]
         if not quiet:
@@ -70,12 +74,14 @@ def paintings_in(style: Sequence[Path]) -> list[Path]:
     return [path for found in lists for path in found]
 
 
-def _ordered(content: Path, paintings: Sequence[Path], settings: Settings, ending: str) -> list[Order]:
+def _ordered(
+    content: Path, paintings: Sequence[Path], settings: Settings, ending: str, original_size: bool
+) -> list[Order]:
     check_style(paintings, settings)
     check_blend(settings, paintings if settings.style_blend else ())
 
     def size_of(photo: Path) -> tuple[int, int]:
-        return images.read_size(photo, size=settings.size, max_pixels=settings.max_pixels)
+        return images.read_size(photo, size=None if original_size else settings.size, max_pixels=settings.max_pixels)
 
     photos, below = ([content], content.parent)
     if is_folder(content):
@@ -86,7 +92,6 @@ def _ordered(content: Path, paintings: Sequence[Path], settings: Settings, endin
 def _check(orders: Sequence[Order], given: Sequence[Path], output: Path, settings: Settings) -> None:
     """Refuses what cannot be, but for photographs that cannot be read; `given` are the paths on the command line."""
     names = [order.name for order in orders]
-    images.check_ending(names[0], argument("output"), settings.bits)
     check_folder(output, [path for path in given if is_folder(path)], names)
     alone = [path for path in (*given, *map(Path, moved.of_masks(settings))) if not is_folder(path)]
     for name in names:
@@ -116,12 +121,14 @@ class _Work:
     """The making of a folder's pictures."""
 
     def __init__(
-        self, output: Path, settings: Settings, memory: int | None, quiet: bool, as_json: bool, compile: Compile
-    ) -> None:
+        self, output: Path, settings: Settings, how: dict[str, Any], memory: int | None, quiet: bool, as_json: bool,
+        compile: Compile,
+    ) -> None:  # fmt: skip
+        self._how = how
         self._output, self._settings, self._memory = output, settings, memory
         self._quiet, self._as_json, self._compile = quiet, as_json, compile
         self._sizes: set[Any] = set()
-        made_with = {"settings": vars(settings), "weights": weights.sha256(settings.weights)}
+        made_with = {"settings": vars(settings) | how, "weights": weights.sha256(settings.weights)}
         self.ledger = ledger.Ledger(output, made_with)
 
     def is_done(self, order: Order, force: bool) -> bool:
@@ -163,7 +170,8 @@ class _Work:
         if begin and len(self._sizes) % SIZES == SIZES - 1:
             jax.clear_caches()
         work = Commission(
-            order.photo, order.paintings, settings, memory=self._memory, quiet=self._quiet, compile=self._compile
+            order.photo, order.paintings, settings, memory=self._memory, quiet=self._quiet, compile=self._compile,
+            **self._how,
         )  # fmt: skip
         self._sizes.add(order.size)
         with StepReporter(title, settings.evaluations, self._quiet, after=after, begin=begin) as report:

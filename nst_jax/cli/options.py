@@ -1,11 +1,12 @@
 """How a command of the command line and its options are made; options are generated from dataclasses of settings."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from nst_jax.errors import WRONG_INPUT, InputError, option
+from nst_jax.transfer.settings import ORIGINAL
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -14,6 +15,27 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, as for every other wrong input; argparse would print the usage too."""
         self.exit(WRONG_INPUT, f"nst-jax: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+class OwnSize(argparse.Action):
+    """A size in pixels or, as `original_size` beside it, the photograph's own, which only the command can find out."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, type=reader(self._side), metavar=f"INT|{ORIGINAL}", **options)
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        """The last of several counts."""
+        namespace.original_size = values is None
+        setattr(namespace, self.dest, self.default if values is None else values)
+
+    @staticmethod
+    def _side(text: str) -> int | None:
+        if text == ORIGINAL:
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            raise InputError(f"{text!r} is neither a whole number nor {ORIGINAL}") from None
 
 
 def add_command(commands, name: str, run: str | None, help: str, *examples: str) -> argparse.ArgumentParser:

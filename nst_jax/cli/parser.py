@@ -5,12 +5,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from nst_jax import __version__
-from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
+from nst_jax.cli.options import OneLineParser, OwnSize, add_command, add_settings, reader
 from nst_jax.network.layers import STYLE_LAYERS
+from nst_jax.pictures.constants import TRANSPARENCY
 from nst_jax.runs.options import RunOptions
 from nst_jax.transfer.axes import Axes
 from nst_jax.transfer.fields import layers, numbers, size_in_bytes
-from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.settings import ORIGINAL, Settings
 
 _OF_LOSSES = (
     "loss",
@@ -61,8 +62,14 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True,
         help="picture to write: .png .jpg .webp .tif; with a folder, one to write into; of an animation, .gif .webp",
     )  # fmt: skip
-    own = ("keep", "start", "noise", "seed", "search", "scales", "size", "output")
+    own = ("keep", "start", "noise", "seed", "search", "scales", "output")
     add_settings(command, Settings, "presence", *_OF_LOSSES, *own)
+    _size(command)
+    command.add_argument(
+        "--transparency", choices=TRANSPARENCY, default="white",
+        help="of the photograph: laid over white, or kept, so that the picture has it too, as .png .webp .tif "
+        "(default: white)",
+    )  # fmt: skip
     command.add_argument(
         "--memory", type=reader(size_in_bytes), metavar="SIZE",
         help="memory to use, e.g. 4GB; a picture that needs more is computed in strips (default: most of what is free)",
@@ -250,7 +257,6 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         command,
         Settings,
         "search",
-        "size",
         "style-size",
         "input",
         "weights",
@@ -266,6 +272,7 @@ def _sweeps(commands: argparse._SubParsersAction) -> None:
         "keep",
         "output",
     )
+    _size(command)
 
     command = add_command(
         commands, "figure", "sweep_commands.figure", "the paper's figures, from any pictures",
@@ -303,6 +310,15 @@ def _find_in(command: argparse.ArgumentParser, when: str) -> None:
         "run folder that lanes start from. They are known by their sha256, whatever they are called; where they were "
         "found is kept in moved.json, for the next time. May be given several times",
     )  # fmt: skip
+
+
+def _size(command: argparse.ArgumentParser) -> None:
+    (item,) = (item for item in fields(Settings) if item.name == "size")
+    command.add_argument(
+        "--size", action=OwnSize, dest="Settings.size", default=item.default,
+        help=f"{item.metadata['help']}, or {ORIGINAL}, the photograph's own (default: {item.default})",
+    )  # fmt: skip
+    command.set_defaults(original_size=False)
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:

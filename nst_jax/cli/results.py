@@ -40,10 +40,10 @@ def provenance(content: Path, style: Sequence[Path], settings: Settings) -> dict
     }
 
 
-def write(path: Path, image: np.ndarray, about: dict[str, Any], bits: int) -> Path:
+def write(path: Path, image: np.ndarray, about: dict[str, Any], bits: int, alpha: np.ndarray | None = None) -> Path:
     """Writes a picture with what is known of it, and says so if it is not at `path`; returns where it is."""
     text = json.dumps(about, ensure_ascii=False)
-    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits))
+    return kept(path, lambda place: images.write_image(place, image, {"nst_jax": text}, bits, alpha=alpha))
 
 
 def losses_report(losses: Losses, settings: Settings, size: Sequence[int]) -> dict[str, Any]:

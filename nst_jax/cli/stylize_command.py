@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nst_jax.errors import FAILED, InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.status import Status
 from nst_jax.pictures import animation, images
-from nst_jax.pictures.constants import BITS
+from nst_jax.pictures.constants import BITS, TRANSPARENCY
 from nst_jax.runs import moved
 from nst_jax.runs.orders import is_folder
 from nst_jax.transfer.settings import Settings
@@ -25,9 +26,9 @@ from nst_jax.transfer.stylizing import Step
 
 
 def stylize(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, ending: str | None, force: bool,
-    memory: int | None, save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool,
-    as_json: bool, compile: Compile,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, original_size: bool, transparency: str,
+    ending: str | None, force: bool, memory: int | None, save_every: int | None, timelapse: Path | None,
+    tensorboard: Path | None, quiet: bool, as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """Finds out whether one picture is asked for, those of a folder, or an animation; returns the exit code.
 
@@ -38,7 +39,8 @@ def stylize(
       settings: of all pictures.
       ending: of a folder's pictures.
       force: see `of_folder` and `of_animation`.
-      memory, save_every, timelapse, tensorboard, quiet, as_json, compile: see `one_picture`.
+      original_size, transparency, memory, save_every, timelapse, tensorboard, quiet, as_json, compile: see
+        `one_picture`.
 
     Raises:
       InputError: an option that is not of what is asked for, or as these.
@@ -47,25 +49,30 @@ def stylize(
     of_one: dict[str, Any] = {"save_every": save_every, "timelapse": timelapse, "tensorboard": tensorboard}
     if is_folder(content) or (any(map(is_folder, style)) and not settings.style_blend):
         _refuse(of_one, "not allowed with a folder; it is of one picture")
+        options |= {"original_size": original_size, "transparency": transparency}
         return of_folder(content, style, output, settings, ending=ending or ENDING, force=force, **options)
     _refuse({"ending": ending}, "only with a folder of photographs or paintings")
     style = paintings_in(style)
     if output.suffix.lower() in animation.ENDINGS:
-        about = animation.survey(content, size=settings.size, max_pixels=settings.max_pixels)
+        size = None if original_size else settings.size
+        about = animation.survey(content, size=size, max_pixels=settings.max_pixels)
         if about:
-            _refuse(of_one, "not allowed with an animation; it is of one picture")
+            clear = transparency if transparency != TRANSPARENCY[0] else None
+            _refuse(of_one | {"transparency": clear}, "not allowed with an animation; it is of one picture")
+            settings = replace(settings, size=size or max(about.height, about.width))
             _check_animation(content, style, output, settings)
             return of_animation(content, style, output, settings, about, force=force, **options)
         if output.suffix.lower() not in images.WRITTEN_ENDINGS:
             told = f"is an animation's, and CONTENT {content} is a still picture"
             raise InputError(f"{argument('output')} {output}: {told}; known are {' '.join(images.WRITTEN_ENDINGS)}")
     _refuse({"force": force}, "only with a folder, or an animation")
+    options |= {"original_size": original_size, "transparency": transparency}
     return one_picture(content, style, output, settings, **of_one, **options)
 
 
 def one_picture(
-    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, memory: int | None,
-    save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
+    content: Path, style: Sequence[Path], output: Path, settings: Settings, *, original_size: bool, transparency: str,
+    memory: int | None, save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
     compile: Compile,
 ) -> int:  # fmt: skip
     """Makes one picture; returns the exit code.
@@ -75,6 +82,8 @@ def one_picture(
       style: the paintings, which are blended.
       output: the picture to write.
       settings: of the picture.
+      original_size: it has the photograph's own size, instead of the settings'.
+      transparency: of the photograph: "white", or "keep" for the picture's too.
       memory: bytes that may be used; None for most of what is free.
       save_every: a numbered picture is saved after every so many evaluations.
       timelapse: the animation to write of how it was made.
@@ -88,9 +97,12 @@ def one_picture(
     """
     check_style(style, settings)
     sources = [content, *style, *map(Path, moved.of_masks(settings))]
-    _check_outputs(output, save_every, timelapse, settings, sources)
+    _check_outputs(output, save_every, timelapse, settings, sources, transparency)
     watching = Watching(output, settings.evaluations, save_every, timelapse, tensorboard)
-    work = Commission(content, style, settings, memory=memory, quiet=quiet, compile=compile)
+    work = Commission(
+        content, style, settings, memory=memory, quiet=quiet, compile=compile, original_size=original_size,
+        transparency=transparency,
+    )  # fmt: skip
     started = time.perf_counter()
     with Interrupt() as interrupt, StepReporter(output.name, settings.evaluations, quiet) as report:
 
@@ -132,11 +144,12 @@ def _check_animation(content: Path, style: Sequence[Path], output: Path, setting
 
 
 def _check_outputs(
-    output: Path, save_every: int | None, timelapse: Path | None, settings: Settings, sources: Sequence[Path]
-) -> None:
+    output: Path, save_every: int | None, timelapse: Path | None, settings: Settings, sources: Sequence[Path],
+    transparency: str,
+) -> None:  # fmt: skip
     if save_every is not None and save_every < 1:
         raise InputError(f"{argument('save_every')}: {save_every} is not allowed; must be at least 1")
-    images.check_output(output, bits=settings.bits)
+    images.check_output(output, bits=settings.bits, transparent=transparency == "keep")
     if save_every:
         images.check_output(_numbered(output, settings.evaluations, settings.evaluations))
     refuse_inputs(output, sources)

@@ -12,7 +12,7 @@ from nst_jax.cli.progress import LanesReporter, SharesReporter, lost
 from nst_jax.errors import InputError, argument
 from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine
-from nst_jax.runs import executors, following, stages
+from nst_jax.runs import executors, following, inputs, stages
 from nst_jax.runs.board import Board
 from nst_jax.runs.folder import RunFolder
 from nst_jax.runs.forecast import forecast
@@ -29,14 +29,14 @@ from nst_jax.transfer.settings import Settings
 
 
 def sweep(
-    content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *, axes: Axes,
-    more_content: Sequence[Path], table: Path | None, source: Path | None, find_in: Sequence[Path],
+    content: Path | None, style: Sequence[Path], output: Path | None, settings: Settings, *, original_size: bool,
+    axes: Axes, more_content: Sequence[Path], table: Path | None, source: Path | None, find_in: Sequence[Path],
     options: RunOptions, compile: Compile,
 ) -> int:  # fmt: skip
     """Runs a table of lanes into a run folder, or only tells of it (`--dry-run`)."""
     if source:
         given = (content, *style, *more_content, table, settings != Settings(), axes != Axes(), options.batch)
-        if any(given) or options.tolerance:
+        if original_size or any(given) or options.tolerance:
             raise InputError(
                 "--from: takes pictures, lanes and settings from the run; not allowed together with others"
             )
@@ -47,11 +47,15 @@ def sweep(
     if content is None or not (style or settings.region):
         raise InputError("CONTENT and STYLE: both are needed, unless --from names a run.json")
     paintings = style or [""]  # the regions' alone
+    if original_size:
+        settings = inputs.of_original_size([content, *more_content], settings)
     if table:
         if len(style) > 1 or more_content or axes != Axes():
             ways = "the axes of a sweep, further paintings or further photographs"
             raise InputError(f"{argument('table')}: has the lanes itself; not allowed together with {ways}")
         made = table_file.read_table(table, content, paintings[0], settings)
+        if original_size:  # of the pictures that lines name, too
+            inputs.of_original_size([content, *(lane.content for lane in made.lanes)], settings)
     else:
         made = lanes.table([content, *more_content], paintings, axes, settings)
     return _run(made, output, options, compile)

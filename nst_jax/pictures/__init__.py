@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nst_jax.pictures.images import fit as fit
     from nst_jax.pictures.images import pictures_in as pictures_in
     from nst_jax.pictures.images import read_image as read_image
+    from nst_jax.pictures.images import read_with_alpha as read_with_alpha
     from nst_jax.pictures.images import resize as resize
     from nst_jax.pictures.images import write_image as write_image
     from nst_jax.pictures.noise import white_noise as white_noise

@@ -22,7 +22,7 @@ from PIL import Image
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import files, headers
 from nst_jax.pictures.constants import MAX_PIXELS, WRITTEN_SIDE
-from nst_jax.pictures.decoding import Opened, check_pixels, decoded, reading, shown
+from nst_jax.pictures.decoding import TRANSPARENT, Opened, check_pixels, decoded, reading, shown
 from nst_jax.pictures.frames import KINDS, read
 from nst_jax.pictures.images import PictureWarning, check_size, fit, levels, read_image
 
@@ -241,7 +241,8 @@ def _frames(path: str | os.PathLike, size: int | None, max_pixels: int, notes: l
             for found, seconds, plays in frames:
                 check_size(path, found.picture.size, size, max_pixels)
                 notes.clear()
-                image = decoded(path, Opened(file, kind, found.picture, False, {}, found), notes)
+                image, alpha = decoded(path, Opened(file, kind, found.picture, False, {}, found), notes)
+                notes += [] if alpha is None else [TRANSPARENT]
                 yield Frame(image if size is None else fit(image, size), seconds, plays)
 
 

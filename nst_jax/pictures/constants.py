@@ -8,6 +8,8 @@ MAX_PIXELS = 100_000_000
 """Of an input picture, unless more is asked for."""
 WRITTEN_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 """What these encoders take."""
+TRANSPARENCY = ("white", "keep")
+"""What becomes of a photograph's transparency."""
 BITS = (8, 16)
 """A channel, of pictures that are written."""
 IMAGENET_MEAN = (123.68, 116.779, 103.939)

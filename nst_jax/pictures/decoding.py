@@ -20,6 +20,8 @@ from PIL import Image
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import apart, color, exif, headers
 
+TRANSPARENT = "transparent; laid over white"
+"""What is said of a picture whose transparency is not kept."""
 _SEVERAL = {
     "TIFF": "several pages; only the first is used",
     "HEIF": "several pictures; only the main one is used",
@@ -153,8 +155,8 @@ def check_pixels(name: str, max_pixels: int, size: tuple[int, int], remark: str 
         )
 
 
-def decoded(path: str | os.PathLike, found: Opened, notes: list[str]) -> np.ndarray:
-    """The opened picture, upright and laid over white.
+def decoded(path: str | os.PathLike, found: Opened, notes: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The opened picture, upright and laid over white, and how opaque it was.
 
     Args:
       path: the file, for messages.
@@ -162,7 +164,7 @@ def decoded(path: str | os.PathLike, found: Opened, notes: list[str]) -> np.ndar
       notes: gets remarks for users appended.
 
     Returns:
-      [height, width, 3] float32, 0..1, sRGB.
+      [height, width, 3] float32, 0..1, sRGB; and [height, width] float32, 1 for opaque, or None where all is.
 
     Raises:
       InputError: grey values out of range. Pillow raises nearly every other kind on a damaged file.
@@ -193,11 +195,12 @@ def decoded(path: str | os.PathLike, found: Opened, notes: list[str]) -> np.ndar
         if mode != picture.mode:
             opaque = np.asarray(picture.getchannel("A"), np.float32) / 255
         image = meaning.color(picture.convert(mode))
-    if opaque is not None and opaque.min() < 1:
-        notes.append("transparent; laid over white")
-        opaque = opaque[..., None]
-        image = image * opaque + (1 - opaque)  # before any resizing, so hidden colors do not bleed
-    return image if found.kind == "TIFF" else _upright(image, _orientation(info, tags))  # Pillow turns TIFFs
+    turn = 1 if found.kind == "TIFF" else _orientation(info, tags)  # Pillow turns TIFFs
+    if opaque is None or opaque.min() == 1:
+        return _upright(image, turn), None
+    share = opaque[..., None]
+    image = image * share + (1 - share)  # before any resizing, so hidden colors do not bleed
+    return _upright(image, turn), _upright(opaque, turn)
 
 
 def upright_size(found: Opened) -> tuple[int, int]:

@@ -7,7 +7,7 @@ taken to be hostile: whatever is in one, `read_image` gives a good array or one 
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import deep, files
 from nst_jax.pictures.constants import BITS, MAX_PIXELS, MAX_SIDE, MIN_SIDE, WRITTEN_SIDE
-from nst_jax.pictures.decoding import check_pixels, decoded, opened, shown, upright_size
+from nst_jax.pictures.decoding import TRANSPARENT, check_pixels, decoded, opened, shown, upright_size
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp")
 
@@ -26,11 +26,12 @@ WRITTEN_ENDINGS = (*_WRITTEN,)
 _WRITE_OPTIONS = {
     "PNG": {},
     "JPEG": {"quality": 95, "subsampling": 0},  # 4:4:4: style transfer puts much of its detail into color
-    "WEBP": {"quality": 95},
+    "WEBP": {"quality": 95, "exact": True},  # or colors would be lost where alpha is 0
     "TIFF": {"compression": "tiff_deflate"},
 }
 _PERCEPTUAL = b"\0"  # the rendering intent that a PNG's sRGB chunk holds
 _DEEP = ("PNG", "TIFF")  # those that take 16 bits
+_CLEAR = ("PNG", "WEBP", "TIFF")  # those that take transparency
 
 
 class PictureWarning(UserWarning):
@@ -76,15 +77,65 @@ def read_image(path: str | os.PathLike, *, size: int | None = None, max_pixels: 
       >>> photo.dtype, max(photo.shape)
       (dtype('float32'), 96)
     """
+    image, alpha, notes = _read(path, size, max_pixels)
+    for note in notes if alpha is None else [*notes, TRANSPARENT]:
+        warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
+    return image
+
+
+def read_with_alpha(
+    path: str | os.PathLike, *, size: int | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Reads a picture as `read_image` does, and its transparency, which `write_image` gives to another.
+
+    Args:
+      path: the file.
+      size: as `read_image` takes it.
+      max_pixels: as `read_image` takes it.
+
+    Returns:
+      The picture laid over white, [height, width, 3] float32, 0..1, sRGB; and its alpha, [height, width] float32, from
+      0 for transparent to 1 for opaque, resized by the same filter. None where all of the picture is opaque.
+
+    Raises:
+      InputError: as `read_image`.
+
+    Warns:
+      PictureWarning: as `read_image`, but for transparency.
+
+    Example:
+      >>> photo = nst.read_image("photo.jpg")
+      >>> fading = np.linspace(0, 1, 64, dtype=np.float32) * np.ones((43, 1), np.float32)
+      >>> nst.write_image("soft.png", photo, alpha=fading)
+      >>> picture, alpha = nst.pictures.read_with_alpha("soft.png", size=48)
+      >>> picture.shape, alpha.shape, round(alpha.mean().item(), 2)
+      ((32, 48, 3), (32, 48), 0.5)
+      >>> nst.pictures.read_with_alpha("photo.jpg")[1] is None
+      True
+    """
+    image, alpha, notes = _read(path, size, max_pixels)
+    for note in notes:
+        warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
+    return image, alpha
+
+
+def _read(
+    path: str | os.PathLike, size: int | None, max_pixels: int
+) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """A picture laid over white, its alpha, and remarks for users."""
     notes: list[str] = []
     with opened(path, max_pixels) as found:
         check_size(path, found.picture.size, size, max_pixels)
-        image = decoded(path, found, notes)
+        image, alpha = decoded(path, found, notes)
         if size is not None:
-            image = fit(image, size)
-    for note in notes:
-        warnings.warn(f"{shown(path)}: {note}", PictureWarning, stacklevel=2)
-    return image
+            image, alpha = fit(image, size), None if alpha is None else fit(alpha[..., None], size)[..., 0]
+    return image, alpha, notes
+
+
+def longest_side(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> int:
+    """Tells a picture's own size, as `read_image` takes sizes, in pixels; InputError as there."""
+    with opened(path, max_pixels) as found:
+        return max(found.picture.size)
 
 
 def read_size(path: str | os.PathLike, *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -148,11 +199,12 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
     """Resizes an image so that its longest side has `size` pixels, by the filter of `resize`.
 
     Args:
-      image: [height, width, 3] float32, 0..1.
+      image: [height, width, channels] float32, 0..1.
       size: in pixels.
 
     Returns:
-      [height, width, 3] float32, 0..1, the aspect kept to the nearest pixel. An image that fits is returned as it is.
+      [height, width, channels] float32, 0..1, the aspect kept to the nearest pixel. An image that fits is returned as
+      it is.
 
     Example:
       >>> from nst_jax.pictures.images import fit
@@ -170,12 +222,12 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     The filter widens with the reduction, so nothing aliases.
 
     Args:
-      image: [h, w, 3] float32, 0..1.
+      image: [h, w, channels] float32, 0..1.
       height: in pixels.
       width: in pixels.
 
     Returns:
-      [height, width, 3] float32, 0..1. An image of that size already is returned as it is.
+      [height, width, channels] float32, 0..1. An image of that size already is returned as it is.
 
     Example:
       >>> from nst_jax.pictures.images import resize
@@ -184,24 +236,27 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if image.shape[:2] == (height, width):
         return image
-    resized = np.empty((height, width, 3), np.float32)
-    for channel in range(3):
+    resized = np.empty((height, width, image.shape[2]), np.float32)
+    for channel in range(image.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(image[..., channel], dtype=np.float32))
         resized[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
     return np.clip(resized, 0, 1, out=resized)
 
 
-def check_output(path: str | os.PathLike, name: str = argument("output"), bits: int = 8) -> None:
+def check_output(
+    path: str | os.PathLike, name: str = argument("output"), bits: int = 8, *, transparent: bool = False
+) -> None:
     """Checks where a picture is to be written, before it is made.
 
     Args:
       path: the file.
       name: of the argument that holds `path`; messages start with it.
       bits: a channel, as `write_image` takes them.
+      transparent: whether it is to have an alpha.
 
     Raises:
-      InputError: `write_image` does not know the ending of `path`, or the format does not hold so many bits, or no file
-        can be created there.
+      InputError: `write_image` does not know the ending of `path`, or the format does not hold so many bits, or no
+        alpha, or no file can be created there.
 
     Example:
       >>> nst.pictures.check_output("out.png")
@@ -210,18 +265,21 @@ def check_output(path: str | os.PathLike, name: str = argument("output"), bits: 
         ...
       nst_jax.errors.InputError: output out.xyz: unknown ending; known are .png .jpg .jpeg .webp .tif .tiff
     """
-    check_ending(path, name, bits)
+    check_ending(path, name, bits, transparent=transparent)
     files.check_writable(path, name)
 
 
-def check_ending(path: str | os.PathLike, name: str = argument("output"), bits: int = 8) -> None:
+def check_ending(
+    path: str | os.PathLike, name: str = argument("output"), bits: int = 8, *, transparent: bool = False
+) -> None:
     """Does of `check_output` what needs no folder: raises InputError unless the format takes such a picture."""
-    _kind(path, bits, f"{name} {shown(path)}")
+    _kind(path, bits, transparent, f"{name} {shown(path)}")
 
 
 def write_image(
-    path: str | os.PathLike, image: np.ndarray, settings: Mapping[str, str] | None = None, bits: int = 8
-) -> None:
+    path: str | os.PathLike, image: np.ndarray, settings: Mapping[str, str] | None = None, bits: int = 8, *,
+    alpha: np.ndarray | None = None,
+) -> None:  # fmt: skip
     """Writes an image with 8 or 16 bits a channel, clipped and rounded, whole or not at all.
 
     The same array gives the same bytes.
@@ -233,10 +291,12 @@ def write_image(
       settings: what a PNG carries along, each as an iTXt chunk (keys: 1 to 79 Latin-1 characters); the other formats
         carry none of them.
       bits: a channel: 8, or 16 in a PNG or TIFF, which are more than twice as large.
+      alpha: [height, width], from 0 for transparent to 1 for opaque, with as many bits, in a PNG, WebP or TIFF; colors
+        are kept where it is 0, too. None makes an opaque picture.
 
     Raises:
-      InputError: an unknown ending, or more bits or pixels a side than the format can hold.
-      ValueError: `image` has another shape, or values that are not finite.
+      InputError: an unknown ending; more bits or pixels a side than the format can hold; an alpha, where it holds none.
+      ValueError: `image` or `alpha` has another shape, or values that are not finite.
       OSError: the file cannot be written.
 
     Example:
@@ -245,8 +305,12 @@ def write_image(
       >>> nst.read_image("copy.png").shape == photo.shape
       True
     """
-    kind = _kind(path, bits, shown(path))
+    kind = _kind(path, bits, alpha is not None, shown(path))
     pixels = levels(image, bits)
+    if alpha is not None:
+        if alpha.shape != image.shape[:2]:
+            raise ValueError(f"alpha: got shape {alpha.shape}; must be the image's {image.shape[:2]}")
+        pixels = np.concatenate([pixels, _rounded(alpha[..., None], bits, "alpha")], 2)
     limit = WRITTEN_SIDE.get(kind)
     if limit is not None and max(image.shape) > limit:
         raise InputError(f"{shown(path)}: {kind} holds at most {limit} pixels a side, got {max(image.shape)}; use .png")
@@ -289,22 +353,31 @@ def levels(image: np.ndarray, bits: int = 8, name: str = "image") -> np.ndarray:
     """
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"{name}: got shape {image.shape}; must be [height, width, 3]")
-    if not np.isfinite(image).all():
+    return _rounded(image, bits, name)
+
+
+def _rounded(values: np.ndarray, bits: int, name: str) -> np.ndarray:
+    if not np.isfinite(values).all():
         raise ValueError(f"{name}: holds values that are not finite (NaN or infinity)")
-    return np.rint(np.clip(image, 0, 1) * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    return np.rint(np.clip(values, 0, 1) * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def _kind(path: str | os.PathLike, bits: int, told: str) -> str:
-    """The format to write by a path's ending; InputError, starting with `told`, when it does not hold so many bits."""
+def _kind(path: str | os.PathLike, bits: int, transparent: bool, told: str) -> str:
+    """The format to write by a path's ending; InputError, starting with `told`, when it does not hold what is asked."""
     kind = _WRITTEN.get(Path(path).suffix.lower())
     if kind is None:
         raise InputError(f"{told}: unknown ending; known are {' '.join(WRITTEN_ENDINGS)}")
     if bits not in BITS:
         raise InputError(f"{argument('bits')}: {bits!r} is unknown; known are {', '.join(map(str, BITS))}")
     if bits == 16 and kind not in _DEEP:
-        deep_ones = " ".join(ending for ending, kind in _WRITTEN.items() if kind in _DEEP)
-        raise InputError(f"{told}: {kind} holds 8 bits a channel; {argument('bits')} 16 takes {deep_ones}")
+        raise InputError(f"{told}: {kind} holds 8 bits a channel; {argument('bits')} 16 takes {_endings(_DEEP)}")
+    if transparent and kind not in _CLEAR:
+        raise InputError(f"{told}: {kind} holds no transparency; what does is {_endings(_CLEAR)}")
     return kind
+
+
+def _endings(kinds: Sequence[str]) -> str:
+    return " ".join(ending for ending, kind in _WRITTEN.items() if kind in kinds)
 
 
 def read_settings(path: str | os.PathLike) -> dict[str, str]:

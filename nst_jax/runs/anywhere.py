@@ -22,7 +22,7 @@ from nst_jax.runs.options import RunOptions
 from nst_jax.runs.report import style_layers
 from nst_jax.runs.shares import own_lanes
 from nst_jax.transfer import lanes, sweeping
-from nst_jax.transfer.arguments import check_blend, picture
+from nst_jax.transfer.arguments import check_blend, picture, sized
 from nst_jax.transfer.axes import given
 from nst_jax.transfer.groups import groups
 from nst_jax.transfer.guides import arrays_named
@@ -126,9 +126,9 @@ def _table_of_files(inputs: Path, content: Any, style: Any, options: Mapping[str
     """Writes arrays as pictures of 16 bits, and makes the table that names them."""
     own = dict(options)
     region, keep, start = own.pop("region", ()), own.pop("keep", None), own.pop("start", None)
-    settings, axes = given(own, axes=True)
-    settings, regions = arrays_named(settings, region)
     contents = sweeping.named_pictures(content, "photo", "content")
+    settings, axes = given(sized(own, contents.values()), axes=True)
+    settings, regions = arrays_named(settings, region)
     styles = {} if style is None and region else sweeping.named_pictures(style, "painting", "style")
     check_blend(settings, [style])
     arrays = {**contents, **styles, **regions.paintings}

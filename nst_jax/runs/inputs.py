@@ -1,6 +1,7 @@
 """A run's input files: pictures at the sizes that the settings say, and starts from another run's pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from nst_jax.errors import InputError, argument
 from nst_jax.pictures import images
 from nst_jax.runs.moved import AS_NAMED, Places
 from nst_jax.transfer import recolor, scales
-from nst_jax.transfer.arguments import brought_to, mask
+from nst_jax.transfer.arguments import brought_to, common_side, mask
 from nst_jax.transfer.guides import OfRegions
 from nst_jax.transfer.lanes import Lane, Table, paintings
 from nst_jax.transfer.names import file_name
@@ -21,6 +22,19 @@ from nst_jax.transfer.settings import Settings
 def read_picture(path: Path, settings: Settings, size: int | None) -> np.ndarray:
     """A picture with its longest side brought to `size`, or at its own size."""
     return images.read_image(path, size=size, max_pixels=settings.max_pixels)
+
+
+def read_photograph(path: Path, settings: Settings, transparency: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The photograph at the settings' size; and its alpha, [height, width], where there is one that is to be kept."""
+    if transparency == "keep":
+        return images.read_with_alpha(path, size=settings.size, max_pixels=settings.max_pixels)
+    return read_picture(path, settings, settings.size), None
+
+
+def of_original_size(photographs: Iterable[str | Path], settings: Settings) -> Settings:
+    """The settings with the size of photographs; InputError where they differ, or one is too large or unreadable."""
+    sides = {str(path): images.longest_side(path, max_pixels=settings.max_pixels) for path in photographs}
+    return replace(settings, size=common_side(sides))
 
 
 def read_start(settings: Settings, height: int, width: int) -> np.ndarray | None:

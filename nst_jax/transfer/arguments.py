@@ -1,6 +1,6 @@
 """Pictures as Python functions take them: checked, and brought to size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from nst_jax.errors import InputError, argument
 from nst_jax.pictures import images
-from nst_jax.transfer.settings import Settings
+from nst_jax.transfer.settings import ORIGINAL, Settings
 
 _FAR = 8.0  # from 0..1
 
@@ -57,6 +57,36 @@ def picture(image: Any, name: str) -> np.ndarray:
         size = f"{found.shape[1]}x{found.shape[0]}"
         raise InputError(f"{argument(name)}: {size}; each side must have at least {images.MIN_SIDE}")
     return np.asarray(found, np.float32)
+
+
+def sized(options: Mapping[str, Any], photographs: Iterable[Any]) -> dict[str, Any]:
+    """Puts a number where the size is to be the photographs' own.
+
+    Args:
+      options: settings by name.
+      photographs: [height, width, 3] each.
+
+    Returns:
+      The settings, in which `size` is not "original".
+
+    Raises:
+      InputError: the photographs' longest sides differ.
+    """
+    size = options.get("size")
+    if not (isinstance(size, str) and size == ORIGINAL):
+        return dict(options)
+    sides = {f"photograph {number}": max(np.shape(one)[:2]) for number, one in enumerate(photographs, start=1)}
+    return {**options, "size": common_side(sides)}
+
+
+def common_side(sides: Mapping[str, int]) -> int:
+    """Tells the longest side in pixels that photographs, by their names, share; InputError where they differ."""
+    (first, side), *others = sides.items()
+    for name, other in others:
+        if other != side:
+            apart = f"{first} has {side} pixels a side, {name} {other}; give a number for both"
+            raise InputError(f"{argument('size')} {ORIGINAL}: {apart}")
+    return side
 
 
 def brought_to(image: np.ndarray, height: int, width: int, name: str, path: Path | None = None) -> np.ndarray:

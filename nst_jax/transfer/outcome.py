@@ -10,12 +10,13 @@ from nst_jax.loss.objective import Losses
 from nst_jax.measures.measures import Measures
 from nst_jax.optim.engine import Record
 from nst_jax.optim.status import Status
+from nst_jax.pictures import images
 from nst_jax.transfer.lanes import Lane
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A picture that was made, with what is known of it.
+    """A picture that was made, with what is known of it; a notebook shows the picture.
 
     Attributes:
       lane: what was minimized.
@@ -33,9 +34,9 @@ class Outcome:
     """
 
     lane: Lane
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
     status: Status
-    history: list[Record]
+    history: list[Record] = field(repr=False)
     strips: tuple[tuple[int, ...], ...]
     measure: Callable[[np.ndarray], Measures] = field(repr=False)
 
@@ -58,3 +59,6 @@ class Outcome:
     def measures(self) -> Measures:
         """What the picture has of the photograph and of the painting; computed when it is first asked for."""
         return self.measure(self.image)
+
+    def _repr_png_(self) -> bytes:
+        return images.encoded(self.image)

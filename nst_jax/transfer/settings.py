@@ -25,6 +25,8 @@ COLORS = ("painting", "luminance", "match")
 """Whose colors a picture has (Gatys, Bethge, Hertzmann & Shechtman, arXiv 1606.05897)."""
 COLOR_MATCHES = ("pca", "cholesky", "monge")
 """See `recolor.match_colors`."""
+ORIGINAL = "original"
+"""What may stand for a size where a photograph is at hand: its own. Settings hold the number."""
 _LEAST = 1.2e-38  # what a float32 can tell from zero
 _ANY = (0, 1e30)  # what a float32 can hold, with room for losses
 _SIDE = (MIN_SIDE, WRITTEN_SIDE["WEBP"])  # so that no format refuses a picture at the end

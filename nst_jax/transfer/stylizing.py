@@ -17,7 +17,7 @@ from nst_jax.optim.loop import Optimizer
 from nst_jax.optim.status import Status
 from nst_jax.pictures import images
 from nst_jax.transfer import plan, recolor
-from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of, picture
+from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of, picture, sized
 from nst_jax.transfer.axes import Axes, given
 from nst_jax.transfer.guides import NO_REGIONS, OfRegions, arrays_named, check_masks
 from nst_jax.transfer.lanes import table
@@ -67,7 +67,8 @@ def stylize(
     """Makes a picture with a photograph's content in a painting's style, as `nst-jax stylize` does.
 
     Args:
-      content: the photograph, [height, width, 3] float RGB, 0..1; brought to `size`.
+      content: the photograph, [height, width, 3] float RGB, 0..1; brought to `size`, a longest side in pixels, or its
+        own with "original".
       style: the painting, of any size, or several to blend; None where regions alone have a style.
       settings: all at once; those given by name come before them.
       start: a picture to start from, instead of what `init` says.
@@ -113,9 +114,10 @@ def stylize(
     """
     if isinstance(optimizer, str):
         optimizer, options = None, {**options, "optimizer": optimizer}
-    settings, regions = arrays_named(given(options, settings=settings)[0], region)
+    photo = picture(content, "content")
+    settings, regions = arrays_named(given(sized(options, [photo]), settings=settings)[0], region)
     make = planned(
-        content, style, settings, start=start, frozen=frozen, keep=keep, regions=regions, terms=terms,
+        photo, style, settings, start=start, frozen=frozen, keep=keep, regions=regions, terms=terms,
         optimizer=optimizer, params=params, memory=memory, compile=compile,
     )  # fmt: skip
     return make(callback, every)
@@ -235,7 +237,7 @@ def evaluate(
       >>> round(losses.content, 1), list(losses.style_layers)
       (0.0, ['conv1_1', 'conv2_1'])
     """
-    settings, regions = arrays_named(given(options, settings=settings)[0], region)
+    settings, regions = arrays_named(given(sized(options, [image]), settings=settings)[0], region)
     return evaluated(image, content, style, settings, regions, params)[0]
 
 

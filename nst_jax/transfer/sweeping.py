@@ -16,7 +16,7 @@ from nst_jax.optim.compiler import Compile
 from nst_jax.optim.engine import Engine, Progress, Record
 from nst_jax.optim.loop import Optimizer
 from nst_jax.transfer import plan
-from nst_jax.transfer.arguments import check_blend, picture
+from nst_jax.transfer.arguments import check_blend, picture, sized
 from nst_jax.transfer.axes import given
 from nst_jax.transfer.batching import Batching
 from nst_jax.transfer.groups import Group, groups
@@ -86,7 +86,8 @@ def sweep(
         sweep ends there.
       compile: what compiles the loop.
       **options: settings by name, as `stylize` takes them; nearly all take several values as well, which makes them
-        axes: `ratio=[1e-4, 1e-3], rows="ACE", color=["painting", "luminance"]`. Lanes that differ in what a program is
+        axes: `ratio=[1e-4, 1e-3], rows="ACE", color=["painting", "luminance"]`. As in `stylize`, `size` may be
+        "original". Lanes that differ in what a program is
         made of, such as `pool` or `size`, run one group after the other, each in a program of its own. The α/β for a
         `presence` are searched for before this function returns.
 
@@ -170,11 +171,11 @@ def _transfers(
     )  # an Optax transformation is a sequence too, of functions
     own: Any = None if named else optimizer
     options = {**options, "optimizer": optimizer} if named else options
-    settings, axes = given(options, axes=True)
+    contents = named_pictures(content, "photo", "content")
+    settings, axes = given(sized(options, contents.values()), axes=True)
     settings, regions = arrays_named(settings, region)
     if params is not None and any(name == "weights" for name, _ in axes.vary):
         raise InputError(f"{argument('weights')}: not allowed together with {argument('params')}")
-    contents = named_pictures(content, "photo", "content")
     styles = {} if style is None and region else named_pictures(style, "painting", "style")
     check_blend(settings, [style])
     lanes = table(list(contents), [*styles] or [""], axes, settings)

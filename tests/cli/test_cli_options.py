@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from nst_jax.cli.options import OneLineParser, add_command, add_settings, reader
+from nst_jax.cli.options import OneLineParser, OwnSize, add_command, add_settings, reader
 from nst_jax.errors import InputError
 from nst_jax.runs.options import RunOptions
 from nst_jax.transfer.axes import Axes
@@ -137,3 +137,23 @@ def test_all_settings_have_options_of_their_own():
         add_settings(made, kind, *{item.metadata["group"] for item in fields(kind)})
         assert set(vars(made.parse_args([]))) == {f"{kind.__name__}.{item.name}" for item in fields(kind)}
         assert all(item.metadata["help"] for item in fields(kind))
+
+
+def test_a_size_is_a_number_or_the_photograph_s_own(capsys):
+    """The last one counts."""
+    made = OneLineParser(prog="pets")
+    made.add_argument("--size", action=OwnSize, dest="size", default=512, help="how large")
+    made.set_defaults(original_size=False)
+    for text, expected in (
+        ("", (512, False)),
+        ("--size 64", (64, False)),
+        ("--size original", (512, True)),
+        ("--size original --size 64", (64, False)),
+        ("--size 64 --size=original", (512, True)),
+    ):
+        found = made.parse_args(text.split())
+        assert (found.size, found.original_size) == expected
+    assert "--size INT|original how large" in " ".join(made.format_help().split())
+    with pytest.raises(SystemExit):
+        made.parse_args(["--size", "Original"])
+    assert "argument --size: 'Original' is neither a whole number nor original" in capsys.readouterr().err

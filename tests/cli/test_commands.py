@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -457,6 +458,78 @@ def test_16_bits_in_a_jpeg_are_refused_before_anything_is_read(tmp_path):
     assert_refused(outcome, f"--output {tmp_path / 'out.jpg'}: JPEG holds 8 bits", "--bits 16 takes .png .tif .tiff")
     outcome = run("stylize", tmp_path / "none.jpg", tmp_path / "nil.jpg", "-o", tmp_path / "out.png", "--bits", 12)
     assert_refused(outcome, "--bits: 12 is unknown; known are 8, 16")
+
+
+@pytest.fixture(scope="module")
+def soft(inputs, tmp_path_factory, picture):
+    """A photograph of 128x96 pixels that fades to nothing at its sides, with 16 bits, and its alpha."""
+    path = tmp_path_factory.mktemp("soft") / "soft.png"
+    y, x = np.mgrid[:96, :128] / 96
+    alpha = np.clip(3 - 6 * np.hypot(x - 2 / 3, y - 0.5), 0, 1).astype(np.float32)
+    images.write_image(path, picture("photograph", 96, 128), bits=16, alpha=alpha)
+    return path, images.resize(alpha[..., None], 48, 64)[..., 0]
+
+
+@pytest.fixture(scope="module")
+def over_white(inputs, soft):
+    """The picture that is made of it unless anything else is asked for, with 16 bits."""
+    output = soft[0].with_name("white.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        outcome = done("stylize", soft[0], inputs / "painting.png", "-o", output, *FEW, "--bits", 16)
+    assert "soft.png: transparent; laid over white" in outcome.err
+    return output
+
+
+@pytest.mark.parametrize(("ending", "bits"), [("png", 16), ("webp", 8), ("tif", 8)])
+def test_a_photograph_s_transparency_is_kept(inputs, soft, over_white, tmp_path, ending, bits):
+    """At the picture's size, in those on the way too; what is under it is the picture that lies over white."""
+    path, alpha = soft
+    output = tmp_path / f"out.{ending}"
+    command = ("stylize", path, inputs / "painting.png", "-o", output, *FEW, "--bits", bits, "--save-every", 4)
+    done(*command, "--transparency", "keep")  # nothing is said of white, which would be an error here
+    if ending == "png":
+        assert (about(output)["transparency"], about(over_white).get("transparency")) == ("keep", None)
+    for made in (output, tmp_path / f"out_4.{ending}"):
+        found, own = images.read_with_alpha(made)
+        assert own is not None
+        np.testing.assert_allclose(own, alpha, rtol=0, atol=0.51 / (2**bits - 1) + 1 / 65535)  # as it was read, too
+    under, none = images.read_with_alpha(over_white)
+    assert none is None
+    found, own = images.read_with_alpha(output)
+    assert own is not None
+    expected = under * own[..., None] + 1 - own[..., None]
+    np.testing.assert_allclose(found, expected, rtol=0, atol={"png": 1e-4, "tif": 0.01, "webp": 0.2}[ending])
+    with Image.open(output) as both:
+        hidden = np.asarray(both)[..., :3][alpha == 0]
+    assert hidden.std() > 5  # styled, though nobody sees it
+
+
+def test_an_opaque_photograph_gives_an_opaque_picture(stylize, plain):
+    assert stylize("out.png", "--transparency", "keep").read_bytes() == plain.read_bytes()
+
+
+def test_transparency_that_a_format_cannot_keep_is_refused_before_anything_is_read(tmp_path):
+    outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.jpg", "--transparency", "keep")
+    told = f"--output {tmp_path / 'out.jpg'}: JPEG holds no transparency; what does is .png .webp .tif .tiff"
+    assert_refused(outcome, told)
+    outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.gif", "--transparency", "keep")
+    assert_refused(outcome, "unknown ending")
+    outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.png", "--transparency", "black")
+    assert_refused(outcome, "--transparency", "white")
+
+
+def test_the_photograph_s_own_size(stylize, plain):
+    """Is that number in every respect, and in what the picture says."""
+    assert stylize("out.png", "--size", "original").read_bytes() == plain.read_bytes()
+
+
+def test_a_photograph_without_a_size_of_its_own(inputs, tmp_path):
+    command = ("-o", tmp_path / "out.png", "--size", "original")
+    assert_refused(run("stylize", tmp_path / "none.png", inputs / "painting.png", *command), "none.png: no such file")
+    images.write_image(tmp_path / "long.png", np.zeros((32, 16_384, 3), np.float32))
+    outcome = run("stylize", tmp_path / "long.png", inputs / "painting.png", *command)
+    assert_refused(outcome, "--size: 16384 is not allowed; must be from 32 to 16383")
 
 
 def test_an_output_is_replaced(inputs, stylize, plain, tmp_path):

@@ -529,6 +529,23 @@ def test_a_table_from_a_file(tmp_path, inputs):
     assert header == ["lane", "step", "evaluations", "total", "content", "style", "conv1_1", "seconds"]
 
 
+def test_photographs_of_their_own_size(tmp_path, inputs):
+    """run.json has the number. Photographs of several sizes are refused, those of a table too."""
+    photo, painting = inputs
+    done("sweep", photo, painting, "-o", tmp_path / "run", *TINY, "--size", "original", "--seed", "0,1")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["size"] == 48
+    with Image.open(tmp_path / "run" / "lanes" / "0_seed-0.png") as picture:
+        assert picture.size == (48, 40)
+    large = tmp_path / "large.png"
+    images.write_image(large, images.read_image(photo, size=96))
+    (tmp_path / "table.csv").write_text(f"content,seed\n{large},0\n")
+    command = ("sweep", photo, painting, "-o", tmp_path / "other", "--size", "original")
+    for more in (("--more-content", large), ("--table", tmp_path / "table.csv")):
+        assert_refused(run(*command, *more), f"--size original: {photo} has 48 pixels a side, {large} 96; give")
+    assert_refused(run("sweep", "--from", tmp_path / "run" / "run.json", *command[3:]), "--from: takes")
+    assert not (tmp_path / "other").exists()
+
+
 def test_adam_and_a_start_picture(tmp_path, inputs):
     """The picture to start from is not distorted, and Adam has no history."""
     start = tmp_path / "start.png"

@@ -31,7 +31,9 @@ from picture_files import (
     animated,
     chunk,
     deep_png,
+    deep_tiff,
     encoded,
+    gif,
     noise,
     of_mode,
     pillow_heif,
@@ -42,7 +44,7 @@ from picture_files import (
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from nst_jax.errors import InputError
-from nst_jax.pictures.images import PictureWarning, read_image
+from nst_jax.pictures.images import PictureWarning, read_image, read_with_alpha
 
 needs_heif = pytest.mark.skipif(pillow_heif is None, reason="needs the extra heif")
 HEIF = pytest.param("HEIF", marks=needs_heif)
@@ -178,6 +180,87 @@ def test_alpha_is_laid_over_white(file, kind, mode, options):
     alpha = pixels[..., -1:] / 255
     expected = np.broadcast_to(alpha * (pixels[..., :-1] / 255) + 1 - alpha, image.shape)
     np.testing.assert_allclose(image, expected, rtol=0, atol=1e-6)
+
+
+def transparent_files():
+    """Files, each with the alpha that it has, [height, width], 0..1."""
+    color, deep, numbers = noise(HEIGHT, WIDTH, 4), noise(HEIGHT, WIDTH, 4, dtype=np.uint16), noise(HEIGHT, WIDTH) % 4
+    palette = Image.fromarray(numbers)
+    palette.putpalette(bytes(noise(4, 3)))
+    alpha, deep_alpha = color[..., 3] / 255, deep[..., 3] / 65535
+    row, key = b"\x12\x34\x80\0" * (WIDTH // 2), chunk(b"tRNS", b"\x12\x34")
+    striped = np.broadcast_to(np.arange(WIDTH) % 2, (HEIGHT, WIDTH))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    rgba, grey = Image.fromarray(color), of_mode("LA", color[..., 2:])
+    soft, hevc = np.dstack([smooth(), smooth()[..., 2]]), {"quality": 100, "chroma": 444}
+    return {
+        "PNG RGBA": (encoded(rgba, "PNG"), alpha),
+        "PNG LA": (encoded(grey, "PNG"), alpha),
+        "PNG RGBA of 16 bits": (deep_png(deep), deep_alpha),
+        "PNG LA of 16 bits": (deep_png(deep[..., 2:]), deep_alpha),
+        "PNG palette": (encoded(palette, "PNG", transparency=2), numbers != 2),
+        "PNG palette of many alphas": (encoded(palette, "PNG", transparency=bytes([0, 9, 99, 255])),
+                                       np.array([0, 9, 99, 255])[numbers] / 255),
+        "PNG color key of 16 bits": (png(HEIGHT, WIDTH, 16, 0, row, key), striped),
+        "PNG turned": (encoded(rgba, "PNG", exif=turned), np.rot90(alpha, -1)),
+        "PNG animated": (animated(encoded(rgba, "PNG")), alpha),
+        "WebP": (encoded(rgba, "WEBP", lossless=True, exact=True), alpha),
+        "WebP animated": (encoded(rgba, "WEBP", lossless=True, save_all=True, append_images=[grey.convert("RGBA")]),
+                          alpha),
+        "TIFF RGBA": (encoded(rgba, "TIFF"), alpha),
+        "TIFF LA": (encoded(grey, "TIFF"), alpha),
+        "TIFF RGBA of 16 bits": (deep_tiff(deep, t338=[2]), deep_alpha),
+        "TIFF RGBA of 16 bits, premultiplied": (deep_tiff(deep, t338=[1]), deep_alpha),
+        "TIFF of two pages": (encoded(rgba, "TIFF", save_all=True, append_images=[grey]), alpha),
+        "GIF": (gif([((0, 0), numbers, 2, 3, 4)] * 2, WIDTH, HEIGHT), numbers != 3),
+        "AVIF": (encoded(Image.fromarray(soft), "AVIF", quality=100), soft[..., 3] / 255),
+        **({"HEIF": (encoded(Image.fromarray(soft), "HEIF", **hevc), soft[..., 3] / 255)} if pillow_heif else {}),
+    }  # fmt: skip
+
+
+TRANSPARENT_FILES = transparent_files()
+
+
+@pytest.mark.parametrize("name", TRANSPARENT_FILES)
+def test_alpha_is_read_too(file, name):
+    """Of the first frame or page, upright; and what lies over white is what `read_image` gives."""
+    data, expected = TRANSPARENT_FILES[name]
+    path = file(data)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        image, alpha = read_with_alpha(path)
+    said = [str(note.message).partition(": ")[2] for note in notes]
+    assert len(said) == ("animated" in name or "pages" in name or name == "GIF")  # none of transparency
+    assert alpha is not None
+    assert (alpha.dtype, alpha.flags.c_contiguous) == (np.float32, True)
+    np.testing.assert_allclose(alpha, expected, rtol=0, atol=6 * STEP if name in ("AVIF", "HEIF") else 1e-6)
+    with pytest.warns(PictureWarning) as notes:
+        np.testing.assert_array_equal(read_image(path), image)
+    assert [str(note.message).partition(": ")[2] for note in notes] == [*said, "transparent; laid over white"]
+    assert (image[alpha == 0] == 1).all()
+
+
+@pytest.mark.parametrize("kind", [*PLAIN, "PNG with alpha"])
+def test_an_opaque_picture_has_no_alpha(file, kind):
+    pixels = noise(HEIGHT, WIDTH, 4)
+    pixels[..., 3] = 255
+    path = file(encoded(Image.fromarray(pixels), "PNG") if kind == "PNG with alpha" else PLAIN[kind])
+    image, alpha = read_with_alpha(path)
+    assert alpha is None
+    np.testing.assert_array_equal(image, read_image(path))
+
+
+def test_alpha_is_resized_as_pictures_are(file):
+    """By the same filter, and clipped where it rings."""
+    pixels = np.zeros((64, 96, 4), np.uint8)
+    pixels[16:48, 24:72, 3] = 255
+    path = file(encoded(Image.fromarray(pixels), "PNG"))
+    image, alpha = read_with_alpha(path, size=48)
+    assert alpha is not None
+    assert (image.shape, alpha.shape) == ((32, 48, 3), (32, 48))
+    np.testing.assert_allclose(image, np.repeat(1 - alpha[..., None], 3, 2), rtol=0, atol=1e-6)  # black over white
+    assert (alpha.min(), alpha.max()) == (0, 1)
 
 
 LAYOUT = (b"II", 1, (1,), 1, (8, 8), (1,))  # of premultiplied grey

@@ -23,12 +23,15 @@ SIDES = st.one_of(st.integers(1, 9), st.integers(60, 68), st.integers(126, 130))
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-@given(height=SIDES, width=SIDES, seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([1, 2, 256, 2**16]))
+@given(
+    height=SIDES, width=SIDES, channels=st.sampled_from([3, 4]), seed=st.integers(0, 2**32 - 1),
+    levels=st.sampled_from([1, 2, 256, 2**16]),
+)  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_other_readers_find_the_same(tmp_path_factory, kind, height, width, seed, levels):
+def test_other_readers_find_the_same(tmp_path_factory, kind, height, width, channels, seed, levels):
     """From 0 to 65535, and so that differences wrap round."""
     path, (write, read) = tmp_path_factory.getbasetemp() / f"deep.{kind}", WRITERS[kind]
-    pixels = np.random.default_rng(seed).integers(0, levels, (height, width, 3), np.uint16)
+    pixels = np.random.default_rng(seed).integers(0, levels, (height, width, channels), np.uint16)
     pixels *= 65535 // max(1, levels - 1)
     write(path, pixels)
     found = read(path)
@@ -48,12 +51,13 @@ def test_pixels_in_any_order_of_memory(tmp_path, kind):
         np.testing.assert_array_equal(read(tmp_path / "a"), turned)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize("kind", WRITERS)
-def test_ordinary_viewers_open_them(tmp_path, kind):
-    pixels = noise(130, 70, 3, dtype=np.uint16)
+def test_ordinary_viewers_open_them(tmp_path, kind, mode):
+    pixels = noise(130, 70, len(mode), dtype=np.uint16)
     WRITERS[kind][0](tmp_path / "a", pixels)
     with Image.open(tmp_path / "a") as picture:
-        assert (picture.format, picture.mode, picture.size) == (kind, "RGB", (70, 130))
+        assert (picture.format, picture.mode, picture.size) == (kind, mode, (70, 130))
         np.testing.assert_array_equal(np.asarray(picture), pixels >> 8)
 
 
@@ -64,6 +68,12 @@ def test_differences_pack(tmp_path, kind):
     pixels = np.stack([row, row + 77, 65_000 - row], -1) + np.arange(0, 9000, 61, np.uint16)[:, None, None]
     WRITERS[kind][0](tmp_path / "a", pixels)
     assert (tmp_path / "a").stat().st_size < pixels.nbytes / 50
+
+
+def test_a_tiff_says_that_colors_are_not_multiplied_with_alpha(tmp_path):
+    write_tiff(tmp_path / "a", noise(40, 40, 4, dtype=np.uint16))
+    with tifffile.TiffFile(tmp_path / "a") as file:
+        assert file.pages.first.tags["ExtraSamples"].value == (tifffile.EXTRASAMPLE.UNASSALPHA,)
 
 
 def test_texts_stand_before_the_pixels(tmp_path):

@@ -11,7 +11,17 @@ from picture_files import HEIGHT, PLAIN, STEP, WIDTH, chunk, encoded, noise, png
 from PIL import Image
 
 from nst_jax.errors import InputError
-from nst_jax.pictures.images import check_output, fit, read_image, read_settings, read_size, resize, write_image
+from nst_jax.pictures.images import (
+    check_output,
+    fit,
+    longest_side,
+    read_image,
+    read_settings,
+    read_size,
+    read_with_alpha,
+    resize,
+    write_image,
+)
 
 # --- sizes ---
 
@@ -81,6 +91,17 @@ def test_a_size_that_is_refused(file):
         read_size(path, max_pixels=7999)
     with pytest.raises(InputError, match="not a picture"):
         read_size(file(b"nothing"))
+
+
+def test_the_size_that_reading_would_have(file):
+    """Of a picture on its side, too."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for kind, options in (("PNG", {}), ("PNG", {"exif": turned}), ("TIFF", {}), ("JPEG", {"exif": turned})):
+        path = file(encoded(Image.fromarray(smooth(64, 128)), kind, **options))
+        assert longest_side(path) == max(read_image(path).shape) == 128
+    with pytest.raises(InputError, match="the limit is 8,191"):
+        longest_side(path, max_pixels=8191)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +178,60 @@ def test_16_bits(tmp_path, ending):
     again = tmp_path / f"again.{ending}"
     write_image(again, read_image(paths[0]), {"seed": "0"}, bits=16)
     assert again.read_bytes() == paths[0].read_bytes()  # 16 bits survive exactly
+
+
+@pytest.mark.parametrize(
+    ("ending", "bits", "tolerance"),
+    [("png", 8, 0.5 / 255), ("png", 16, 0.5 / 65535), ("tif", 8, 0.5 / 255), ("tif", 16, 0.5 / 65535),
+     ("webp", 8, 0.5 / 255)],
+)  # fmt: skip
+def test_alpha_there_and_back(tmp_path, ending, bits, tolerance):
+    """Exact to what the bits hold, in WebP too; colors stay where nothing shows."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] / max(HEIGHT, WIDTH)
+    image = np.stack([y, x, (x + y) / 2], -1).astype(np.float32)
+    alpha = np.clip(1.4 * x + 0.3 * y - 0.2, 0, 1).astype(np.float32)
+    assert (alpha == 0).any()
+    assert (alpha == 1).any()
+    paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
+    for path in paths:
+        check_output(path, bits=bits, transparent=True)
+        write_image(path, image, {"seed": "0"}, bits=bits, alpha=alpha)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    found, own = read_with_alpha(paths[0])
+    assert own is not None
+    np.testing.assert_allclose(own, alpha, rtol=0, atol=1.01 * tolerance)
+    lossy = 8 / 255 if ending == "webp" else 1.01 * tolerance
+    np.testing.assert_allclose(found, image * own[..., None] + 1 - own[..., None], rtol=0, atol=lossy)
+    with Image.open(paths[0]) as picture:
+        assert picture.mode == "RGBA"
+        hidden = np.asarray(picture)[..., :3][alpha == 0] / 255
+    np.testing.assert_allclose(hidden, image[alpha == 0], rtol=0, atol=max(lossy, 1 / 255))
+    assert read_settings(paths[0]) == ({"seed": "0"} if ending == "png" else {})
+    again = tmp_path / f"again.{ending}"
+    write_image(again, image, {"seed": "0"}, bits=bits, alpha=own)
+    np.testing.assert_array_equal(read_with_alpha(again)[1], own)
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("jpg", "JPEG"), ("JPEG", "JPEG")])
+def test_formats_that_hold_no_alpha(tmp_path, ending, kind):
+    path = tmp_path / f"a.{ending}"
+    told = f"{path}: {kind} holds no transparency; what does is .png .webp .tif .tiff"
+    with pytest.raises(InputError) as error:
+        check_output(path, transparent=True)
+    assert str(error.value) == f"output {told}"
+    with pytest.raises(InputError) as error:
+        write_image(path, np.zeros((32, 32, 3), np.float32), alpha=np.ones((32, 32), np.float32))
+    assert str(error.value) == told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_alpha_that_is_none(tmp_path):
+    image = np.zeros((32, 40, 3), np.float32)
+    with pytest.raises(ValueError, match=r"alpha: got shape \(40, 32\); must be the image's \(32, 40\)"):
+        write_image(tmp_path / "a.png", image, alpha=np.zeros((40, 32), np.float32))
+    with pytest.raises(ValueError, match="alpha: holds values that are not finite"):
+        write_image(tmp_path / "a.png", image, alpha=np.full((32, 40), np.nan, np.float32))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("bits", [8, 16])

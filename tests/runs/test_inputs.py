@@ -52,6 +52,30 @@ def test_pictures_that_are_elsewhere_have_the_table_s_names(folder):
         np.testing.assert_array_equal(found[name], next(iter(expected.values())))
 
 
+def test_a_photograph_with_its_transparency(folder, picture):
+    """Only where it is to be kept, and there is some."""
+    alpha = np.linspace(0, 1, 96, dtype=np.float32) * np.ones((64, 1), np.float32)
+    images.write_image(folder / "soft.png", picture("photograph", 64, 96), alpha=alpha)
+    settings = Settings(size=48)
+    photo, own = inputs.read_photograph(folder / "soft.png", settings, "keep")
+    assert own is not None
+    assert (photo.shape, own.shape) == ((32, 48, 3), (32, 48))
+    with pytest.warns(images.PictureWarning, match="over white"):
+        white, none = inputs.read_photograph(folder / "soft.png", settings, "white")
+    assert none is None
+    np.testing.assert_array_equal(photo, white)
+    assert inputs.read_photograph(folder / "photo.png", settings, "keep")[1] is None
+    with pytest.raises(InputError, match="max_pixels"):
+        inputs.read_photograph(folder / "soft.png", Settings(size=48, max_pixels=2000), "keep")
+
+
+def test_the_size_of_photographs(folder):
+    settings = Settings(seed=3)
+    assert inputs.of_original_size([folder / "photo.png"] * 2, settings) == replace(settings, size=96)
+    with pytest.raises(InputError, match=r"^size original: .*photo.png has 96 pixels a side, .*painting.png 80; give"):
+        inputs.of_original_size([folder / "photo.png", folder / "painting.png"], settings)
+
+
 def test_too_many_pixels_are_refused(folder):
     with pytest.raises(InputError, match="max_pixels"):
         inputs.read_pictures(table(lanes(folder), size=48, max_pixels=2000))

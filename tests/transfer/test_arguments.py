@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nst_jax.errors import InputError
-from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of
+from nst_jax.transfer.arguments import brought_to, check_blend, paintings_of, sized
 from nst_jax.transfer.arguments import picture as checked
 from nst_jax.transfer.settings import Settings
 
@@ -53,3 +53,16 @@ def test_values_of_another_range(value, words):
     assert str(caught.value) == words
     image[3, 4, 1] = 1.7
     assert checked(image, "content").max() == np.float32(1.7)
+
+
+def test_the_photographs_own_size(picture):
+    """Of a size that is original alone; arrays, which are several sizes, are left to others."""
+    high, wide = picture("photograph", 64, 40), picture("photograph", 40, 64)
+    assert sized({"size": "original", "seed": 3}, [high, wide]) == {"size": 64, "seed": 3}
+    for options in ({}, {"size": 96}, {"size": [64, 96]}, {"size": "large"}):
+        assert sized(options, [high]) == options
+    sizes = np.array([64, 96])
+    assert sized({"size": sizes}, [high])["size"] is sizes
+    told = "^size original: photograph 1 has 64 pixels a side, photograph 2 48; give a number for both$"
+    with pytest.raises(InputError, match=told):
+        sized({"size": "original"}, [high, picture("photograph", 40, 48)])

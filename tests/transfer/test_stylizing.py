@@ -45,6 +45,8 @@ def test_settings_at_once_and_by_name_are_the_same(params, pair):
     for other in (
         stylize(*pair, Settings(evaluations=4, **SMALL), params=params),
         stylize(*pair, Settings(**SMALL), params=params, evaluations=4),
+        stylize(*pair, params=params, evaluations=4, **SMALL | {"size": "original"}),
+        stylize(*pair, Settings(**SMALL | {"size": 64}), params=params, evaluations=4, size="original"),
     ):
         np.testing.assert_array_equal(other.image, one.image)
 

@@ -219,6 +219,9 @@ def test_pictures_of_two_sizes_are_refused(params, picture):
     with pytest.raises(InputError, match=r"content pictures must have one size after size, so that"):
         list(sweep([picture("photograph", 32, 48), picture("photograph", 48, 48)], picture("painting", 40, 40),
                    params=params, **SMALL))  # fmt: skip
+    large = picture("photograph", 64, 96)
+    with pytest.raises(InputError, match=r"^size original: photograph 1 has 48 pixels a side, photograph 2 96; give"):
+        sweep([picture("photograph", 32, 48), large], large, params=params, **SMALL | {"size": "original"})
 
 
 def test_a_lane_s_picture_is_brought_to_size(params, picture):

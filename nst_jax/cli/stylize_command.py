@@ -72,8 +72,8 @@ def stylize(
 
 def one_picture(
     content: Path, style: Sequence[Path], output: Path, settings: Settings, *, original_size: bool, transparency: str,
-    memory: int | None, save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool, as_json: bool,
-    compile: Compile,
+    memory: int | None, save_every: int | None, timelapse: Path | None, tensorboard: Path | None, quiet: bool,
+    as_json: bool, compile: Compile,
 ) -> int:  # fmt: skip
     """Makes one picture; returns the exit code.
 

@@ -319,6 +319,26 @@ def test_masks_and_starts_that_fit_all(inputs, tmp_path):
     np.testing.assert_array_equal(made[:, :32], photo[:, :32])
 
 
+def test_photographs_of_their_own_sizes_with_their_transparency(inputs, tmp_path):
+    photos, painting = tmp_path / "photos", inputs / "paintings" / "one.png"
+    photos.mkdir()
+    alpha = np.ones((48, 64), np.float32)
+    alpha[:, :9] = 0
+    photo = images.read_image(inputs / "photos" / "a.png")
+    images.write_image(photos / "clear.png", photo, alpha=alpha)
+    images.write_image(photos / "small.png", photo[:, :48])
+    command = ("stylize", photos, painting, "-o", tmp_path / "out", *FEW[2:], "--size", "original")
+    assert "2 pictures of 2 sizes" in done(*command, "--transparency", "keep").err
+    made, kept = images.read_with_alpha(tmp_path / "out" / "clear.png")
+    assert made.shape == (48, 64, 3)
+    np.testing.assert_array_equal(kept, alpha)
+    assert images.read_with_alpha(tmp_path / "out" / "small.png")[1] is None
+    assert images.read_image(tmp_path / "out" / "small.png").shape == (48, 48, 3)
+    told = "made with other settings: transparency (keep, not white)"
+    assert_refused(run(*command, "--transparency", "white"), "--output", told)
+
+
+@pytest.mark.slow
 def test_too_little_memory_for_some(inputs, tmp_path):
     """Fails for each, and is told in a line each."""
     command = ("stylize", inputs / "photos", inputs / "paintings" / "one.png", "-o", tmp_path / "out", *FEW)

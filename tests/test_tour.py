@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbclient
 import nbformat
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -36,6 +37,8 @@ def check(notebook: nbformat.NotebookNode) -> None:
     assert [picture.size for picture in others] == [(96, 64)] * 2
     assert grid.width > 3 * 96
     assert grid.height > 2 * 64
+    dark = np.asarray(others[0], np.float32)
+    assert dark[[0, 0, -1, -1], [0, -1, 0, -1]].mean() < 0.3 * dark[24:40, 36:60].mean()  # its corners, by its own loss
     assert "after 60 evaluations" in text
     assert "'conv4_2': (13, 20, 512)" in text
     distances = dict(re.findall(r"^([a-z]+_[a-z_]+): (\S+)$", text, re.MULTILINE))

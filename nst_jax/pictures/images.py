@@ -132,12 +132,6 @@ def _read(
     return image, alpha, notes
 
 
-def longest_side(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> int:
-    """Tells a picture's own size, as `read_image` takes sizes, in pixels; InputError as there."""
-    with opened(path, max_pixels) as found:
-        return max(found.picture.size)
-
-
 def read_size(path: str | os.PathLike, *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Height and width that `read_image` gives a picture, mostly from the start of its file.
 

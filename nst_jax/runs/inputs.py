@@ -33,7 +33,7 @@ def read_photograph(path: Path, settings: Settings, transparency: str) -> tuple[
 
 def of_original_size(photographs: Iterable[str | Path], settings: Settings) -> Settings:
     """The settings with the size of photographs; InputError where they differ, or one is too large or unreadable."""
-    sides = {str(path): images.longest_side(path, max_pixels=settings.max_pixels) for path in photographs}
+    sides = {str(path): max(images.read_size(path, max_pixels=settings.max_pixels)) for path in photographs}
     return replace(settings, size=common_side(sides))
 
 

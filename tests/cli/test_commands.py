@@ -513,7 +513,7 @@ def test_transparency_that_a_format_cannot_keep_is_refused_before_anything_is_re
     outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.jpg", "--transparency", "keep")
     told = f"--output {tmp_path / 'out.jpg'}: JPEG holds no transparency; what does is .png .webp .tif .tiff"
     assert_refused(outcome, told)
-    outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.gif", "--transparency", "keep")
+    outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.bmp", "--transparency", "keep")
     assert_refused(outcome, "unknown ending")
     outcome = run("stylize", "a.png", "b.jpg", "-o", tmp_path / "out.png", "--transparency", "black")
     assert_refused(outcome, "--transparency", "white")

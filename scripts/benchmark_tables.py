@@ -2,8 +2,8 @@
 
     python scripts/benchmark_tables.py --lanes 10 100 1000 --size 64 --evaluations 5 --runs 1 -o tables.json
 
-A table is so many seeds of one photograph and painting. Each way runs it as a command of its own, with programs that
-are compiled already; the ways take turns:
+A table is so many seeds of one photograph and painting. Each way runs it as a command of its own, smaller tables
+with programs that are compiled already; the ways take turns:
 
     one process   nst-jax sweep ...
     processes     the same with --on processes, one for each core
@@ -28,6 +28,8 @@ from pathlib import Path
 from benchmarking import OURS, PAIRS, machine, shown, spread, without_jax_settings, written
 
 WAYS = ("one process", "processes", "dask")
+COMPILED = 100
+"""Lanes of a table whose programs are compiled first; what larger ones take is long beside that."""
 
 
 def main() -> int:
@@ -46,12 +48,11 @@ def main() -> int:
         for lanes in chosen.lanes:
             table = ["--seed", ",".join(map(str, range(lanes))), "--size", chosen.size]
             found: dict[str, list[dict]] = {way: [] for way in chosen.ways}
-            for number in range(chosen.runs + 1):
-                evaluations = chosen.evaluations if number else 1  # the first run compiles
+            if lanes <= COMPILED:
                 for way in chosen.ways:
-                    measured = _measured([*table, "--evaluations", evaluations], way, cache)
-                    if number:
-                        found[way].append(measured)
+                    _measured([*table, "--evaluations", 1], way, cache)
+            for way in chosen.runs * list(chosen.ways):
+                found[way].append(_measured([*table, "--evaluations", chosen.evaluations], way, cache))
             rows += [shown({"lanes": lanes, "way": way} | _row(lanes, runs)) for way, runs in found.items()]
     written(rows, chosen.output)
     return 0

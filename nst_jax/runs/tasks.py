@@ -91,6 +91,7 @@ def work(folder: Path, share: int, options: RunOptions, cached: bool, stop: Even
     table = lanes.from_json(run["table"], description.settings_of(run, folder))
     progress = _Progress(folder, share)
     board = Board(Path(options.tensorboard), folder) if options.tensorboard else None
+    # A share that is done may still have to be told to TensorBoard, by whoever asks for that first.
     if board is None and (ended := _ended(folder, share, shares, table)) is not None:
         return ended
     options = RunOptions(share=(share, shares), checkpoint_every=options.checkpoint_every, quiet=True)
